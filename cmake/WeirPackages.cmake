@@ -1,0 +1,25 @@
+# Every foreign library under one name, weir::NAME, found by pkg-config (Debian 12 packages all of them).
+find_package(PkgConfig REQUIRED)
+find_package(Threads REQUIRED)
+
+function(weir_package name module)
+    pkg_check_modules(PKG_${name} REQUIRED IMPORTED_TARGET ${module})
+    add_library(weir_pkg_${name} INTERFACE)
+    target_link_libraries(weir_pkg_${name} INTERFACE PkgConfig::PKG_${name})
+    add_library(weir::${name} ALIAS weir_pkg_${name})
+endfunction()
+
+weir_package(uv libuv)
+weir_package(openssl openssl)
+weir_package(curl libcurl)
+weir_package(hiredis hiredis)
+weir_package(lmdb lmdb)
+weir_package(yaml yaml-0.1)
+weir_package(cmocka cmocka)
+weir_package(deflate libdeflate)
+weir_package(wslay libwslay)
+
+find_library(HTTP_PARSER_LIBRARY http_parser REQUIRED)
+add_library(weir_pkg_http_parser INTERFACE)
+target_link_libraries(weir_pkg_http_parser INTERFACE ${HTTP_PARSER_LIBRARY})
+add_library(weir::http_parser ALIAS weir_pkg_http_parser)

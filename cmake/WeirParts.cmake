@@ -1,0 +1,25 @@
+# weir_part(NAME SOURCES a.c b.c TESTS a b FUZZERS x LINK part... lib...)
+#
+# One folder of src/ is one static library `weir_NAME`. Each name in TESTS is a cmocka program made
+# from NAME_test.c beside the source; each name in FUZZERS a libFuzzer program made from fuzz_NAME.c
+# (built only with -DWEIR_FUZZ=ON), with its seeds in tests/corpus/NAME.
+function(weir_part name)
+    cmake_parse_arguments(PART "" "" "SOURCES;TESTS;FUZZERS;LINK" ${ARGN})
+    add_library(weir_${name} STATIC ${PART_SOURCES})
+    target_include_directories(weir_${name} PUBLIC ${CMAKE_SOURCE_DIR}/src)
+    target_link_libraries(weir_${name} PUBLIC ${PART_LINK})
+    foreach(test ${PART_TESTS})
+        add_executable(${name}_${test}_test ${test}_test.c)
+        target_link_libraries(${name}_${test}_test PRIVATE weir_${name} weir::cmocka)
+        add_test(NAME ${name}/${test} COMMAND ${name}_${test}_test)
+        set_tests_properties(${name}/${test} PROPERTIES TIMEOUT 120)
+    endforeach()
+    if(WEIR_FUZZ)
+        foreach(fuzzer ${PART_FUZZERS})
+            add_executable(fuzz_${name}_${fuzzer} fuzz_${fuzzer}.c)
+            target_compile_options(fuzz_${name}_${fuzzer} PRIVATE -fsanitize=fuzzer)
+            target_link_options(fuzz_${name}_${fuzzer} PRIVATE -fsanitize=fuzzer)
+            target_link_libraries(fuzz_${name}_${fuzzer} PRIVATE weir_${name})
+        endforeach()
+    endif()
+endfunction()
