@@ -7,7 +7,8 @@ option(WEIR_COVERAGE "instrument for gcov" OFF)
 add_compile_definitions(_GNU_SOURCE)
 add_compile_options(
     -Wall -Wextra -Werror -Wshadow -Wpointer-arith -Wstrict-prototypes -Wmissing-prototypes
-    -Wwrite-strings -Wvla -Wundef -Wno-unused-parameter -fno-strict-aliasing -fno-common)
+    -Wwrite-strings -Wvla -Wundef -Wno-unused-parameter -Wno-missing-field-initializers
+    -fno-strict-aliasing -fno-common)
 
 if(WEIR_SANITIZE_ADDRESS)
     add_compile_options(-fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer)

@@ -1,0 +1,31 @@
+/* Memory for things that end together: a plan, a configuration, a request. Freed at once. Not
+ * shared between threads. */
+#ifndef BASE_ARENA_H
+#define BASE_ARENA_H
+
+#include <stddef.h>
+
+#include "base/str.h"
+
+struct arena_block;
+
+/* Zeroed is valid and empty. */
+struct arena {
+    struct arena_block *blocks;
+    size_t used_bytes; /* what was asked for in all, to bound what a peer can make grow */
+};
+
+/* Frees everything. */
+void arena_done(struct arena *arena);
+
+/* Forgets everything and keeps one block for the next use. */
+void arena_reset(struct arena *arena);
+
+/* Aligned for any type; not cleared. */
+void *arena_alloc(struct arena *arena, size_t size);
+void *arena_zalloc(struct arena *arena, size_t size);
+
+/* A NUL-terminated copy. */
+char *arena_strdup(struct arena *arena, struct str s);
+
+#endif

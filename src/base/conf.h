@@ -1,0 +1,38 @@
+/*
+ * A configuration document as a tree, each node with the place it came from, so that whoever reads
+ * it can say file:line:column. It knows no file format: app/yaml.c makes it from YAML. All of it
+ * lives in one arena.
+ */
+#ifndef BASE_CONF_H
+#define BASE_CONF_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/arena.h"
+#include "base/err.h"
+
+enum conf_type { CONF_SCALAR, CONF_LIST, CONF_MAP };
+
+struct conf {
+    enum conf_type type;
+    bool quoted;      /* a scalar that was written in quotes: never null, never a number */
+    const char *text; /* scalar */
+    size_t count;     /* list, map */
+    struct conf **items;
+    struct conf_key {
+        const char *text;
+        int line, column;
+    } * keys; /* map: one per item, in the order of the file */
+    const char *file;
+    int line, column; /* from 1 */
+};
+
+/* The item under `key`, or NULL (also when `conf` is NULL or no map). */
+const struct conf *conf_get(const struct conf *conf, const char *key);
+
+/* "file:line:column: " and the message into `err`; returns `code`. */
+int conf_error(const struct conf *at, struct err *err, int code, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
+
+#endif

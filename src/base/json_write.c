@@ -1,0 +1,68 @@
+#include "base/json_write.h"
+
+#include "base/utf8.h"
+
+/* What stands behind the backslash; 'u' means \u00XX; 0 means the byte goes out as it is. */
+static const char escapes[128] = {
+    ['\b'] = 'b',  ['\t'] = 't', ['\n'] = 'n', ['\f'] = 'f', ['\r'] = 'r', ['"'] = '"',
+    ['\\'] = '\\', [0] = 'u',    [1] = 'u',    [2] = 'u',    [3] = 'u',    [4] = 'u',
+    [5] = 'u',     [6] = 'u',    [7] = 'u',    [11] = 'u',   [14] = 'u',   [15] = 'u',
+    [16] = 'u',    [17] = 'u',   [18] = 'u',   [19] = 'u',   [20] = 'u',   [21] = 'u',
+    [22] = 'u',    [23] = 'u',   [24] = 'u',   [25] = 'u',   [26] = 'u',   [27] = 'u',
+    [28] = 'u',    [29] = 'u',   [30] = 'u',   [31] = 'u',   [127] = 'u',
+};
+
+static void write_escape(struct buf *out, unsigned char c) {
+    if (escapes[c] == 'u') {
+        buf_printf(out, "\\u%04x", c);
+    } else {
+        buf_add_u8(out, '\\');
+        buf_add_u8(out, (uint8_t)escapes[c]);
+    }
+}
+
+/* Length of the run at the beginning that needs no change. */
+static size_t plain_run(struct str s) {
+    size_t i = 0;
+    while (i < s.len) {
+        unsigned char c = (unsigned char)s.at[i];
+        if (c < 0x80 && (escapes[c] || (c == '/' && i && s.at[i - 1] == '<')))
+            break;
+        size_t step = c < 0x80 ? 1 : utf8_sequence(str_skip(s, i));
+        if (step == 0)
+            break;
+        i += step;
+    }
+    return i;
+}
+
+void json_write_string(struct buf *out, struct str s) {
+    buf_add_u8(out, '"');
+    while (s.len) {
+        size_t run = plain_run(s);
+        buf_add(out, s.at, run);
+        if (run == s.len)
+            break;
+        unsigned char c = (unsigned char)s.at[run];
+        if (c == '/')
+            buf_add(out, "\\/", 2);
+        else if (c < 0x80)
+            write_escape(out, c);
+        else
+            buf_add(out, "\xef\xbf\xbd", 3);
+        s = str_skip(s, run + 1);
+    }
+    buf_add_u8(out, '"');
+}
+
+void json_write_comma(struct buf *out) {
+    uint8_t last = buf_len(out) ? out->at[out->end - 1] : '{';
+    if (last != '{' && last != '[' && last != ':')
+        buf_add_u8(out, ',');
+}
+
+void json_write_key(struct buf *out, const char *key) {
+    json_write_comma(out);
+    json_write_string(out, str_of(key));
+    buf_add_u8(out, ':');
+}

@@ -1,0 +1,21 @@
+/* JSON out (RFC 8259). The reader is json.h. */
+#ifndef BASE_JSON_WRITE_H
+#define BASE_JSON_WRITE_H
+
+#include "base/buf.h"
+#include "base/str.h"
+
+/*
+ * A JSON string with its quotes, whatever the bytes are: controls are escaped, each byte that is
+ * not part of valid UTF-8 becomes U+FFFD. "</" is written "<\/" so that the text may stand inside a
+ * page.
+ */
+void json_write_string(struct buf *out, struct str s);
+
+/* `"key":` with a comma before it unless the buffer ends in '{' or '['. */
+void json_write_key(struct buf *out, const char *key);
+
+/* A comma unless the buffer ends in '{', '[' or ':' or is empty: before each item of a list. */
+void json_write_comma(struct buf *out);
+
+#endif

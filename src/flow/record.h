@@ -1,0 +1,19 @@
+/* What a stream keeps: the words that producers, streams and consumers share. Views only; nothing
+ * here owns bytes. */
+#ifndef FLOW_RECORD_H
+#define FLOW_RECORD_H
+
+#include "base/str.h"
+
+/* Bounds of Kinesis (API reference, PutRecord): key 1..256 characters, data and key together 1 MiB.
+ */
+enum { RECORD_KEY_BYTES_MAX = 1024, RECORD_BYTES_MAX = 1024 * 1024 };
+
+struct record {
+    struct str partition_key; /* UTF-8, 1..RECORD_KEY_BYTES_MAX bytes */
+    struct str
+        explicit_hash_key; /* decimal, or empty: the MD5 of the partition key decides the shard */
+    struct str data;       /* any bytes; data and key together at most RECORD_BYTES_MAX */
+};
+
+#endif

@@ -1,0 +1,59 @@
+/*
+ * The live state: Redis, real. Either any Redis by URL, or a private redis-server that Weir starts
+ * in the data folder (unix socket, append-only file), supervises and stops. Two connections: one
+ * for commands, one for subscriptions (a subscribed RESP2 connection takes no other commands). Both
+ * reconnect by themselves with back-off.
+ *
+ * Belongs to the service loop; all calls and callbacks there.
+ */
+#ifndef STATE_STATE_H
+#define STATE_STATE_H
+
+#include <stdbool.h>
+
+#include "base/err.h"
+#include "base/option.h"
+#include "base/str.h"
+#include "io/loop.h"
+
+struct state;
+
+struct state_config {
+    struct option_head head;
+    const char
+        *url; /* redis://[user:password@]host:port[/db], unix:///path; NULL: the private server */
+    const char *redis_server; /* program of the private server; default "redis-server" */
+};
+
+extern const struct option state_options[];
+
+/* `data_directory`: the private server lives in DATA/redis. Starts connecting; does not wait. A URL
+ * that cannot be understood, or a redis-server that is not installed, is an error here. */
+int state_open(struct loop *loop, const struct state_config *config, const char *data_directory,
+               struct state **ret_state, struct err *err);
+
+/* Stops the private server cleanly (SIGTERM: it saves), closes the connections; then `closed` and
+ * the memory is gone. */
+void state_close(struct state *state, void (*closed)(void *data), void *data);
+
+/* Whether the command connection is up. */
+bool state_ready(const struct state *state);
+
+/* What functions need to reach the same Redis, as `redis_url` and `redis_port`: "127.0.0.1" and
+ * "6379", or "unix:///.../redis.sock" and "0". Owned by the state. */
+const char *state_url_host(const struct state *state);
+const char *state_url_port(const struct state *state);
+
+/* The values of two keys, NULL views for absent ones; `ok` false when there is no connection or an
+ * error. */
+typedef void state_get_cb(void *data, bool ok, struct str first, struct str second);
+void state_get2(struct state *state, const char *first_key, const char *second_key,
+                state_get_cb *on_values, void *data);
+
+/* Any message on the channel, and once after each (re)connection: something may have been missed.
+ */
+typedef void state_changed_cb(void *data);
+void state_subscribe(struct state *state, const char *channel, state_changed_cb *on_changed,
+                     void *data);
+
+#endif

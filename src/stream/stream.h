@@ -1,0 +1,226 @@
+/*
+ * Streams: durable, sharded, segmented logs with cursors, in Kinesis's terms. The one durable
+ * primitive of Weir: data streams, the buffers of delivery streams and (later) queued messages are
+ * all streams of this kind.
+ *
+ * Threads. One log thread per data directory owns every shard: it alone writes, syncs, rolls
+ * segments, enforces retention. Producers hold a *writer* on their own loop and stage records into
+ * it; consumers hold a *reader* on their own loop and read committed records from the segment
+ * files. Both talk with the log thread by messages. Functions are for the thread named in their
+ * remark: [main] before the loops run or while they are quiet, [owner] the loop that the object was
+ * made for.
+ *
+ * Life of a record: sink_push() -> staging buffer of (writer, shard) -> end of turn: sealed batch
+ * -> log thread: one write per shard, one fdatasync for all -> committed -> writer's gate
+ * listeners, readers' on_ready.
+ */
+#ifndef STREAM_STREAM_H
+#define STREAM_STREAM_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "base/option.h"
+#include "flow/sink.h"
+#include "io/facts.h"
+#include "io/file.h"
+#include "io/loop.h"
+
+struct stream_log;
+struct stream;
+struct stream_writer;
+struct stream_reader;
+
+/* ---- the log of a data directory ---- */
+
+enum stream_sync { STREAM_SYNC_ALWAYS, STREAM_SYNC_INTERVAL, STREAM_SYNC_NONE };
+
+struct stream_log_config {
+    const char *directory; /* DATA/streams and DATA/deliveries are made below it */
+    enum stream_sync sync;
+    int64_t sync_interval_ms;  /* STREAM_SYNC_INTERVAL */
+    int64_t segment_bytes_max; /* 0: 64 MiB */
+    int64_t staging_bytes_max; /* per writer, staged and under way; 0: 8 MiB. Beyond it: has_room()
+                                  is false */
+    const struct file_ops *file; /* NULL: file_ops_real */
+};
+
+/* Opens the directory and starts the log thread. [main] */
+int stream_log_open(const struct stream_log_config *config, struct stream_log **ret_log,
+                    struct err *err);
+
+/* Writes and commits what was sealed, stops the thread, frees all streams. All writers and readers
+ * must be closed. [main] */
+void stream_log_close(struct stream_log *log);
+
+/* ---- streams ---- */
+
+enum stream_kind {
+    STREAM_DATA,     /* a Kinesis data stream; kept for retention_ms */
+    STREAM_DELIVERY, /* the buffer of a delivery stream; kept until released (stream_release), at
+                        most bytes_max */
+};
+
+struct stream_config {
+    const char *name; /* 1..128 of [a-zA-Z0-9_.-] */
+    enum stream_kind kind;
+    int64_t shard_count; /* 1..10000; an existing stream keeps its shards: another count is an error
+                            here */
+    int64_t retention_ms; /* STREAM_DATA */
+    int64_t bytes_max; /* 0: unbounded. STREAM_DATA: the oldest segments go; STREAM_DELIVERY: pushes
+                          fail with NO_SPACE */
+};
+
+/* Opens the stream, recovering its shards (torn tail cut, damaged segments kept aside and reported
+ * in the log), or makes it. [main] */
+int stream_open(struct stream_log *log, const struct stream_config *config,
+                struct stream **ret_stream, struct err *err);
+
+struct stream *stream_find(struct stream_log *log, enum stream_kind kind, struct str name);
+
+const char *stream_name(const struct stream *stream);
+unsigned stream_shard_count(const struct stream *stream);
+
+/* Seconds since 1970 when the stream was made: part of every sequence number. */
+uint64_t stream_created_s(const struct stream *stream);
+
+/* "shardId-000000000003" */
+enum { STREAM_SHARD_ID_CHARS = 21 };
+void stream_shard_id(unsigned shard, char ret_text[STREAM_SHARD_ID_CHARS]);
+
+/* Which shard a record of this key goes to: the MD5 of the key, or the explicit hash key, in the
+ * shards' ranges (Kinesis developer guide, "Partition key"). INVALID for a bad explicit hash key.
+ */
+int stream_shard_for(const struct stream *stream, const struct record *record, unsigned *ret_shard);
+
+/* Consumers of a STREAM_DELIVERY are done with all records of the shard below `counter`: their
+ * segments may go. [any loop thread] */
+void stream_release(struct stream *stream, unsigned shard, uint64_t counter);
+
+/* ---- sequence numbers ---- */
+
+/* Within a shard records are counted from 0 without gaps; outside, the counter appears as a Kinesis
+ * sequence number: 56 decimal digits that hold the stream's creation time, shard, counter and
+ * arrival second (docs/formats/sequence-number.md). */
+enum { STREAM_SEQUENCE_CHARS = 57 };
+void stream_sequence_text(const struct stream *stream, unsigned shard, uint64_t counter,
+                          uint64_t arrival_ms, char ret_text[STREAM_SEQUENCE_CHARS]);
+
+/* INVALID if it is none, or not of this stream and shard. */
+int stream_sequence_parse(const struct stream *stream, unsigned shard, struct str text,
+                          uint64_t *ret_counter);
+
+/* ---- writing ---- */
+
+/* A producer's place in the log: one per loop thread. Its turn hook seals the staging buffers at
+ * the end of each turn. [owner] */
+struct stream_writer *stream_writer_new(struct stream_log *log, struct loop *loop);
+
+/* Only after its gate has reported every ticket (stream_writer_idle). NULL is fine. [owner] */
+void stream_writer_free(struct stream_writer *writer);
+bool stream_writer_idle(const struct stream_writer *writer);
+
+struct sink_gate *stream_writer_gate(struct stream_writer *writer);
+
+/* SINK_STREAM finds data streams, SINK_DELIVERY delivery buffers. */
+struct sink_resolver *stream_writer_resolver(struct stream_writer *writer);
+
+/* ---- reading ---- */
+
+enum stream_from {
+    STREAM_TRIM_HORIZON,
+    STREAM_LATEST,       /* resolved when the reader is opened */
+    STREAM_AT_TIMESTAMP, /* first record with arrival >= timestamp_ms */
+    STREAM_AT_COUNTER,   /* that record, or the oldest if it is gone */
+};
+
+struct stream_position {
+    enum stream_from from;
+    uint64_t timestamp_ms;
+    uint64_t counter;
+};
+
+struct stream_record {
+    uint64_t counter;
+    uint64_t arrival_ms; /* wall clock when the producer staged it; never falls within a shard */
+    struct str partition_key;
+    struct str data;
+};
+
+struct stream_batch {
+    const struct stream_record *records; /* valid until the next call on the reader */
+    size_t count;
+    size_t bytes; /* of data */
+};
+
+/*
+ * A cursor on one shard; it holds a position, not the data: what retention removes is gone, and the
+ * reader goes on at the oldest record left (stream_reader_skipped counts). `on_ready` runs, never
+ * before the call returns, when stream_reader_next() may have records again after it said AGAIN.
+ */
+int stream_reader_open(struct stream *stream, unsigned shard, struct loop *loop,
+                       const struct stream_position *position,
+                       void (*on_ready)(struct stream_reader *reader, void *data), void *data,
+                       struct stream_reader **ret_reader, struct err *err);
+
+/* Asynchronous; on_ready does not run any more; the memory goes by itself. NULL is fine. */
+void stream_reader_close(struct stream_reader *reader);
+
+/*
+ * Up to `records_max` records and about `bytes_max` bytes of data (at least one record if there is
+ * any), in order, and moves behind them. AGAIN: nothing committed beyond the position now. CORRUPT:
+ * a block in the middle does not check; it was reported in the log and counted, and the next call
+ * goes on behind it.
+ */
+int stream_reader_next(struct stream_reader *reader, size_t records_max, size_t bytes_max,
+                       struct stream_batch *ret_batch);
+
+/* Moves back or on to a counter. */
+void stream_reader_seek(struct stream_reader *reader, uint64_t counter);
+
+uint64_t stream_reader_counter(const struct stream_reader *reader); /* of the next record */
+uint64_t
+stream_reader_skipped(const struct stream_reader *reader); /* records lost to retention or damage */
+
+/* How far behind: records committed beyond the position, and the age of the next one (0 at the
+ * tip). */
+void stream_reader_lag(const struct stream_reader *reader, uint64_t *ret_records,
+                       uint64_t *ret_behind_ms);
+
+/* ---- checkpoints, in the table "checkpoint" ---- */
+
+/* How far the consumer `name` ("mapping/ID", "delivery/NAME") has come in a shard: counter of the
+ * next record. NOT_FOUND at first. */
+int stream_checkpoint_get(struct facts *facts, const struct stream *stream, unsigned shard,
+                          const char *name, uint64_t *ret_counter);
+int stream_checkpoint_put(struct facts_write *write, const struct stream *stream, unsigned shard,
+                          const char *name, uint64_t counter);
+
+/* ---- without a running log: `weir stream ls|read|verify` on a data directory ---- */
+
+/* Read-only view of what is on disk, also while another process writes: whole committed blocks
+ * only. Blocking. */
+struct stream_view;
+int stream_view_open(const char *directory, const char *name, struct stream_view **ret_view,
+                     struct err *err);
+unsigned stream_view_shard_count(const struct stream_view *view);
+uint64_t stream_view_created_s(const struct stream_view *view);
+/* First and next counter, bytes on disk, arrival of the first and last record (0 if empty). */
+int stream_view_shard(struct stream_view *view, unsigned shard, uint64_t *ret_first,
+                      uint64_t *ret_next, uint64_t *ret_bytes, uint64_t *ret_first_ms,
+                      uint64_t *ret_last_ms);
+int stream_view_seek(struct stream_view *view, unsigned shard,
+                     const struct stream_position *position);
+/* As stream_reader_next(); AGAIN at the present end. */
+int stream_view_next(struct stream_view *view, unsigned shard, size_t records_max,
+                     struct stream_batch *ret_batch);
+void stream_view_sequence_text(const struct stream_view *view, unsigned shard, uint64_t counter,
+                               uint64_t arrival_ms, char ret_text[STREAM_SEQUENCE_CHARS]);
+void stream_view_close(struct stream_view *view);
+
+/* Calls `each` with the name of every data stream of the directory, sorted. */
+int stream_view_list(const char *directory, void (*each)(void *data, const char *name), void *data,
+                     struct err *err);
+
+#endif
