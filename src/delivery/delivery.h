@@ -1,0 +1,77 @@
+/*
+ * Delivery streams, as Amazon Data Firehose has them: records gather in a durable buffer (a stream
+ * of kind STREAM_DELIVERY) until buffer_size or buffer_interval is reached and then become one
+ * object in a bucket.
+ *
+ * Exactly-once objects (design law 6): the range of records and the object's key are recorded as an
+ * *intent* in LMDB before the first byte is written; after a crash the same intent gives the same
+ * key and the same bytes, so a repeated write overwrites itself. Only when the object is safe do
+ * checkpoint and intent change, in one transaction.
+ *
+ * Belongs to the service loop. A bucket that is down is a cursor that stands still, shown as lag.
+ */
+#ifndef DELIVERY_DELIVERY_H
+#define DELIVERY_DELIVERY_H
+
+#include "base/err.h"
+#include "base/option.h"
+#include "http/http.h"
+#include "io/facts.h"
+#include "io/loop.h"
+#include "stream/stream.h"
+
+struct delivery_s3_config {
+    struct option_head head; /* head.conf NULL: not given */
+    const char *endpoint;    /* http(s)://host[:port] */
+    const char *region;      /* default us-east-1 */
+    const char *bucket;      /* default: the bucket's name in the configuration */
+    const char *access_key_id, *secret_access_key, *session_token;
+    bool path_style; /* default true */
+    const char *ca_path;
+};
+
+struct delivery_bucket_config {
+    struct option_head head; /* head.name */
+    const char *directory;   /* exactly one of directory and s3 */
+    struct delivery_s3_config s3;
+};
+
+extern const struct option delivery_bucket_options[];
+
+enum delivery_compression { DELIVERY_UNCOMPRESSED, DELIVERY_GZIP };
+
+struct delivery_config {
+    struct option_head head; /* head.name: 1..64 of [a-zA-Z0-9_.-] */
+    const char *bucket;      /* a name of `buckets` */
+    const char *prefix;      /* reference 2.3; default "": yyyy/MM/dd/HH/ */
+    const char *error_output_prefix;
+    const char *file_extension;
+    int64_t buffer_size_bytes;  /* key buffer_size: 1 KiB .. 128 MiB, default 5 MiB */
+    int64_t buffer_interval_ms; /* key buffer_interval: 0 .. 900 s, default 300 s */
+    int compression;            /* enum delivery_compression; "none", "gzip" */
+    int64_t backlog_bytes_max;  /* key backlog_size: what may wait on disk while the bucket is down;
+                                   default 10 GiB */
+};
+
+extern const struct option delivery_options[];
+
+struct delivery;
+
+/*
+ * Starts delivering from `stream` (opened by the caller with stream_config kind STREAM_DELIVERY,
+ * one shard, bytes_max = backlog_bytes_max). Finishes what an intent left by a crash says first.
+ * Configs must outlive the delivery.
+ */
+int delivery_open(struct loop *loop, struct facts *facts, struct http_client *client,
+                  const struct delivery_config *config, const struct delivery_bucket_config *bucket,
+                  struct stream *stream, struct delivery **ret_delivery, struct err *err);
+
+/*
+ * Stops: an object that is being written is finished if that takes no longer than `grace_ms` (else
+ * its intent stays and the next start finishes it); what waits in the buffer stays there. Then
+ * `closed`, and the memory is gone.
+ */
+void delivery_close(struct delivery *delivery, unsigned grace_ms, void (*closed)(void *data),
+                    void *data);
+
+#endif

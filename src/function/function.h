@@ -1,0 +1,96 @@
+/*
+ * Functions: child processes that speak the AWS Lambda Runtime API, and event source mappings that
+ * feed them from streams.
+ *
+ * Everything belongs to the service loop: all calls and callbacks there. An *environment* is one
+ * process with its own Runtime API listener on loopback; it handles one invocation at a time
+ * (streams-and-functions reference, 4.1). A mapping is a cursor per shard: it cuts a batch,
+ * invokes, and moves its checkpoint when the function has succeeded. A function that is down or
+ * fails is a cursor that stands still, shown as lag.
+ */
+#ifndef FUNCTION_FUNCTION_H
+#define FUNCTION_FUNCTION_H
+
+#include "base/err.h"
+#include "base/option.h"
+#include "io/facts.h"
+#include "io/loop.h"
+#include "stream/stream.h"
+
+struct function_config {
+    struct option_head head;       /* head.name: the function's name, 1..64 of [a-zA-Z0-9-_] */
+    struct option_strings command; /* program and arguments */
+    const char *directory;         /* working directory; NULL: Weir's */
+    const char *handler;           /* _HANDLER */
+    int64_t timeout_ms;            /* 1 s .. 900 s, default 3 s */
+    int64_t memory_bytes;          /* 128 MiB .. 10 GiB, default 128 MiB; enforced on the process */
+    int64_t concurrency;           /* environments at most; default 10 */
+    struct option_pairs environment;
+};
+
+extern const struct option function_options[];
+
+enum function_starting_position {
+    FUNCTION_TRIM_HORIZON,
+    FUNCTION_LATEST,
+    FUNCTION_AT_TIMESTAMP,
+};
+
+struct function_mapping_config {
+    struct option_head head;
+    const char *stream, *function;
+    bool enabled;                            /* default true */
+    int64_t batch_size;                      /* 1..10000, default 100 */
+    int64_t batching_window_ms;              /* key maximum_batching_window: 0..300 s, default 0 */
+    int starting_position;                   /* enum function_starting_position */
+    const char *starting_position_timestamp; /* RFC 3339 or epoch seconds */
+    int64_t maximum_retry_attempts;          /* -1: for ever (default) */
+    int64_t maximum_record_age_ms;           /* 0: for ever (default) */
+    bool bisect_batch_on_function_error;     /* default false */
+    struct option_strings function_response_types; /* ReportBatchItemFailures */
+};
+
+extern const struct option function_mapping_options[];
+
+struct function_host;
+
+struct function_host_config {
+    const struct option_items *functions; /* struct function_config */
+    const char *region, *account;         /* "us-east-1", "000000000000": in ARNs */
+    const struct option_pairs
+        *default_environment; /* given to every function unless it sets them itself:
+                                 redis_url, redis_port, AWS_ENDPOINT_URL */
+};
+
+int function_host_open(struct loop *loop, const struct function_host_config *config,
+                       struct function_host **ret_host, struct err *err);
+
+/* Feeds the function from the stream; checkpoints in `facts` under "mapping/STREAM/FUNCTION". */
+int function_mapping_open(struct function_host *host, struct facts *facts,
+                          const struct function_mapping_config *config, struct stream *stream,
+                          struct err *err);
+
+/* What an invocation came to. */
+struct function_result {
+    bool ok;                /* false: a function error; `payload` is its JSON document */
+    const char *error_type; /* "Sandbox.Timedout", "Runtime.ExitError", ..., or NULL */
+    struct str payload;
+};
+
+/*
+ * Invokes by name with an event of JSON bytes (copied); for tests, rules and the Lambda API.
+ * `on_result` runs once, never before this returns. NOT_FOUND for an unknown name; FULL when too
+ * many wait.
+ */
+int function_invoke(struct function_host *host, struct str name, struct str event,
+                    void (*on_result)(void *data, const struct function_result *result),
+                    void *data);
+
+/*
+ * Stops: no new batches; running invocations may end within `grace_ms`, then processes are killed;
+ * checkpoints are written; then `closed` and the memory is gone.
+ */
+void function_host_close(struct function_host *host, unsigned grace_ms, void (*closed)(void *data),
+                         void *data);
+
+#endif

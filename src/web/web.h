@@ -1,0 +1,56 @@
+/*
+ * The web side for people: the page at `/`, the live feed at `/ws`, MQTT over WebSocket at `/mqtt`
+ * (handed to whoever app says), `/metrics`, `/livez`, `/readyz`. Belongs to the service loop.
+ */
+#ifndef WEB_WEB_H
+#define WEB_WEB_H
+
+#include "base/err.h"
+#include "base/option.h"
+#include "http/http.h"
+#include "io/loop.h"
+#include "state/state.h"
+
+struct web_tls_config {
+    struct option_head head; /* head.conf NULL: plain */
+    const char *cert, *key;
+};
+
+struct web_config {
+    struct option_head head;
+    const char *bind; /* default 127.0.0.1:8080 */
+    struct web_tls_config tls;
+    bool anonymous, plaintext; /* needed beyond loopback (design law 8) */
+    int64_t pages_max;         /* open live feeds; default 1000 */
+};
+
+extern const struct option web_options[];
+
+struct web_live_config {
+    struct option_head head;
+    const char *channel;    /* default sensors */
+    const char *latest_key; /* default sensorLatest */
+    const char *count_key;  /* default sensorCount */
+};
+
+extern const struct option web_live_options[];
+
+struct web;
+
+struct web_services {
+    struct state *state;
+    /* Takes a request for /mqtt; answers it (http_ws_accept with "mqtt"). */
+    http_handler *mqtt;
+    void *mqtt_data;
+    /* Whether everything is up; if not, appends a JSON object of what is not to `why`. */
+    bool (*ready)(void *data, struct buf *why);
+    void *ready_data;
+};
+
+int web_open(struct loop *loop, const struct web_config *config, const struct web_live_config *live,
+             const struct web_services *services, struct sockaddr_storage *ret_address,
+             struct web **ret_web, struct err *err);
+
+void web_close(struct web *web, void (*closed)(void *data), void *data);
+
+#endif

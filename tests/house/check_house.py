@@ -1,0 +1,110 @@
+#!/usr/bin/env python3
+"""House rules that a machine can check: who includes whom, sizes, words that must not stay, a test beside each source.
+
+Prints one line per breach and ends with 1 if there is any. docs/ARCHITECTURE.md explains the rules.
+"""
+import os
+import re
+import subprocess
+import sys
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+FOUNDATION = {
+    "base": set(),
+    "io": {"base"},
+    "http": {"io", "base"},
+    "flow": {"base"},
+}
+FLOW = {"sense", "mqtt", "rule", "stream", "function", "delivery", "state", "web", "aws"}
+# Later stages that pull, and the public header they may see.
+PULLS = {
+    "function": {"stream/stream.h", "state/state.h"},
+    "delivery": {"stream/stream.h"},
+    "aws": {"stream/stream.h"},
+    "web": {"state/state.h"},
+}
+FILE_LINES_MAX = 700
+LEFT_OVERS = re.compile(r"\b(TODO|FIXME|XXX|HACK)\b")
+LIBUV_FREE = {"rule", "flow", "base"}
+
+
+def tracked(*patterns):
+    names = subprocess.run(["git", "ls-files", "-co", "--exclude-standard", *patterns], cwd=ROOT, check=True,
+                           capture_output=True, text=True).stdout.split("\n")
+    return [name for name in names if name and os.path.exists(os.path.join(ROOT, name))]
+
+
+def may_include(folder, header):
+    owner = header.split("/")[0]
+    if folder == "app" or owner == folder:
+        return True
+    if folder in FOUNDATION:
+        return owner in FOUNDATION[folder]
+    if owner in FOUNDATION:
+        return True
+    return header in PULLS.get(folder, set())
+
+
+def check_includes(path, text):
+    folder = path.split("/")[1]
+    for number, line in enumerate(text.split("\n"), 1):
+        ours = re.match(r'#include "([^"]+)"', line)
+        if ours and "/" not in ours.group(1):
+            yield f"{path}:{number}: include by the path from src/, not {ours.group(1)}"
+        elif ours and path.count("/") > 1 and not may_include(folder, ours.group(1)):
+            yield f"{path}:{number}: {folder} may not include {ours.group(1)}"
+        if re.match(r"#include <uv\.h>", line) and folder in LIBUV_FREE:
+            yield f"{path}:{number}: {folder} must run without a loop"
+
+
+def check_file(path):
+    with open(os.path.join(ROOT, path), encoding="utf-8") as file:
+        text = file.read()
+    if path.startswith("src/"):
+        yield from check_includes(path, text)
+    lines = text.count("\n")
+    if lines > FILE_LINES_MAX and not path.endswith("_test.c"):
+        yield f"{path}: {lines} lines; look for the second idea in it (bound {FILE_LINES_MAX})"
+    for number, line in enumerate(text.split("\n"), 1):
+        if LEFT_OVERS.search(line):
+            yield f"{path}:{number}: left over: {line.strip()}"
+
+
+def check_tests():
+    sources = tracked("src/*.c")
+    names = set(sources)
+    for path in sources:
+        base = os.path.basename(path)
+        if path.endswith("_test.c") or base.startswith("fuzz_") or base == "main.c":
+            continue
+        if path[:-2] + "_test.c" not in names and path not in TESTED_ELSEWHERE:
+            yield f"{path}: no {base[:-2]}_test.c beside it"
+
+
+# Sources that a neighbour's test covers; say which.
+TESTED_ELSEWHERE = {
+    "src/base/arena.c": "buf_test.c",
+    "src/base/conf.c": "option_test.c",
+    "src/base/err.c": "str_test.c",
+    "src/base/log.c": "metric_test.c",
+    "src/base/map.c": "list_map_test.c",
+    "src/base/mem.c": "every test",
+    "src/base/random.c": "clock_test.c",
+}
+
+
+def main():
+    breaches = []
+    for path in tracked("src/*.c", "src/*.h", "functions/*.c", "functions/*.h", "bench/*.c"):
+        breaches.extend(check_file(path))
+    breaches.extend(check_tests())
+    for path, where in TESTED_ELSEWHERE.items():
+        if not os.path.exists(os.path.join(ROOT, path)):
+            breaches.append(f"tests/house/check_house.py: {path} ({where}) is no more")
+    print("\n".join(breaches), end="\n" if breaches else "")
+    return 1 if breaches else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
