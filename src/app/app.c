@@ -1,0 +1,274 @@
+#include "app/app.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include "app/lane.h"
+#include "app/service.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "io/file.h"
+
+/* The bound of all small facts together (LMDB's map: address space, not memory). */
+static const size_t facts_bytes_max = (size_t)1 << 30;
+
+struct listener {
+    const struct mqtt_listener_config *config;
+    struct tls_context *tls;
+    struct sockaddr_storage address;
+};
+
+struct app {
+    struct config *config;
+    int lock_fd;
+    struct facts *facts;
+    struct stream_log *log;
+    struct mqtt *mqtt;
+    struct lane *lanes; /* the workers', then the service's */
+    unsigned worker_count;
+    struct listener *listeners;
+    struct service service;
+};
+
+static struct lane *service_lane(struct app *app) {
+    return &app->lanes[app->worker_count];
+}
+
+/* ---- start ---- */
+
+/* One Weir per data directory: an advisory lock that the kernel drops with the process. */
+static int lock_data(struct app *app, struct err *err) {
+    int code = file_make_directories(app->config->data, err);
+    if (code)
+        return code;
+    char *path = xprintf("%s/lock", app->config->data);
+    app->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0640);
+    if (app->lock_fd < 0)
+        code = err_set_errno(err, errno, "%s", path);
+    else if (flock(app->lock_fd, LOCK_EX | LOCK_NB))
+        code = err_set(err, ERR_EXISTS, "another weir runs on the data directory %s",
+                       app->config->data);
+    free(path);
+    return code;
+}
+
+static void say_sync(const struct config *config) {
+    if (config->sync != STREAM_SYNC_ALWAYS)
+        log_warn("app",
+                 "sync: %s: a message may be acknowledged before it is on disk; a power cut loses "
+                 "what is younger",
+                 config->sync_text);
+}
+
+static int open_log(struct app *app, struct err *err) {
+    const struct config *config = app->config;
+    struct stream_log_config log = {.directory = config->data,
+                                    .sync = config->sync,
+                                    .sync_interval_ms = config->sync_interval_ms};
+    int code = facts_open(config->data, facts_bytes_max, &app->facts, err);
+    if (!code)
+        code = stream_log_open(&log, &app->log, err);
+    say_sync(config);
+    return code;
+}
+
+static int open_streams(struct app *app, struct err *err) {
+    const struct config *config = app->config;
+    struct stream *stream;
+    int code = 0;
+    for (size_t i = 0; !code && i < config->streams.count; i++) {
+        const struct config_stream *settings = OPTION_AT(config->streams, struct config_stream, i);
+        const struct stream_config data = {.name = settings->head.name,
+                                           .kind = STREAM_DATA,
+                                           .shard_count = settings->shard_count,
+                                           .retention_ms = settings->retention_ms,
+                                           .bytes_max = settings->bytes_max};
+        code = stream_open(app->log, &data, &stream, err);
+    }
+    for (size_t i = 0; !code && i < config->delivery_streams.count; i++) {
+        const struct delivery_config *settings =
+            OPTION_AT(config->delivery_streams, struct delivery_config, i);
+        const struct stream_config buffer = {.name = settings->head.name,
+                                             .kind = STREAM_DELIVERY,
+                                             .shard_count = 1,
+                                             .bytes_max = settings->backlog_bytes_max};
+        code = stream_open(app->log, &buffer, &stream, err);
+    }
+    return code;
+}
+
+static int apply_rules(struct app *app, struct rule_set *set, struct err *err) {
+    unsigned count = app->worker_count + 1, ready = 0;
+    int code = 0;
+    while (ready < count && !(code = lane_prepare_rules(&app->lanes[ready], set, err)))
+        ready++;
+    for (unsigned i = 0; i < ready; i++)
+        lane_commit_rules(&app->lanes[i], !code);
+    return code;
+}
+
+static int start_lanes(struct app *app, struct err *err) {
+    app->worker_count = (unsigned)app->config->workers;
+    app->lanes = xcalloc(app->worker_count + 1, sizeof *app->lanes);
+    app->mqtt = mqtt_new(&app->config->mqtt, app->worker_count + 1);
+    for (unsigned i = 0; i <= app->worker_count; i++) {
+        static const char *const names[] = {"worker", "service"};
+        lane_start(&app->lanes[i], names[i == app->worker_count], app->mqtt, i, app->log);
+    }
+    return apply_rules(app, app->config->rule_set, err);
+}
+
+static int listen_on(struct app *app, struct listener *listener, struct err *err) {
+    const struct mqtt_listener_config *config = listener->config;
+    int code = tcp_address(config->bind, &listener->address, err);
+    if (!code && config->tls.head.conf) {
+        struct tls_server_config tls = mqtt_listener_tls(config);
+        code = tls_server_context(&tls, &listener->tls, err);
+    }
+    for (unsigned i = 0; !code && i < app->worker_count; i++)
+        code = lane_listen(&app->lanes[i], config, &listener->address, listener->tls, err);
+    return code ? conf_error(config->head.conf, err, code, "%.400s", err->text) : 0;
+}
+
+static int start_listeners(struct app *app, struct err *err) {
+    const struct option_items *items = &app->config->mqtt.listeners;
+    app->listeners = xcalloc(items->count + 1, sizeof *app->listeners);
+    int code = 0;
+    for (size_t i = 0; !code && i < items->count; i++) {
+        app->listeners[i].config = OPTION_AT(*items, struct mqtt_listener_config, i);
+        code = listen_on(app, &app->listeners[i], err);
+    }
+    return code;
+}
+
+static int start(struct app *app, struct err *err) {
+    int code = lock_data(app, err);
+    if (!code)
+        code = open_log(app, err);
+    if (!code)
+        code = open_streams(app, err);
+    if (!code)
+        code = start_lanes(app, err);
+    if (!code)
+        code =
+            service_start(&app->service, app->config, service_lane(app), app->facts, app->log, err);
+    if (!code)
+        code = start_listeners(app, err);
+    return code;
+}
+
+int app_start(struct config *config, struct app **ret_app, struct err *err) {
+    struct app *app = xcalloc(1, sizeof *app);
+    app->config = config;
+    app->lock_fd = -1;
+    log_setup((enum log_level)config->log.level, (enum log_format)config->log.format);
+    int code = start(app, err);
+    if (code)
+        app_stop(app);
+    else
+        *ret_app = app;
+    return code;
+}
+
+static void add_address(struct buf *out, const char *name, const struct sockaddr_storage *address) {
+    char text[TCP_ADDRESS_CHARS];
+    tcp_address_text(address, text);
+    buf_printf(out, "%s%s=%s", buf_len(out) ? " " : "", name, text);
+}
+
+void app_addresses(const struct app *app, struct buf *out) {
+    for (size_t i = 0; i < app->config->mqtt.listeners.count; i++)
+        add_address(out, app->listeners[i].tls ? "mqtts" : "mqtt", &app->listeners[i].address);
+    add_address(out, app->config->web.tls.head.conf ? "webs" : "web", &app->service.web_address);
+}
+
+/* ---- reload ---- */
+
+static int reload_certificates(struct app *app, struct err *err) {
+    int code = 0;
+    for (size_t i = 0; !code && i < app->config->mqtt.listeners.count; i++)
+        if (app->listeners[i].tls)
+            code = tls_context_reload(app->listeners[i].tls, err);
+    return code;
+}
+
+int app_reload(struct app *app, struct err *err) {
+    struct config *fresh;
+    int code = config_read(app->config->path, &fresh, err);
+    if (code)
+        return code;
+    code = apply_rules(app, fresh->rule_set, err);
+    if (!code)
+        code = reload_certificates(app, err);
+    if (!code)
+        log_setup((enum log_level)fresh->log.level, (enum log_format)fresh->log.format);
+    config_free(fresh);
+    return code;
+}
+
+/* ---- stop ---- */
+
+struct stopping {
+    struct task task;
+    struct lane *lane;
+    uv_sem_t *stopped;
+};
+
+static void on_worker_stopped(void *data) {
+    uv_sem_post(data);
+}
+
+static void stop_worker(struct task *task) {
+    struct stopping *stopping = CONTAINER_OF(task, struct stopping, task);
+    mqtt_worker_stop(stopping->lane->worker, on_worker_stopped, stopping->stopped);
+}
+
+/* All at once: they wait for each other's messages. */
+static void stop_workers(struct app *app) {
+    unsigned count = app->worker_count + 1;
+    struct stopping *stoppings = xcalloc(count, sizeof *stoppings);
+    uv_sem_t stopped;
+    int failed = uv_sem_init(&stopped, 0);
+    ASSERT(!failed);
+    for (unsigned i = 0; i < count; i++) {
+        stoppings[i] = (struct stopping){{.run = stop_worker}, &app->lanes[i], &stopped};
+        loop_post(app->lanes[i].thread.loop, &stoppings[i].task);
+    }
+    for (unsigned i = 0; i < count; i++)
+        uv_sem_wait(&stopped);
+    uv_sem_destroy(&stopped);
+    free(stoppings);
+}
+
+static void stop_lanes(struct app *app) {
+    if (!app->lanes)
+        return;
+    stop_workers(app);
+    service_stop(&app->service);
+    for (unsigned i = 0; i <= app->worker_count; i++)
+        lane_drain(&app->lanes[i]);
+    for (unsigned i = 0; i <= app->worker_count; i++)
+        lane_stop(&app->lanes[i]);
+}
+
+void app_stop(struct app *app) {
+    if (!app)
+        return;
+    stop_lanes(app);
+    for (size_t i = 0; app->listeners && i < app->config->mqtt.listeners.count; i++)
+        tls_context_free(app->listeners[i].tls);
+    mqtt_free(app->mqtt);
+    if (app->log)
+        stream_log_close(app->log);
+    if (app->facts)
+        facts_close(app->facts);
+    if (app->lock_fd >= 0)
+        close(app->lock_fd);
+    free(app->listeners);
+    free(app->lanes);
+    config_free(app->config);
+    free(app);
+}

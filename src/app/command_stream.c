@@ -1,0 +1,227 @@
+/* `weir stream ls|read`: looks into the streams of a data directory, whether a Weir runs on it or
+ * not. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "app/command.h"
+#include "base/base64.h"
+#include "base/clock.h"
+#include "base/json_write.h"
+#include "base/mem.h"
+#include "base/utf8.h"
+#include "stream/stream.h"
+
+enum { BATCH_RECORDS = 1000, FOLLOW_INTERVAL_MS = 20 };
+
+static int complain(const struct err *err) {
+    fprintf(stderr, "weir stream: %s\n", err->text);
+    return 1;
+}
+
+/* ---- ls ---- */
+
+struct listing {
+    const char *data;
+    struct err *err;
+    int code;
+};
+
+static void list_shard(struct stream_view *view, const char *name, unsigned shard) {
+    uint64_t first, next, bytes, first_ms, last_ms;
+    if (stream_view_shard(view, shard, &first, &next, &bytes, &first_ms, &last_ms))
+        return;
+    char id[STREAM_SHARD_ID_CHARS], oldest[CLOCK_RFC3339_BYTES] = "-",
+                                    newest[CLOCK_RFC3339_BYTES] = "-";
+    stream_shard_id(shard, id);
+    if (next > first) {
+        clock_rfc3339(first_ms, oldest);
+        clock_rfc3339(last_ms, newest);
+    }
+    printf("%-24s %s %12llu %14llu  %-24s  %s\n", name, id, (unsigned long long)(next - first),
+           (unsigned long long)bytes, oldest, newest);
+}
+
+static void list_stream(void *data, const char *name) {
+    struct listing *listing = data;
+    struct stream_view *view;
+    int code = stream_view_open(listing->data, name, &view, listing->err);
+    if (code) {
+        listing->code = code;
+        return;
+    }
+    for (unsigned shard = 0; shard < stream_view_shard_count(view); shard++)
+        list_shard(view, name, shard);
+    stream_view_close(view);
+}
+
+static int list(const char *data) {
+    struct err err;
+    struct listing listing = {data, &err, 0};
+    printf("%-24s %-20s %12s %14s  %-24s  %s\n", "STREAM", "SHARD", "RECORDS", "BYTES", "OLDEST",
+           "NEWEST");
+    int code = stream_view_list(data, list_stream, &listing, &err);
+    return code || listing.code ? complain(&err) : 0;
+}
+
+/* ---- read ---- */
+
+struct reading {
+    struct stream_view *view;
+    const char *from;
+    int raw, follow;
+    uint64_t left; /* records still to print */
+};
+
+static bool parse_time(const char *text, uint64_t *ret_ms) {
+    struct tm utc = {0};
+    const char *rest = strptime(text, "%Y-%m-%dT%H:%M:%S", &utc);
+    double fraction = 0;
+    if (rest && *rest == '.')
+        fraction = strtod(rest, (char **)&rest);
+    if (!rest || strcmp(rest, "Z") != 0)
+        return false;
+    *ret_ms = (uint64_t)timegm(&utc) * 1000 + (uint64_t)(fraction * 1000 + 0.5);
+    return true;
+}
+
+static int seek(struct reading *reading, unsigned shard, struct err *err) {
+    struct stream_position position = {.from = STREAM_TRIM_HORIZON};
+    const char *from = reading->from;
+    if (strcmp(from, "LATEST") == 0)
+        position.from = STREAM_LATEST;
+    else if (parse_time(from, &position.timestamp_ms))
+        position.from = STREAM_AT_TIMESTAMP;
+    else if (strcmp(from, "TRIM_HORIZON") != 0) {
+        position.from = STREAM_AT_COUNTER;
+        if (stream_view_sequence_parse(reading->view, shard, str_of(from), &position.counter))
+            return err_set(err, ERR_INVALID,
+                           "%s is no position of shard %u: TRIM_HORIZON, LATEST, a time such as "
+                           "2026-11-23T06:15:00Z, or one of its sequence numbers is wanted",
+                           from, shard);
+    }
+    int code = stream_view_seek(reading->view, shard, &position);
+    return code ? err_set(err, code, "shard %u: %s", shard, err_text(code)) : 0;
+}
+
+static void print_json(struct reading *reading, unsigned shard,
+                       const struct stream_record *record) {
+    char id[STREAM_SHARD_ID_CHARS], sequence[STREAM_SEQUENCE_CHARS], arrival[CLOCK_RFC3339_BYTES];
+    stream_shard_id(shard, id);
+    stream_view_sequence_text(reading->view, shard, record->counter, record->arrival_ms, sequence);
+    clock_rfc3339(record->arrival_ms, arrival);
+    struct buf line = {0};
+    buf_printf(&line, "{\"shard\":\"%s\",\"sequence_number\":\"%s\",\"arrival\":\"%s\"", id,
+               sequence, arrival);
+    json_write_key(&line, "partition_key");
+    json_write_string(&line, record->partition_key);
+    bool text = utf8_valid(record->data);
+    json_write_key(&line, text ? "data" : "data_base64");
+    if (text) {
+        json_write_string(&line, record->data);
+    } else {
+        buf_add_u8(&line, '"');
+        base64_write(&line, record->data);
+        buf_add_u8(&line, '"');
+    }
+    buf_add(&line, "}\n", 2);
+    fwrite(buf_at(&line), 1, buf_len(&line), stdout);
+    buf_done(&line);
+}
+
+static void print_batch(struct reading *reading, unsigned shard, const struct stream_batch *batch) {
+    for (size_t i = 0; i < batch->count && reading->left; i++, reading->left--) {
+        if (reading->raw) {
+            fwrite(batch->records[i].data.at, 1, batch->records[i].data.len, stdout);
+            fputc('\n', stdout);
+        } else {
+            print_json(reading, shard, &batch->records[i]);
+        }
+    }
+}
+
+/* All that is there now. CORRUPT blocks are named and passed over. */
+static bool drain(struct reading *reading, unsigned shard) {
+    bool any = false;
+    while (reading->left) {
+        struct stream_batch batch;
+        int code = stream_view_next(reading->view, shard, BATCH_RECORDS, &batch);
+        if (code == ERR_CORRUPT) {
+            fprintf(stderr, "weir stream: shard %u holds a damaged block; going on behind it\n",
+                    shard);
+            continue;
+        }
+        if (code)
+            break;
+        print_batch(reading, shard, &batch);
+        any = true;
+    }
+    fflush(stdout);
+    return any;
+}
+
+static int read_shards(struct reading *reading, unsigned first, unsigned end, struct err *err) {
+    for (unsigned shard = first; shard < end; shard++) {
+        int code = seek(reading, shard, err);
+        if (code)
+            return code;
+    }
+    for (;;) {
+        bool any = false;
+        for (unsigned shard = first; shard < end; shard++)
+            any |= drain(reading, shard);
+        if (!reading->left || ferror(stdout) || (!any && !reading->follow))
+            return 0;
+        if (!any)
+            usleep(FOLLOW_INTERVAL_MS * 1000);
+    }
+}
+
+static int read_stream(const char *data, const char *name, const char *shard_text,
+                       struct reading *reading) {
+    struct err err;
+    int code = stream_view_open(data, name, &reading->view, &err);
+    if (code)
+        return complain(&err);
+    unsigned first = 0, end = stream_view_shard_count(reading->view);
+    uint64_t shard;
+    if (shard_text && (!str_to_u64(str_of(shard_text), &shard) || shard >= end)) {
+        code = err_set(&err, ERR_INVALID, "--shard %s: stream %s has the shards 0 to %u",
+                       shard_text, name, end - 1);
+    } else {
+        if (shard_text) {
+            first = (unsigned)shard;
+            end = first + 1;
+        }
+        code = read_shards(reading, first, end, &err);
+    }
+    stream_view_close(reading->view);
+    return code ? complain(&err) : 0;
+}
+
+int command_stream(int argc, char **argv) {
+    const char *data = "./data", *shard = NULL, *count = NULL;
+    struct reading reading = {.from = "TRIM_HORIZON", .left = UINT64_MAX};
+    const struct command_flag flags[] = {{"data", 'd', &data, NULL},
+                                         {"shard", 's', &shard, NULL},
+                                         {"from", 'f', &reading.from, NULL},
+                                         {"count", 'n', &count, NULL},
+                                         {"follow", 0, NULL, &reading.follow},
+                                         {"raw", 0, NULL, &reading.raw},
+                                         {0}};
+    if (!command_flags(&argc, argv, flags))
+        return EXIT_USAGE;
+    if (count && !str_to_u64(str_of(count), &reading.left)) {
+        fprintf(stderr, "weir stream: --count %s: a number is wanted\n", count);
+        return EXIT_USAGE;
+    }
+    if (argc == 2 && strcmp(argv[1], "ls") == 0)
+        return list(data);
+    if (argc == 3 && strcmp(argv[1], "read") == 0)
+        return read_stream(data, argv[2], shard, &reading);
+    fputs("usage: weir stream ls | weir stream read NAME; `weir help` says more\n", stderr);
+    return EXIT_USAGE;
+}

@@ -1,0 +1,266 @@
+#include "app/config.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "app/targets.h"
+#include "app/yaml.h"
+#include "base/buf.h"
+#include "base/mem.h"
+#include "io/file.h"
+#include "io/tcp.h"
+
+static const char *const level_names[] = {"debug", "info", "warn", "error", NULL};
+static const char *const format_names[] = {"text", "json", NULL};
+
+static const struct option log_options[] = {
+    {"level", OPTION_ENUM, offsetof(struct config_log, level), .names = level_names,
+     .default_text = "info", .help = "the least level that is written"},
+    {"format", OPTION_ENUM, offsetof(struct config_log, format), .names = format_names,
+     .default_text = "text"},
+    {0}};
+
+static const struct option stream_options[] = {
+    {"shard_count", OPTION_INT, offsetof(struct config_stream, shard_count), .min = 1, .max = 10000,
+     .default_text = "1"},
+    {"retention_period", OPTION_DURATION, offsetof(struct config_stream, retention_ms), .min = 1000,
+     .max = (int64_t)8760 * 3600 * 1000, .default_text = "24h",
+     .help = "how long records are kept"},
+    {"retention_size", OPTION_SIZE, offsetof(struct config_stream, bytes_max), .default_text = "0",
+     .help = "beyond it the oldest segments go; 0: unbounded"},
+    {0}};
+
+static const struct option options[] = {
+    {"data", OPTION_STRING, offsetof(struct config, data), .default_text = "./data",
+     .help = "directory of streams, checkpoints, the private Redis"},
+    {"workers", OPTION_INT, offsetof(struct config, workers), .min = 0, .max = 256,
+     .default_text = "0", .help = "worker threads; 0: one per core"},
+    {"log", OPTION_STRUCT, offsetof(struct config, log), .fields = log_options},
+    {"sync", OPTION_STRING, offsetof(struct config, sync_text), .default_text = "always",
+     .help = "always: acknowledged means on disk; an interval such as 10ms, or none, risks what is "
+             "younger"},
+    {"mqtt", OPTION_STRUCT, offsetof(struct config, mqtt), .fields = mqtt_options},
+    {"web", OPTION_STRUCT, offsetof(struct config, web), .fields = web_options},
+    {"redis", OPTION_STRUCT, offsetof(struct config, redis), .fields = state_options},
+    {"streams", OPTION_MAP, offsetof(struct config, streams), .fields = stream_options,
+     .item_size = sizeof(struct config_stream)},
+    {"buckets", OPTION_MAP, offsetof(struct config, buckets), .fields = delivery_bucket_options,
+     .item_size = sizeof(struct delivery_bucket_config)},
+    {"delivery_streams", OPTION_MAP, offsetof(struct config, delivery_streams),
+     .fields = delivery_options, .item_size = sizeof(struct delivery_config)},
+    {"functions", OPTION_MAP, offsetof(struct config, functions), .fields = function_options,
+     .item_size = sizeof(struct function_config)},
+    {"event_source_mappings", OPTION_LIST, offsetof(struct config, mappings),
+     .fields = function_mapping_options, .item_size = sizeof(struct function_mapping_config)},
+    {"rules", OPTION_MAP, offsetof(struct config, rules), .fields = rule_options,
+     .item_size = sizeof(struct rule_config)},
+    {"live_feed", OPTION_STRUCT, offsetof(struct config, live_feed), .fields = web_live_options},
+    {"api", OPTION_LATER, .help = "the AWS-compatible endpoints are not part of this version"},
+    {"credentials", OPTION_LATER,
+     .help = "they belong to the api listener, which is not part of this version"},
+    {0}};
+
+void config_show(struct buf *out) {
+    option_show(out, options, 0);
+}
+
+/* ---- names that refer to one another ---- */
+
+/* The item of this name in a map of structs that begin with an option_head. */
+static void *find_named(const struct option_items *items, size_t item_size, const char *name) {
+    for (size_t i = 0; i < items->count; i++) {
+        struct option_head *head = (void *)((char *)items->items + i * item_size);
+        if (strcmp(head->name, name) == 0)
+            return head;
+    }
+    return NULL;
+}
+
+const struct config_stream *config_find_stream(const struct config *config, const char *name) {
+    return find_named(&config->streams, sizeof(struct config_stream), name);
+}
+
+const struct delivery_bucket_config *config_find_bucket(const struct config *config,
+                                                        const char *name) {
+    return find_named(&config->buckets, sizeof(struct delivery_bucket_config), name);
+}
+
+const struct delivery_config *config_find_delivery(const struct config *config, const char *name) {
+    return find_named(&config->delivery_streams, sizeof(struct delivery_config), name);
+}
+
+/* At the value of `key` inside `head`'s map, if it stands there, else at the map. */
+static const struct conf *place(const struct option_head *head, const char *key) {
+    const struct conf *at = conf_get(head->conf, key);
+    return at ? at : head->conf;
+}
+
+static bool name_valid(const char *name, size_t chars_max, const char *extra) {
+    size_t len = strlen(name);
+    for (const char *c = name; *c; c++)
+        if (!((*c >= 'a' && *c <= 'z') || (*c >= 'A' && *c <= 'Z') || (*c >= '0' && *c <= '9') ||
+              strchr(extra, *c)))
+            return false;
+    return len >= 1 && len <= chars_max;
+}
+
+static int check_names(const struct option_items *items, size_t item_size, const char *what,
+                       size_t chars_max, const char *extra, struct err *err) {
+    for (size_t i = 0; i < items->count; i++) {
+        const struct option_head *head = (const void *)((const char *)items->items + i * item_size);
+        if (!name_valid(head->name, chars_max, extra))
+            return conf_error(head->conf, err, ERR_INVALID,
+                              "%s name \"%s\": 1 to %zu of letters, digits and %s are wanted", what,
+                              head->name, chars_max, extra);
+    }
+    return 0;
+}
+
+static int check_mappings(const struct config *config, struct err *err) {
+    for (size_t i = 0; i < config->mappings.count; i++) {
+        const struct function_mapping_config *mapping =
+            OPTION_AT(config->mappings, struct function_mapping_config, i);
+        if (!config_find_stream(config, mapping->stream))
+            return conf_error(place(&mapping->head, "stream"), err, ERR_INVALID,
+                              "there is no stream \"%s\" under streams", mapping->stream);
+        if (!find_named(&config->functions, sizeof(struct function_config), mapping->function))
+            return conf_error(place(&mapping->head, "function"), err, ERR_INVALID,
+                              "there is no function \"%s\" under functions", mapping->function);
+        for (size_t j = 0; j < i; j++) {
+            const struct function_mapping_config *other =
+                OPTION_AT(config->mappings, struct function_mapping_config, j);
+            if (strcmp(other->stream, mapping->stream) == 0 &&
+                strcmp(other->function, mapping->function) == 0)
+                return conf_error(mapping->head.conf, err, ERR_INVALID,
+                                  "the mapping of \"%s\" to \"%s\" stands here twice",
+                                  mapping->stream, mapping->function);
+        }
+    }
+    return 0;
+}
+
+static int check_deliveries(const struct config *config, struct err *err) {
+    for (size_t i = 0; i < config->delivery_streams.count; i++) {
+        const struct delivery_config *delivery =
+            OPTION_AT(config->delivery_streams, struct delivery_config, i);
+        if (!config_find_bucket(config, delivery->bucket))
+            return conf_error(place(&delivery->head, "bucket"), err, ERR_INVALID,
+                              "there is no bucket \"%s\" under buckets", delivery->bucket);
+    }
+    return 0;
+}
+
+static int check_sync(struct config *config, struct err *err) {
+    const char *text = config->sync_text;
+    if (strcmp(text, "always") == 0 || strcmp(text, "none") == 0) {
+        config->sync = text[0] == 'a' ? STREAM_SYNC_ALWAYS : STREAM_SYNC_NONE;
+        return 0;
+    }
+    struct interval {
+        struct option_head head;
+        int64_t ms;
+    } interval = {0};
+    const struct option field[] = {{"sync", OPTION_DURATION, offsetof(struct interval, ms),
+                                    .min = 1, .max = 60000, .default_text = text},
+                                   {0}};
+    if (option_load(&config->arena, field, NULL, &interval, NULL))
+        return conf_error(place(&config->head, "sync"), err, ERR_INVALID,
+                          "sync: always, none or an interval from 1ms to 1m is wanted");
+    config->sync = STREAM_SYNC_INTERVAL;
+    config->sync_interval_ms = interval.ms;
+    return 0;
+}
+
+/* Design law 8: what is reachable from elsewhere is either protected or said to be open. */
+static int check_web_exposure(const struct config *config, struct err *err) {
+    struct sockaddr_storage address;
+    struct err why;
+    const struct web_config *web = &config->web;
+    const struct conf *at = web->head.conf ? place(&web->head, "bind") : config->head.conf;
+    if (tcp_address(web->bind, &address, &why))
+        return conf_error(at, err, ERR_INVALID, "web: %s", why.text);
+    if (tcp_address_is_loopback(&address))
+        return 0;
+    if (!web->tls.head.conf && !web->plaintext)
+        return conf_error(at, err, ERR_INVALID,
+                          "web: a listener beyond loopback needs tls, or `plaintext: true`");
+    if (!web->anonymous)
+        return conf_error(at, err, ERR_INVALID,
+                          "web: the page has no log-in; beyond loopback say `anonymous: true`");
+    return 0;
+}
+
+static int check(struct config *config, struct err *err) {
+    int code = check_sync(config, err);
+    if (!code)
+        code =
+            check_names(&config->streams, sizeof(struct config_stream), "stream", 128, "_.-", err);
+    if (!code)
+        code = check_names(&config->delivery_streams, sizeof(struct delivery_config),
+                           "delivery stream", 64, "_.-", err);
+    if (!code)
+        code = check_names(&config->functions, sizeof(struct function_config), "function", 64, "_-",
+                           err);
+    if (!code)
+        code = check_names(&config->rules, sizeof(struct rule_config), "rule", 128, "_", err);
+    if (!code)
+        code = check_mappings(config, err);
+    if (!code)
+        code = check_deliveries(config, err);
+    if (!code)
+        code = check_web_exposure(config, err);
+    if (!code)
+        code = mqtt_config_check(&config->mqtt, err);
+    return code;
+}
+
+/* ---- reading ---- */
+
+static void set_default_workers(struct config *config) {
+    if (config->workers)
+        return;
+    long cores = sysconf(_SC_NPROCESSORS_ONLN);
+    config->workers = cores < 1 ? 1 : cores;
+}
+
+static int load(struct config *config, struct str text, struct err *err) {
+    const struct conf *root;
+    int code = yaml_read(&config->arena, config->path, text, &root, err);
+    if (!code)
+        code = option_load(&config->arena, options, root, config, err);
+    if (!code)
+        code = check(config, err);
+    if (!code)
+        code = rule_set_compile(&config->rules, &config->rule_set, err);
+    if (!code)
+        code = targets_check(config, err);
+    if (!code)
+        set_default_workers(config);
+    return code;
+}
+
+int config_read(const char *path, struct config **ret_config, struct err *err) {
+    struct buf text = {0};
+    int code = file_read_all(path, YAML_BYTES_MAX, &text, err);
+    if (code)
+        return code;
+    struct config *config = xcalloc(1, sizeof *config);
+    config->path = xstrdup(path);
+    code = load(config, buf_str(&text), err);
+    buf_done(&text);
+    if (code)
+        config_free(config);
+    else
+        *ret_config = config;
+    return code;
+}
+
+void config_free(struct config *config) {
+    if (!config)
+        return;
+    rule_set_unref(config->rule_set);
+    arena_done(&config->arena);
+    free(config->path);
+    free(config);
+}

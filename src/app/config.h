@@ -1,0 +1,66 @@
+/*
+ * The whole configuration (design section 7): one table per part, joined here, read from one YAML
+ * file, and checked for what no part can see alone: names that refer to one another, listeners that
+ * would be open to the world.
+ */
+#ifndef APP_CONFIG_H
+#define APP_CONFIG_H
+
+#include "base/arena.h"
+#include "base/log.h"
+#include "delivery/delivery.h"
+#include "function/function.h"
+#include "mqtt/mqtt.h"
+#include "rule/rule.h"
+#include "state/state.h"
+#include "stream/stream.h"
+#include "web/web.h"
+
+struct config_log {
+    struct option_head head;
+    int level;  /* enum log_level */
+    int format; /* enum log_format */
+};
+
+struct config_stream {
+    struct option_head head;
+    int64_t shard_count, retention_ms, bytes_max;
+};
+
+struct config {
+    struct option_head head;
+    struct arena arena; /* all texts and arrays */
+    char *path;         /* of the file, as given */
+    const char *data;
+    int64_t workers; /* 0 in the file: one per core */
+    struct config_log log;
+    const char *sync_text;
+    enum stream_sync sync;
+    int64_t sync_interval_ms;
+    struct mqtt_config mqtt;
+    struct web_config web;
+    struct state_config redis;
+    struct option_items streams;          /* struct config_stream */
+    struct option_items buckets;          /* struct delivery_bucket_config */
+    struct option_items delivery_streams; /* struct delivery_config */
+    struct option_items functions;        /* struct function_config */
+    struct option_items mappings;         /* struct function_mapping_config */
+    struct option_items rules;            /* struct rule_config */
+    struct rule_set *rule_set;            /* compiled from `rules` */
+    struct web_live_config live_feed;
+};
+
+/* Reads and checks the file. All errors say file:line:column. The caller frees. */
+int config_read(const char *path, struct config **ret_config, struct err *err);
+void config_free(struct config *config);
+
+const struct config_stream *config_find_stream(const struct config *config, const char *name);
+const struct delivery_bucket_config *config_find_bucket(const struct config *config,
+                                                        const char *name);
+
+const struct delivery_config *config_find_delivery(const struct config *config, const char *name);
+
+/* Every key with type, default and help, as text. */
+void config_show(struct buf *out);
+
+#endif

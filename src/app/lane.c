@@ -1,0 +1,115 @@
+#include "app/lane.h"
+
+#include <unistd.h>
+
+#include "base/log.h"
+
+enum { DRAIN_MS_MAX = 10000 };
+
+/* What a call from main carries to the lane's thread and back. */
+struct order {
+    struct lane *lane;
+    struct mqtt *mqtt;
+    struct stream_log *log;
+    unsigned index;
+    struct rule_set *set;
+    const struct mqtt_listener_config *listener;
+    struct sockaddr_storage *address;
+    struct tls_context *tls;
+    struct err *err;
+    bool take;
+    int code;
+};
+
+static void do_start(void *data) {
+    struct order *order = data;
+    struct lane *lane = order->lane;
+    lane->worker = mqtt_worker_new(order->mqtt, order->index, lane->thread.loop);
+    lane->writer = stream_writer_new(order->log, lane->thread.loop);
+}
+
+void lane_start(struct lane *lane, const char *name, struct mqtt *mqtt, unsigned index,
+                struct stream_log *log) {
+    struct order order = {.lane = lane, .mqtt = mqtt, .index = index, .log = log};
+    loop_thread_start(&lane->thread, name);
+    loop_call(lane->thread.loop, do_start, &order);
+}
+
+static void do_prepare(void *data) {
+    struct order *order = data;
+    struct lane *lane = order->lane;
+    struct rule_engine_config config = {.set = order->set,
+                                        .sinks = stream_writer_resolver(lane->writer),
+                                        .publisher = mqtt_worker_publisher(lane->worker)};
+    order->code = rule_engine_new(&config, &lane->next_engine, order->err);
+}
+
+int lane_prepare_rules(struct lane *lane, struct rule_set *set, struct err *err) {
+    struct order order = {.lane = lane, .set = set, .err = err};
+    loop_call(lane->thread.loop, do_prepare, &order);
+    return order.code;
+}
+
+static void do_commit(void *data) {
+    struct order *order = data;
+    struct lane *lane = order->lane;
+    struct rule_engine *old = lane->next_engine;
+    if (order->take) {
+        old = lane->engine;
+        lane->engine = lane->next_engine;
+        mqtt_worker_set_rules(lane->worker, rule_engine_sink(lane->engine),
+                              stream_writer_gate(lane->writer));
+    }
+    lane->next_engine = NULL;
+    rule_engine_free(old);
+}
+
+void lane_commit_rules(struct lane *lane, bool take) {
+    struct order order = {.lane = lane, .take = take};
+    loop_call(lane->thread.loop, do_commit, &order);
+}
+
+static void do_listen(void *data) {
+    struct order *order = data;
+    order->code = mqtt_worker_listen(order->lane->worker, order->listener, order->address,
+                                     order->tls, order->err);
+}
+
+int lane_listen(struct lane *lane, const struct mqtt_listener_config *config,
+                struct sockaddr_storage *address, struct tls_context *tls, struct err *err) {
+    struct order order = {
+        .lane = lane, .listener = config, .address = address, .tls = tls, .err = err};
+    loop_call(lane->thread.loop, do_listen, &order);
+    return order.code;
+}
+
+static void ask_idle(void *data) {
+    struct order *order = data;
+    order->code = stream_writer_idle(order->lane->writer);
+}
+
+void lane_drain(struct lane *lane) {
+    struct order order = {.lane = lane};
+    for (int waited_ms = 0; waited_ms < DRAIN_MS_MAX; waited_ms++) {
+        loop_call(lane->thread.loop, ask_idle, &order);
+        if (order.code)
+            return;
+        usleep(1000);
+    }
+    log_error("app", "%s: records are still not committed; giving up on them", lane->thread.name);
+}
+
+static void do_stop(void *data) {
+    struct lane *lane = data;
+    mqtt_worker_set_rules(lane->worker, NULL, stream_writer_gate(lane->writer));
+    rule_engine_free(lane->engine);
+    mqtt_worker_free(lane->worker);
+    stream_writer_free(lane->writer);
+}
+
+void lane_stop(struct lane *lane) {
+    if (!lane->thread.loop)
+        return;
+    loop_call(lane->thread.loop, do_stop, lane);
+    loop_thread_stop(&lane->thread);
+}

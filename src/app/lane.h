@@ -1,0 +1,44 @@
+/*
+ * A lane: one loop thread with everything that a reading needs on its way from the socket to the
+ * log: the broker's worker, the rule engine, the stream writer. The worker threads are lanes; the
+ * service thread is one too, for MQTT over WebSocket and for what parts publish themselves.
+ *
+ * lane_* functions are called by main and run their work on the lane's thread, waiting for it.
+ */
+#ifndef APP_LANE_H
+#define APP_LANE_H
+
+#include "io/loop.h"
+#include "mqtt/mqtt.h"
+#include "rule/rule.h"
+#include "stream/stream.h"
+
+struct lane {
+    struct loop_thread thread;
+    struct mqtt_worker *worker;
+    struct stream_writer *writer;
+    struct rule_engine *engine;
+    struct rule_engine *next_engine; /* made by lane_prepare_rules() */
+};
+
+/* Starts the thread called `name` and makes worker number `index` and the writer. */
+void lane_start(struct lane *lane, const char *name, struct mqtt *mqtt, unsigned index,
+                struct stream_log *log);
+
+/* Makes an engine for the rules; the old ones stay in force until lane_commit_rules(). */
+int lane_prepare_rules(struct lane *lane, struct rule_set *set, struct err *err);
+
+/* Puts the prepared engine in force, or (`take` false) drops it. */
+void lane_commit_rules(struct lane *lane, bool take);
+
+int lane_listen(struct lane *lane, const struct mqtt_listener_config *config,
+                struct sockaddr_storage *address, struct tls_context *tls, struct err *err);
+
+/* Waits until all that was staged is committed, at most some seconds. The broker's worker has
+ * stopped. */
+void lane_drain(struct lane *lane);
+
+/* Frees what the lane holds and ends its thread. Nothing of it runs any more. */
+void lane_stop(struct lane *lane);
+
+#endif

@@ -1,0 +1,177 @@
+#include "app/service.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/json_write.h"
+#include "base/log.h"
+#include "base/mem.h"
+
+enum { GRACE_MS = 5000 };
+
+/* ---- start, on the service loop ---- */
+
+static int start_deliveries(struct service *service, struct err *err) {
+    const struct config *config = service->config;
+    struct loop *loop = service->lane->thread.loop;
+    service->deliveries = xcalloc(config->delivery_streams.count + 1, sizeof *service->deliveries);
+    for (size_t i = 0; i < config->delivery_streams.count; i++) {
+        const struct delivery_config *delivery =
+            OPTION_AT(config->delivery_streams, struct delivery_config, i);
+        struct stream *stream =
+            stream_find(service->log, STREAM_DELIVERY, str_of(delivery->head.name));
+        int code = delivery_open(loop, service->facts, service->client, delivery,
+                                 config_find_bucket(config, delivery->bucket), stream,
+                                 &service->deliveries[i], err);
+        if (code)
+            return code;
+        service->delivery_count = i + 1;
+    }
+    return 0;
+}
+
+static int start_functions(struct service *service, struct err *err) {
+    const struct config *config = service->config;
+    struct option_pair pairs[] = {{"redis_url", state_url_host(service->state)},
+                                  {"redis_port", state_url_port(service->state)}};
+    struct option_pairs environment = {pairs, COUNT_OF(pairs)};
+    struct function_host_config host = {.functions = &config->functions,
+                                        .region = "us-east-1",
+                                        .account = "000000000000",
+                                        .default_environment = &environment};
+    int code = function_host_open(service->lane->thread.loop, &host, &service->functions, err);
+    for (size_t i = 0; !code && i < config->mappings.count; i++) {
+        const struct function_mapping_config *mapping =
+            OPTION_AT(config->mappings, struct function_mapping_config, i);
+        struct stream *stream = stream_find(service->log, STREAM_DATA, str_of(mapping->stream));
+        code = function_mapping_open(service->functions, service->facts, mapping, stream, err);
+    }
+    return code;
+}
+
+static bool is_ready(void *data, struct buf *why) {
+    const struct service *service = data;
+    bool redis = state_ready(service->state);
+    json_write_key(why, "redis");
+    buf_add_str(why, redis ? STR("true") : STR("false"));
+    return redis;
+}
+
+/* Design law 8: as on an MQTT listener that says nothing, on loopback and without users anybody may
+ * come. */
+static bool anonymous_allowed(const struct config *config) {
+    struct sockaddr_storage address;
+    if (config->web.anonymous)
+        return true;
+    return config->mqtt.users.count == 0 && !tcp_address(config->web.bind, &address, NULL) &&
+           tcp_address_is_loopback(&address);
+}
+
+static int start_web(struct service *service, struct err *err) {
+    const struct config *config = service->config;
+    service->mqtt_websocket =
+        (struct mqtt_websocket){.worker = service->lane->worker,
+                                .anonymous = anonymous_allowed(config),
+                                .message_bytes_max = (size_t)config->mqtt.packet_bytes_max + 1024};
+    struct web_services services = {.state = service->state,
+                                    .mqtt = mqtt_websocket_accept,
+                                    .mqtt_data = &service->mqtt_websocket,
+                                    .ready = is_ready,
+                                    .ready_data = service};
+    return web_open(service->lane->thread.loop, &config->web, &config->live_feed, &services,
+                    &service->web_address, &service->web, err);
+}
+
+struct order {
+    struct service *service;
+    struct err *err;
+    int code;
+};
+
+static void do_start(void *data) {
+    struct order *order = data;
+    struct service *service = order->service;
+    struct loop *loop = service->lane->thread.loop;
+    service->client = http_client_new(loop);
+    order->code = state_open(loop, &service->config->redis, service->config->data, &service->state,
+                             order->err);
+    if (!order->code)
+        order->code = start_deliveries(service, order->err);
+    if (!order->code)
+        order->code = start_functions(service, order->err);
+    if (!order->code)
+        order->code = start_web(service, order->err);
+}
+
+int service_start(struct service *service, const struct config *config, struct lane *lane,
+                  struct facts *facts, struct stream_log *log, struct err *err) {
+    *service = (struct service){.config = config, .lane = lane, .facts = facts, .log = log};
+    struct order order = {.service = service, .err = err};
+    loop_call(lane->thread.loop, do_start, &order);
+    return order.code;
+}
+
+/* ---- stop: each part closes by itself on the loop; main waits for them, stage by stage ---- */
+
+struct stage {
+    struct service *service;
+    void (*close)(struct stage *stage);
+    uv_sem_t closed;
+    size_t waiting;
+};
+
+static void on_closed(void *data) {
+    struct stage *stage = data;
+    if (--stage->waiting == 0)
+        uv_sem_post(&stage->closed);
+}
+
+static void run_stage(void *data) {
+    struct stage *stage = data;
+    stage->close(stage);
+    on_closed(stage); /* the stage's own share, so that one without parts ends too */
+}
+
+static void close_web(struct stage *stage) {
+    if (!stage->service->web)
+        return;
+    stage->waiting++;
+    web_close(stage->service->web, on_closed, stage);
+}
+
+static void close_consumers(struct stage *stage) {
+    struct service *service = stage->service;
+    if (service->functions) {
+        stage->waiting++;
+        function_host_close(service->functions, GRACE_MS, on_closed, stage);
+    }
+    stage->waiting += service->delivery_count;
+    for (size_t i = 0; i < service->delivery_count; i++)
+        delivery_close(service->deliveries[i], GRACE_MS, on_closed, stage);
+}
+
+static void close_connections(struct stage *stage) {
+    struct service *service = stage->service;
+    if (service->state) {
+        stage->waiting++;
+        state_close(service->state, on_closed, stage);
+    }
+    if (service->client) {
+        stage->waiting++;
+        http_client_close(service->client, on_closed, stage);
+    }
+}
+
+void service_stop(struct service *service) {
+    static void (*const stages[])(struct stage *) = {close_web, close_consumers, close_connections};
+    for (size_t i = 0; service->lane && i < COUNT_OF(stages); i++) {
+        struct stage stage = {.service = service, .close = stages[i], .waiting = 1};
+        int failed = uv_sem_init(&stage.closed, 0);
+        ASSERT(!failed);
+        loop_call(service->lane->thread.loop, run_stage, &stage);
+        uv_sem_wait(&stage.closed);
+        uv_sem_destroy(&stage.closed);
+    }
+    free(service->deliveries);
+    *service = (struct service){0};
+}

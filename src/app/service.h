@@ -1,0 +1,35 @@
+/*
+ * What lives on the service thread: Redis, functions and their mappings, deliveries, the web
+ * listener. Started after the streams are open, stopped before they close.
+ */
+#ifndef APP_SERVICE_H
+#define APP_SERVICE_H
+
+#include "app/config.h"
+#include "app/lane.h"
+#include "app/mqtt_websocket.h"
+
+struct service {
+    const struct config *config;
+    struct lane *lane;
+    struct facts *facts;
+    struct stream_log *log;
+    struct state *state;
+    struct http_client *client;
+    struct function_host *functions;
+    struct delivery **deliveries;
+    size_t delivery_count;
+    struct web *web;
+    struct sockaddr_storage web_address;
+    struct mqtt_websocket mqtt_websocket;
+};
+
+/* `lane` has started. On failure everything that had been started is still to be stopped by
+ * service_stop(). From main. */
+int service_start(struct service *service, const struct config *config, struct lane *lane,
+                  struct facts *facts, struct stream_log *log, struct err *err);
+
+/* Stops all parts in the reverse order and waits for them. From main. */
+void service_stop(struct service *service);
+
+#endif

@@ -1,0 +1,29 @@
+/* The command line: picks the subcommand. */
+#include <stdio.h>
+#include <string.h>
+
+#include "app/command.h"
+#include "base/mem.h"
+
+static int command_version(int argc, char **argv) {
+    puts("weir " WEIR_VERSION);
+    return 0;
+}
+
+static const struct {
+    const char *name;
+    int (*run)(int argc, char **argv);
+} commands[] = {
+    {"run", command_run},       {"check", command_check},     {"sense", command_sense},
+    {"stream", command_stream}, {"passwd", command_passwd},   {"help", command_help},
+    {"--help", command_help},   {"version", command_version}, {"--version", command_version},
+};
+
+int main(int argc, char **argv) {
+    const char *name = argc > 1 ? argv[1] : "help";
+    for (size_t i = 0; i < COUNT_OF(commands); i++)
+        if (strcmp(commands[i].name, name) == 0)
+            return commands[i].run(argc - 1, argv + 1);
+    fprintf(stderr, "weir: there is no command \"%s\"; `weir help` lists them\n", name);
+    return EXIT_USAGE;
+}
