@@ -1,10 +1,10 @@
 /*
- * Small facts on disk: LMDB tables of byte strings (checkpoints, delivery intents, sessions, resources). Weir's
- * only database; see docs/formats/facts.md for the tables and their keys.
+ * Small facts on disk: LMDB tables of byte strings (checkpoints, delivery intents, sessions,
+ * resources). Weir's only database; see docs/formats/facts.md for the tables and their keys.
  *
- * One environment per data directory, opened once. Reads may come from any thread. A write transaction holds
- * LMDB's writer lock until its end, so it is short, never waits for anything, and begins and ends in one call
- * chain. facts_commit() returns when the change is on disk (fsync).
+ * One environment per data directory, opened once. Reads may come from any thread. A write
+ * transaction holds LMDB's writer lock until its end, so it is short, never waits for anything, and
+ * begins and ends in one call chain. facts_commit() returns when the change is on disk (fsync).
  */
 #ifndef IO_FACTS_H
 #define IO_FACTS_H
@@ -17,7 +17,8 @@
 
 struct facts;
 
-/* Opens or makes `directory`/facts.mdb. `bytes_max` is the map size: the bound of the whole (FULL when reached). */
+/* Opens or makes `directory`/facts.mdb. `bytes_max` is the map size: the bound of the whole (FULL
+ * when reached). */
 int facts_open(const char *directory, size_t bytes_max, struct facts **ret_facts, struct err *err);
 void facts_close(struct facts *facts);
 
@@ -26,8 +27,8 @@ void facts_close(struct facts *facts);
 /* Appends the value to `value`. NOT_FOUND if there is none. */
 int facts_get(struct facts *facts, const char *table, struct str key, struct buf *value);
 
-/* Calls `each` in order of keys for all keys that begin with `prefix`; stops when it returns false. The views are valid
- * during the call; `each` writes nothing. */
+/* Calls `each` in order of keys for all keys that begin with `prefix`; stops when it returns false.
+ * The views are valid during the call; `each` writes nothing. */
 int facts_each(struct facts *facts, const char *table, struct str prefix,
                bool (*each)(void *data, struct str key, struct str value), void *data);
 
@@ -37,7 +38,8 @@ int facts_begin(struct facts *facts, struct facts_write **ret_write, struct err 
 int facts_put(struct facts_write *write, const char *table, struct str key, struct str value);
 int facts_delete(struct facts_write *write, const char *table, struct str key); /* absent is fine */
 
-/* Ends the transaction and frees it. After a failure of any step nothing is changed; the first error is returned. */
+/* Ends the transaction and frees it. After a failure of any step nothing is changed; the first
+ * error is returned. */
 int facts_commit(struct facts_write *write, struct err *err);
 void facts_abort(struct facts_write *write);
 

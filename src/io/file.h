@@ -1,6 +1,7 @@
 /*
- * The file calls that durability rests on, behind a table, so that tests can fail, shorten, tear or lose them.
- * Product code uses file_ops_real. Blocking; meant for the log thread, the pool, and start-up.
+ * The file calls that durability rests on, behind a table, so that tests can fail, shorten, tear or
+ * lose them. Product code uses file_ops_real. Blocking; meant for the log thread, the pool, and
+ * start-up.
  *
  * All return 0 or a count, or a negative code of err.h with errno set.
  */
@@ -38,8 +39,8 @@ extern const struct file_ops file_ops_real;
 /* The whole file into `ret_content` (at most `bytes_max`, else TOO_LARGE). */
 int file_read_all(const char *path, size_t bytes_max, struct buf *ret_content, struct err *err);
 
-/* Writes `path` so that after a crash either the old or the whole new file is there: temporary file beside it,
- * fsync, rename, fsync of the directory. Makes missing directories. */
+/* Writes `path` so that after a crash either the old or the whole new file is there: temporary file
+ * beside it, fsync, rename, fsync of the directory. Makes missing directories. */
 int file_write_atomic(const char *path, struct str content, struct err *err);
 
 /* mkdir -p with mode 0750. */

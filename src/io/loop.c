@@ -6,6 +6,7 @@
 #include "io/loop.h"
 
 #include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 
@@ -17,6 +18,7 @@ struct loop {
     uv_async_t wake;
     uv_prepare_t turn_end;
     struct link hooks;
+    struct loop_part *part;
     _Atomic(struct task *) posted;
     _Atomic bool stopping;
 };
@@ -44,16 +46,22 @@ static void on_wake(uv_async_t *wake) {
         uv_stop(&loop->uv);
 }
 
-static void on_turn_end(uv_prepare_t *prepare) {
-    struct loop *loop = prepare->data;
+static void end_turn(struct loop *loop) {
     LIST_EACH(item, &loop->hooks) {
         struct turn_hook *hook = LIST_ITEM(item, struct turn_hook, link);
         hook->run(hook);
     }
+    if (loop->part)
+        loop->part->turn_end(loop->part);
+}
+
+static void on_turn_end(uv_prepare_t *prepare) {
+    end_turn(prepare->data);
 }
 
 struct loop *loop_new(void) {
     struct loop *loop = xcalloc(1, sizeof *loop);
+    signal(SIGPIPE, SIG_IGN);
     int failed = uv_loop_init(&loop->uv);
     failed |= uv_async_init(&loop->uv, &loop->wake, on_wake);
     failed |= uv_prepare_init(&loop->uv, &loop->turn_end);
@@ -66,6 +74,7 @@ struct loop *loop_new(void) {
 
 void loop_run(struct loop *loop) {
     uv_run(&loop->uv, UV_RUN_DEFAULT);
+    end_turn(loop);
     atomic_store(&loop->stopping, false);
 }
 
@@ -74,13 +83,26 @@ void loop_stop(struct loop *loop) {
     uv_async_send(&loop->wake);
 }
 
+/* A handle that its owner forgot must not keep loop_free() waiting: it is found by uv_loop_close().
+ */
+static void unref(uv_handle_t *handle, void *data) {
+    if (!uv_is_closing(handle))
+        uv_unref(handle);
+}
+
 void loop_free(struct loop *loop) {
     if (!loop)
         return;
-    run_posted(loop);
+    while (atomic_load_explicit(&loop->posted, memory_order_relaxed))
+        run_posted(loop);
     uv_close((uv_handle_t *)&loop->wake, NULL);
     uv_close((uv_handle_t *)&loop->turn_end, NULL);
+    uv_walk(&loop->uv, unref, NULL);
     uv_run(&loop->uv, UV_RUN_DEFAULT);
+    if (loop->part) {
+        loop->part->free(loop->part);
+        uv_run(&loop->uv, UV_RUN_DEFAULT);
+    }
     int busy = uv_loop_close(&loop->uv);
     ASSERT(busy == 0);
     free(loop);
@@ -116,6 +138,15 @@ void loop_hook_remove(struct turn_hook *hook) {
     list_remove(&hook->link);
 }
 
+struct loop_part *loop_part(const struct loop *loop) {
+    return loop->part;
+}
+
+void loop_part_set(struct loop *loop, struct loop_part *part) {
+    ASSERT(!loop->part);
+    loop->part = part;
+}
+
 static void on_timer(uv_timer_t *uv) {
     struct timer *timer = CONTAINER_OF(uv, struct timer, uv);
     timer->fire(timer);
@@ -127,6 +158,7 @@ void timer_start(struct loop *loop, struct timer *timer, uint64_t delay_ms, uint
         uv_timer_init(&loop->uv, &timer->uv);
         timer->opened = true;
     }
+    ASSERT(!uv_is_closing((uv_handle_t *)&timer->uv));
     timer->fire = fire;
     uv_timer_start(&timer->uv, on_timer, delay_ms, repeat_ms);
 }

@@ -20,16 +20,22 @@
 
 struct loop;
 
+/* Also lets the process ignore SIGPIPE: writing to a peer that is gone is an error of that write.
+ */
 struct loop *loop_new(void);
 
-/* Runs until loop_stop() and until all handles are closed. */
+/* Runs until loop_stop(); the hooks run once more at the end, so that nothing that was gathered
+ * stays behind. */
 void loop_run(struct loop *loop);
 
 /* From any thread: loop_run() returns after the present turn. Handles stay open; loop_free()
  * asserts that all are closed. */
 void loop_stop(struct loop *loop);
 
-/* Runs what is closing to its end, then frees. The loop must not be running. NULL is fine. */
+/*
+ * Runs the tasks that were posted and what is closing to its end, then frees. The loop must not be
+ * running, and nobody may post to it any more: stop all threads that do before. NULL is fine.
+ */
 void loop_free(struct loop *loop);
 
 /* Milliseconds of the monotonic clock, read once per turn. */
@@ -62,6 +68,20 @@ struct turn_hook {
 
 void loop_hook_add(struct loop *loop, struct turn_hook *hook);
 void loop_hook_remove(struct turn_hook *hook); /* also when it is not added */
+
+/*
+ * What tcp.c keeps once per loop (buffers, the connections with output). `turn_end` runs after all
+ * turn hooks, so that what they write leaves in the same turn. `free` runs in loop_free() when all
+ * else is closed and may begin to close a handle.
+ */
+struct loop_part {
+    void (*turn_end)(struct loop_part *part);
+    void (*free)(struct loop_part *part);
+};
+
+/* NULL until set; it is set once. */
+struct loop_part *loop_part(const struct loop *loop);
+void loop_part_set(struct loop *loop, struct loop_part *part);
 
 /* A timer. Zeroed is valid and stopped; timer_close() is needed once timer_start() was called. */
 struct timer {

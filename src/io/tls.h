@@ -1,7 +1,8 @@
 /*
- * TLS 1.2 and 1.3 with OpenSSL, over memory: tcp.c feeds it what came from the socket and sends what it
- * gives. A context belongs to whoever made it and must outlive its connections; contexts may be used by several
- * threads' connections at once (OpenSSL counts references atomically), a connection by one.
+ * TLS 1.2 and 1.3 with OpenSSL, over memory: tcp.c feeds it what came from the socket and sends
+ * what it gives. A context belongs to whoever made it and must outlive its connections; contexts
+ * may be used by several threads' connections at once (OpenSSL counts references atomically), a
+ * connection by one.
  */
 #ifndef IO_TLS_H
 #define IO_TLS_H
@@ -18,7 +19,7 @@ struct tls_server_config {
     const char *cert_path, *key_path; /* PEM; the certificate may be followed by its chain */
     const char *client_ca_path;       /* NULL: client certificates are not asked for */
     bool require_client_cert;
-    const char *const *alpn;          /* NULL-terminated, in order of preference, or NULL */
+    const char *const *alpn; /* NULL-terminated, in order of preference, or NULL */
 };
 
 int tls_server_context(const struct tls_server_config *config, struct tls_context **ret_context,
@@ -38,8 +39,10 @@ struct tls *tls_new_client(struct tls_context *context, const char *host);
 void tls_free(struct tls *tls);
 
 /*
- * Bytes from the network in; plain text is appended to `plain`, what must go to the network to `cipher`. 0, or
- * a negative code when the connection must end (send `cipher` first: it holds the alert); tls_error() tells why.
+ * Bytes from the network in, in pieces of any size; plain text is appended to `plain`, what must go
+ * to the network to `cipher`. 0, or a negative code when the connection must end (send `cipher`
+ * first: it holds the alert); tls_error() tells why. ERR_CLOSED: the peer's close_notify, an
+ * orderly end. ERR_DENIED: its certificate was not accepted. `plain` may have grown all the same.
  */
 int tls_feed(struct tls *tls, const uint8_t *at, size_t len, struct buf *plain, struct buf *cipher);
 
@@ -56,7 +59,8 @@ bool tls_established(const struct tls *tls);
 const char *tls_error(const struct tls *tls); /* static or owned by `tls` */
 const char *tls_alpn(const struct tls *tls);  /* "" if none; owned by `tls` */
 
-/* Subject common name and SHA-256 of the DER of the peer's verified certificate; false if there is none. */
+/* Subject common name and SHA-256 of the DER of the peer's verified certificate; false if there is
+ * none. */
 bool tls_peer(const struct tls *tls, char ret_common_name[65], char ret_fingerprint_hex[65]);
 
 #endif
