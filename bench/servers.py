@@ -40,7 +40,6 @@ mqtt:
   listeners:
     - {{ bind: "127.0.0.1:0" }}
 web: {{ bind: "127.0.0.1:0" }}
-api: {{ bind: "127.0.0.1:0", auth: open }}
 """
 
 WEIR_DURABLE_CONF = """\

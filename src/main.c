@@ -1,6 +1,8 @@
 /* The command line: picks the subcommand. */
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "app/command.h"
 #include "base/mem.h"
@@ -19,7 +21,18 @@ static const struct {
     {"--help", command_help},   {"version", command_version}, {"--version", command_version},
 };
 
+/* Descriptors 0 to 2 must be open: else the first socket would take the place of standard error. */
+static void open_standard_descriptors(void) {
+    int fd;
+    do
+        fd = open("/dev/null", O_RDWR);
+    while (fd >= 0 && fd <= STDERR_FILENO);
+    if (fd >= 0)
+        close(fd);
+}
+
 int main(int argc, char **argv) {
+    open_standard_descriptors();
     const char *name = argc > 1 ? argv[1] : "help";
     for (size_t i = 0; i < COUNT_OF(commands); i++)
         if (strcmp(commands[i].name, name) == 0)

@@ -124,6 +124,8 @@ static int start_lanes(struct app *app, struct err *err) {
 static int listen_on(struct app *app, struct listener *listener, struct err *err) {
     const struct mqtt_listener_config *config = listener->config;
     int code = tcp_address(config->bind, &listener->address, err);
+    if (!code)
+        code = tcp_address_probe(&listener->address, err);
     if (!code && config->tls.head.conf) {
         struct tls_server_config tls = mqtt_listener_tls(config);
         code = tls_server_context(&tls, &listener->tls, err);

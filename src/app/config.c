@@ -240,19 +240,24 @@ static int load(struct config *config, struct str text, struct err *err) {
     return code;
 }
 
-int config_read(const char *path, struct config **ret_config, struct err *err) {
-    struct buf text = {0};
-    int code = file_read_all(path, YAML_BYTES_MAX, &text, err);
-    if (code)
-        return code;
+int config_read_text(const char *path, struct str text, struct config **ret_config,
+                     struct err *err) {
     struct config *config = xcalloc(1, sizeof *config);
     config->path = xstrdup(path);
-    code = load(config, buf_str(&text), err);
-    buf_done(&text);
+    int code = load(config, text, err);
     if (code)
         config_free(config);
     else
         *ret_config = config;
+    return code;
+}
+
+int config_read(const char *path, struct config **ret_config, struct err *err) {
+    struct buf text = {0};
+    int code = file_read_all(path, YAML_BYTES_MAX, &text, err);
+    if (!code)
+        code = config_read_text(path, buf_str(&text), ret_config, err);
+    buf_done(&text);
     return code;
 }
 

@@ -52,6 +52,10 @@ struct config {
 
 /* Reads and checks the file. All errors say file:line:column. The caller frees. */
 int config_read(const char *path, struct config **ret_config, struct err *err);
+
+/* The same for a text that is already there; `path` is what errors call it. */
+int config_read_text(const char *path, struct str text, struct config **ret_config,
+                     struct err *err);
 void config_free(struct config *config);
 
 const struct config_stream *config_find_stream(const struct config *config, const char *name);

@@ -69,6 +69,11 @@ static bool anonymous_allowed(const struct config *config) {
 
 static int start_web(struct service *service, struct err *err) {
     const struct config *config = service->config;
+    int code = tcp_address(config->web.bind, &service->web_address, err);
+    if (!code)
+        code = tcp_address_probe(&service->web_address, err);
+    if (code)
+        return code;
     service->mqtt_websocket =
         (struct mqtt_websocket){.worker = service->lane->worker,
                                 .anonymous = anonymous_allowed(config),

@@ -53,9 +53,9 @@ static void errors_say_where(void **state) {
 }
 
 static void broken_yaml_is_an_error_not_a_crash(void **state) {
-    static const char *const broken[] = {"a: [1, 2",         "a: {b: 1",    "\"unfinished",
-                                         "a:\n\t- b",        "- - - [",     "a: b: c",
-                                         "%YAML 9.9\n---\na: 1\n", "a: \xff"};
+    static const char *const broken[] = {
+        "a: [1, 2", "a: {b: 1", "\"unfinished",           "a:\n\t- b",
+        "- - - [",  "a: b: c",  "%YAML 9.9\n---\na: 1\n", "a: \xff"};
     for (size_t i = 0; i < COUNT_OF(broken); i++) {
         const struct conf *conf = NULL;
         struct err err = {0};
