@@ -27,11 +27,11 @@ static inline size_t buf_len(const struct buf *buf) {
 }
 
 static inline uint8_t *buf_at(const struct buf *buf) {
-    return buf->at + buf->begin;
+    return buf->at ? buf->at + buf->begin : NULL;
 }
 
 static inline struct str buf_str(const struct buf *buf) {
-    return str_from(buf->at + buf->begin, buf->end - buf->begin);
+    return str_from(buf_at(buf), buf_len(buf));
 }
 
 static inline void buf_clear(struct buf *buf) {

@@ -42,8 +42,9 @@ struct http_request {
         *headers; /* in order of arrival; trailers of a chunked body follow them */
     size_t header_count;
     struct sockaddr_storage peer;
-    /* The peer went away before an answer was given: the request is freed behind this call. May be
-     * set by the handler. */
+    bool is_too_large; /* see http_server_config.hand_over_too_large; the body is empty then */
+    /* The peer went away (or closed its sending side), or the server is being closed, before an
+     * answer was given: the request is freed behind this call. May be set by the handler. */
     void (*on_abort)(struct http_request *request);
     void *data; /* the handler's own */
 };
@@ -54,10 +55,14 @@ struct http_server_config {
     http_handler *handler;
     void *data;
     size_t body_bytes_max;    /* 0: 1 MiB; beyond: 413 */
+    bool hand_over_too_large; /* the handler gets the head of such a request and answers it; the
+                                 connection ends after that */
     unsigned connections_max; /* 0: 1024; beyond: refused and counted */
     unsigned idle_timeout_ms; /* between requests and while a request comes in; 0: 60 s. No time-out
                                  while a handler works */
-    const char *name;         /* for metrics and the log: "web", "api", "runtime" */
+    unsigned ping_interval_ms; /* of WebSockets; a peer not heard of between two pings is dropped;
+                                  0: 30 s */
+    const char *name;          /* for metrics and the log: "web", "api", "runtime" */
 };
 
 /* `ret_address` gets the real port. */
@@ -104,7 +109,8 @@ struct http_ws_events {
     /* The send buffer fell below its low mark after http_ws_pending() was above TCP_HIGH_WATER. May
      * be NULL. */
     void (*on_drain)(struct http_ws *ws, void *data);
-    /* The end; exactly once; the ws is freed behind it. */
+    /* The end; exactly once, never from inside a call of these functions; the ws is freed behind
+     * it. */
     void (*on_close)(struct http_ws *ws, void *data);
 };
 
@@ -121,11 +127,15 @@ struct http_ws *http_ws_accept(struct http_request *request, const char *subprot
 void http_ws_send(struct http_ws *ws, bool is_text, struct str message);
 size_t http_ws_pending(const struct http_ws *ws);
 
-/* Back-pressure towards the peer. */
+/*
+ * Back-pressure towards the peer. Messages of up to 4 KiB together that were read already may still
+ * come after a stop; none comes from inside a start. While stopped, a dead peer goes unnoticed.
+ */
 void http_ws_read_stop(struct http_ws *ws);
 void http_ws_read_start(struct http_ws *ws);
 
-/* Sends a close frame (1000, 1001, 1008, 1009, 1011) and closes soon; on_close follows. */
+/* Sends a close frame (1000, 1001, 1008, 1009, 1011); no message comes any more. The peer has 5 s
+ * to send its own, then on_close follows, never from inside this call. */
 void http_ws_close(struct http_ws *ws, int code);
 
 /* ---- client (libcurl multi on the loop) ---- */
@@ -133,6 +143,8 @@ void http_ws_close(struct http_ws *ws, int code);
 struct http_client;
 struct http_call;
 
+/* libcurl is set up when the first client is made. The proxy variables of the environment hold for
+ * all addresses but loopback. */
 struct http_client *http_client_new(struct loop *loop);
 /* Aborts what is under way (no callbacks), closes connections; asynchronous, then `closed` (may be
  * NULL). */
@@ -165,6 +177,7 @@ struct http_call *http_client_send(struct http_client *client,
                                    const struct http_call_config *config,
                                    void (*on_answer)(void *data, const struct http_answer *answer),
                                    void *data);
+/* The call ends without on_answer. Not from on_answer of this very call (asserted). */
 void http_call_cancel(struct http_call *call);
 
 #endif

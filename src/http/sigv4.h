@@ -32,6 +32,16 @@ void sigv4_canonical_request(struct buf *out, const struct sigv4_request *reques
 void sigv4_signature(const struct sigv4_request *request, struct str secret_access_key,
                      char ret_signature[SIGV4_SIGNATURE_CHARS]);
 
+/*
+ * The same in two steps, for a caller that keeps the derived key: it holds for one secret, day
+ * ("20260923"), region and service. The key is as secret as the secret is.
+ */
+enum { SIGV4_KEY_BYTES = 32 };
+void sigv4_signing_key(struct str secret_access_key, struct str day, struct str region,
+                       struct str service, uint8_t ret_key[SIGV4_KEY_BYTES]);
+void sigv4_sign(const struct sigv4_request *request, const uint8_t key[SIGV4_KEY_BYTES],
+                char ret_signature[SIGV4_SIGNATURE_CHARS]);
+
 /* Appends the value of the Authorization header. */
 void sigv4_authorization(struct buf *out, const struct sigv4_request *request,
                          struct str access_key_id, struct str secret_access_key);
