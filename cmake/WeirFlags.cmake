@@ -8,6 +8,7 @@ add_compile_definitions(_GNU_SOURCE)
 add_compile_options(
     -Wall -Wextra -Werror -Wshadow -Wpointer-arith -Wstrict-prototypes -Wmissing-prototypes
     -Wwrite-strings -Wvla -Wundef -Wno-unused-parameter -Wno-missing-field-initializers
+    -Wno-format-truncation
     -fno-strict-aliasing -fno-common)
 
 if(WEIR_SANITIZE_ADDRESS)

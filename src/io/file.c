@@ -21,7 +21,7 @@ static int failed_with_errno(void) {
 }
 
 static int real_open(void *self, const char *path, int flags, mode_t mode, int *ret_fd) {
-    int fd;
+    int fd = -1;
     do
         fd = open(path, flags | O_CLOEXEC, mode);
     while (fd < 0 && errno == EINTR);
@@ -153,7 +153,7 @@ static int read_fd(int fd, const char *path, size_t bytes_max, struct buf *conte
 }
 
 int file_read_all(const char *path, size_t bytes_max, struct buf *ret_content, struct err *err) {
-    int fd;
+    int fd = -1;
     if (real_open(NULL, path, O_RDONLY, 0, &fd) != 0)
         return err_set_errno(err, errno, "cannot open %s", path);
     struct buf content = {0};
@@ -185,7 +185,7 @@ static char *temporary_name(const char *path, const char *parent) {
 }
 
 static int write_and_sync(const char *path, struct str content, struct err *err) {
-    int fd;
+    int fd = -1;
     if (real_open(NULL, path, O_WRONLY | O_CREAT | O_TRUNC, 0640, &fd) != 0)
         return err_set_errno(err, errno, "cannot create %s", path);
     struct iovec part = {.iov_base = (char *)(uintptr_t)content.at, .iov_len = content.len};

@@ -15,8 +15,7 @@
  * Invariants
  *   - While `write` is set nothing else writes to the socket; cipher text that TLS makes meanwhile
  *     waits in the request's `queued`, and goes before whatever is sealed later.
- *   - A connection in the flush list is connected and has no `write`, or was drained by
- * tcp_flush().
+ *   - A connection in the flush list is connected and has no `write`, or was drained by tcp_flush().
  *   - Once `closing` or `shut_after_flush` is set, output goes to a buffer that is thrown away.
  *   - Everything that needs the loop's part is given back in tcp_close(); the close callback
  * touches only the connection.
@@ -49,6 +48,7 @@ struct tcp_loop {
     struct loop_part part;
     struct loop *loop;
     struct link flush;     /* connections with output */
+    struct link mark;      /* while the turn ends: what entered the list before it */
     struct link lingering; /* connections after tcp_close_after_flush() */
     struct timer linger_tick;
     struct task again; /* wakes the loop for output that on_drain wrote */
@@ -106,9 +106,9 @@ static void tell_if_drained(struct tcp *tcp) {
  * loop here. */
 static void on_turn_end(struct loop_part *part) {
     struct tcp_loop *home = CONTAINER_OF(part, struct tcp_loop, part);
-    struct link mark = {0}, *item;
-    list_push_back(&home->flush, &mark);
-    while ((item = list_pop_front(&home->flush)) != &mark) {
+    struct link *item;
+    list_push_back(&home->flush, &home->mark);
+    while ((item = list_pop_front(&home->flush)) != &home->mark) {
         struct tcp *tcp = LIST_ITEM(item, struct tcp, flush);
         flush_now(tcp);
         tell_if_drained(tcp);

@@ -186,7 +186,7 @@ static int open_listening(struct sockaddr_storage *address, int *ret_fd) {
 int tcp_listen(struct loop *loop, struct sockaddr_storage *address, struct tls_context *tls,
                tcp_accept_cb *on_accept, void *data, struct tcp_listener **ret_listener,
                struct err *err) {
-    int fd;
+    int fd = -1;
     int errno_value = open_listening(address, &fd);
     if (errno_value) {
         char text[TCP_ADDRESS_CHARS];

@@ -116,7 +116,7 @@ static void run(struct sense *sense, const struct sense_client_config *config) {
 }
 
 int sense_run(const struct sense_config *config, struct err *err) {
-    struct url url;
+    struct url url = {0};
     struct sense sense = {.config = config, .err = err};
     int code = parse_url(config->url, &url, err);
     if (code)
