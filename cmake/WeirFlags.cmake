@@ -8,8 +8,10 @@ add_compile_definitions(_GNU_SOURCE)
 add_compile_options(
     -Wall -Wextra -Werror -Wshadow -Wpointer-arith -Wstrict-prototypes -Wmissing-prototypes
     -Wwrite-strings -Wvla -Wundef -Wno-unused-parameter -Wno-missing-field-initializers
-    -Wno-format-truncation
     -fno-strict-aliasing -fno-common)
+if(CMAKE_C_COMPILER_ID STREQUAL "GNU")
+    add_compile_options(-Wno-format-truncation) # error texts are cut at their bound on purpose
+endif()
 
 if(WEIR_SANITIZE_ADDRESS)
     add_compile_options(-fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer)

@@ -28,6 +28,18 @@ def wait_for(condition, timeout_s=20, interval_s=0.02, what="the condition"):
     raise AssertionError(f"{what} did not come true in {timeout_s} s" + (f" ({last!r})" if last else ""))
 
 
+def sensors_rule(topic_filter, select="SELECT *", where=""):
+    """A rule with the article's two actions."""
+    return {
+        "sql": f"{select} FROM '{topic_filter}' {where}".strip(),
+        "sql_version": "2016-03-23",
+        "actions": [
+            {"kinesis": {"stream_name": "sensors", "partition_key": "${newuuid()}"}},
+            {"firehose": {"delivery_stream_name": "sensors", "separator": "\n"}},
+        ],
+    }
+
+
 def pipeline(**changes):
     """The configuration of the article's pipeline as a dictionary, with top-level keys replaced."""
     config = {
@@ -43,16 +55,8 @@ def pipeline(**changes):
         "event_source_mappings": [
             {"stream": "sensors", "function": "sensor-counter", "batch_size": 100, "starting_position": "TRIM_HORIZON"}
         ],
-        "rules": {
-            "sensorsKinesis": {
-                "sql": "SELECT * FROM 'topic/sensors/#'",
-                "sql_version": "2016-03-23",
-                "actions": [
-                    {"kinesis": {"stream_name": "sensors", "partition_key": "${newuuid()}"}},
-                    {"firehose": {"delivery_stream_name": "sensors", "separator": "\n"}},
-                ],
-            }
-        },
+        # As on AWS, topic/sensors/# does not match topic/sensors itself.
+        "rules": {"sensorsKinesis": sensors_rule("topic/sensors"), "below": sensors_rule("topic/sensors/#")},
         "live_feed": {"channel": "sensors", "latest_key": "sensorLatest", "count_key": "sensorCount"},
     }
     config.update(changes)

@@ -54,7 +54,7 @@ static struct exchange *take_exchange(struct connection *connection) {
     return exchange;
 }
 
-void connection_end_request(struct connection *connection) {
+void http_connection_end_request(struct connection *connection) {
     struct http_server *server = connection->server;
     struct exchange *exchange = connection->exchange;
     connection->exchange = NULL;
@@ -73,7 +73,7 @@ void connection_end_request(struct connection *connection) {
 
 static void on_timer(struct timer *timer);
 
-void connection_start_timer(struct connection *connection, uint64_t delay_ms) {
+void http_connection_start_timer(struct connection *connection, uint64_t delay_ms) {
     timer_start(connection->server->loop, &connection->timer, delay_ms, 0, on_timer);
 }
 
@@ -83,12 +83,12 @@ static void set_deadline(struct connection *connection) {
     connection->last_to_send = tcp_pending(&connection->tcp);
     connection->last_arrived = connection->exchange ? buf_len(&connection->exchange->body) : 0;
     if (!timer_running(&connection->timer))
-        connection_start_timer(connection, server->idle_timeout_ms);
+        http_connection_start_timer(connection, server->idle_timeout_ms);
 }
 
 /* ---- ends ---- */
 
-void connection_finish(struct connection *connection) {
+void http_connection_finish(struct connection *connection) {
     if (connection->state == CONNECTION_CLOSED)
         return;
     connection->state = CONNECTION_CLOSED;
@@ -101,7 +101,7 @@ static void end_after_answer(struct connection *connection) {
     if (tcp_is_full(&connection->tcp))
         connection->state = CONNECTION_ENDING;
     else
-        connection_finish(connection);
+        http_connection_finish(connection);
 }
 
 static void free_server_if_done(struct http_server *server) {
@@ -135,7 +135,7 @@ static void abort_request(struct connection *connection) {
     struct http_request *request = &connection->exchange->request;
     if (connection->reader.state >= READER_DONE && request->on_abort)
         request->on_abort(request);
-    connection_end_request(connection);
+    http_connection_end_request(connection);
 }
 
 static void on_close(struct tcp *tcp, int reason) {
@@ -173,7 +173,7 @@ static void refuse(struct connection *connection, int status) {
     metric_add(&server->requests_rejected, 1);
     write_answer(connection, &head, buf_str(&body));
     buf_done(&body);
-    connection_end_request(connection);
+    http_connection_end_request(connection);
     end_after_answer(connection);
 }
 
@@ -197,13 +197,13 @@ void http_respond(struct http_request *request, int status, const char *content_
     };
     if (connection->state == CONNECTION_HANDLING)
         write_answer(connection, &head, is_body_sent ? body : (struct str){0});
-    connection_end_request(connection);
+    http_connection_end_request(connection);
     if (connection->state != CONNECTION_HANDLING)
         return;
     set_deadline(connection);
     if (keep_alive) {
         connection->state = CONNECTION_READING;
-        connection_resume(connection);
+        http_connection_resume(connection);
     } else {
         end_after_answer(connection);
     }
@@ -285,7 +285,7 @@ static void regulate(struct connection *connection) {
     connection->reads_paused = pause;
 }
 
-void connection_resume(struct connection *connection) {
+void http_connection_resume(struct connection *connection) {
     if (connection->consuming)
         return;
     connection->consuming = true;
@@ -301,7 +301,7 @@ static void on_read(struct tcp *tcp, const uint8_t *at, size_t len) {
     struct connection *connection = connection_of_tcp(tcp);
     if (buf_len(&connection->pending)) {
         buf_add(&connection->pending, at, len);
-        connection_resume(connection);
+        http_connection_resume(connection);
         return;
     }
     connection->consuming = true;
@@ -317,9 +317,9 @@ static void on_drain(struct tcp *tcp) {
     if (connection->ws)
         ws_on_drain(connection->ws);
     else if (connection->state == CONNECTION_ENDING)
-        connection_finish(connection);
+        http_connection_finish(connection);
     else
-        connection_resume(connection);
+        http_connection_resume(connection);
 }
 
 /* Whether the peer did in the last period what it must: take an answer, or bring enough of a body.
@@ -343,7 +343,7 @@ static void on_late(struct connection *connection) {
     } else if (connection->exchange && connection->reader.head_bytes) {
         refuse(connection, 408);
     } else {
-        connection_finish(connection);
+        http_connection_finish(connection);
     }
 }
 
@@ -353,7 +353,7 @@ static void on_timer(struct timer *timer) {
     if (connection->ws)
         ws_on_timer(connection->ws);
     else if (connection->deadline_ms > now_ms)
-        connection_start_timer(connection, connection->deadline_ms - now_ms);
+        http_connection_start_timer(connection, connection->deadline_ms - now_ms);
     else if (connection->deadline_ms)
         on_late(connection);
 }
@@ -379,7 +379,7 @@ static struct tcp *on_accept(void *data, const struct sockaddr_storage *peer) {
     list_push_back(&server->connections, &connection->link);
     metric_set(&server->connections_open, ++server->connection_count);
     connection->deadline_ms = loop_now_ms(server->loop) + server->idle_timeout_ms;
-    connection_start_timer(connection, server->idle_timeout_ms);
+    http_connection_start_timer(connection, server->idle_timeout_ms);
     return &connection->tcp;
 }
 
@@ -450,7 +450,7 @@ void http_server_close(struct http_server *server, void (*closed)(void *data), v
         if (connection->ws)
             ws_on_server_close(connection->ws);
         else
-            connection_finish(connection);
+            http_connection_finish(connection);
     }
     timer_start(server->loop, &server->closing, 0, 0, on_closing);
 }

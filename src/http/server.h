@@ -68,16 +68,16 @@ static inline struct connection *connection_of(struct http_request *request) {
 }
 
 /* The request that is being handled is over; its memory goes back to the server. */
-void connection_end_request(struct connection *connection);
+void http_connection_end_request(struct connection *connection);
 
 /* Restarts the timer that time-outs (or ws_on_timer()) depend on. */
-void connection_start_timer(struct connection *connection, uint64_t delay_ms);
+void http_connection_start_timer(struct connection *connection, uint64_t delay_ms);
 
 /* Goes on with what waits in `pending`, unless it is being done further up the stack. */
-void connection_resume(struct connection *connection);
+void http_connection_resume(struct connection *connection);
 
 /* Sends what is in the out buffer and closes. */
-void connection_finish(struct connection *connection);
+void http_connection_finish(struct connection *connection);
 
 /* websocket.c: what server.c tells a connection that has become a WebSocket. */
 size_t ws_feed(struct http_ws *ws, const uint8_t *at, size_t len);

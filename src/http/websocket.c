@@ -120,13 +120,13 @@ static uint64_t now_of(const struct connection *connection) {
 
 static void set_deadline(struct http_ws *ws, unsigned delay_ms) {
     ws->connection->deadline_ms = now_of(ws->connection) + delay_ms;
-    connection_start_timer(ws->connection, delay_ms);
+    http_connection_start_timer(ws->connection, delay_ms);
 }
 
 /* Feeds what waits from the loop, not from inside the call that allowed it. */
 static void kick(struct http_ws *ws) {
     ws->kicked = true;
-    connection_start_timer(ws->connection, 0);
+    http_connection_start_timer(ws->connection, 0);
 }
 
 static void on_message(void *data, bool is_text, struct str message) {
@@ -155,7 +155,7 @@ struct http_ws *http_ws_accept(struct http_request *request, const char *subprot
     ws->data = data;
     ws->heard = true;
     connection->ws = ws;
-    connection_end_request(connection);
+    http_connection_end_request(connection);
     if (connection->state != CONNECTION_HANDLING)
         return ws; /* The connection is closing: on_close follows. */
     connection->state = CONNECTION_WEBSOCKET;
@@ -177,7 +177,7 @@ void http_ws_read_stop(struct http_ws *ws) {
     ws->stopped = true;
     frames_stop(ws->frames, true);
     if (ws->connection->state == CONNECTION_WEBSOCKET && !ws->connection->consuming)
-        connection_resume(ws->connection);
+        http_connection_resume(ws->connection);
 }
 
 void http_ws_read_start(struct http_ws *ws) {
@@ -197,7 +197,7 @@ bool ws_is_stopped(const struct http_ws *ws) {
 /* After anything that may have ended it. */
 static void check_end(struct http_ws *ws) {
     if (frames_finished(ws->frames))
-        connection_finish(ws->connection);
+        http_connection_finish(ws->connection);
 }
 
 size_t ws_feed(struct http_ws *ws, const uint8_t *at, size_t len) {
@@ -214,7 +214,7 @@ void ws_on_drain(struct http_ws *ws) {
 
 static void on_deadline(struct http_ws *ws) {
     if (frames_close_sent(ws->frames)) {
-        connection_finish(ws->connection);
+        http_connection_finish(ws->connection);
     } else if (!ws->heard && !ws->stopped) {
         ws->connection->state = CONNECTION_CLOSED;
         tcp_close(&ws->connection->tcp);
@@ -231,13 +231,13 @@ void ws_on_timer(struct http_ws *ws) {
         return;
     if (ws->kicked) {
         ws->kicked = false;
-        connection_resume(connection);
+        http_connection_resume(connection);
     }
     if (connection->state != CONNECTION_WEBSOCKET)
         return;
     uint64_t now_ms = now_of(connection);
     if (connection->deadline_ms > now_ms)
-        connection_start_timer(connection, connection->deadline_ms - now_ms);
+        http_connection_start_timer(connection, connection->deadline_ms - now_ms);
     else
         on_deadline(ws);
 }

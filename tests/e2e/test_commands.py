@@ -4,7 +4,7 @@ import signal
 import subprocess
 import time
 
-from weir import PROGRAM, ROOT, pipeline, wait_for
+from weir import PROGRAM, ROOT, pipeline, sensors_rule, wait_for
 
 
 def run(*arguments, **keywords):
@@ -63,14 +63,14 @@ def test_follow_shows_records_as_they_come(weir):
 def test_sighup_changes_rules_at_once_or_not_at_all(weir):
     publish(weir, "not kept", topic="other/place")
     config = pipeline()
-    config["rules"]["sensorsKinesis"]["sql"] = "SELECT * FROM 'other/#'"
+    config["rules"] = {"other": sensors_rule("other/#")}
     weir.write_config(config)
     weir.signal(signal.SIGHUP)
     wait_for(lambda: "reloaded" in weir.log(), what="the reload")
     publish(weir, "kept", topic="other/place")
     publish(weir, "not kept", topic="topic/sensors")
     assert [record["data"] for record in weir.stream_records()] == ["kept"]
-    config["rules"]["sensorsKinesis"]["sql"] = "SELECT * FORM 'other/#'"
+    config["rules"]["other"]["sql"] = "SELECT * FORM 'other/#'"
     weir.write_config(config)
     weir.signal(signal.SIGHUP)
     wait_for(lambda: "not reloaded" in weir.log(), what="the refusal")

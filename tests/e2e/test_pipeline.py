@@ -65,7 +65,7 @@ def test_many_rules_and_actions_on_one_message(make_weir):
     config = module.pipeline()
     config["streams"]["copies"] = {"shard_count": 4}
     config["rules"]["second"] = {
-        "sql": "SELECT * FROM 'topic/+/room/#'", "sql_version": "2016-03-23",
+        "sql": "SELECT * FROM 'topic/+/room/+'", "sql_version": "2016-03-23",
         "actions": [
             {"kinesis": {"stream_name": "copies", "partition_key": "${topic(4)}"}},
             {"republish": {"topic": "again/${topic(4)}/${clientid()}", "qos": 1}},
@@ -88,8 +88,8 @@ def test_many_rules_and_actions_on_one_message(make_weir):
 def test_where_and_select_shape_what_is_kept(make_weir):
     import weir as module
     config = module.pipeline()
-    config["rules"]["sensorsKinesis"]["sql"] = (
-        "SELECT temperature AS t, topic(3) AS room FROM 'topic/sensors/+' WHERE temperature > 50")
+    config["rules"] = {"hot": module.sensors_rule("topic/sensors/+", "SELECT temperature AS t, topic(3) AS room",
+                                                  "WHERE temperature > 50")}
     weir = make_weir(config)
     for value in (49, 50, 51, 99.5):
         publish(weir, json.dumps({"temperature": value}), topic="topic/sensors/r1")
