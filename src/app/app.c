@@ -194,7 +194,7 @@ static int reload_certificates(struct app *app, struct err *err) {
     for (size_t i = 0; !code && i < app->config->mqtt.listeners.count; i++)
         if (app->listeners[i].tls)
             code = tls_context_reload(app->listeners[i].tls, err);
-    return code;
+    return code ? code : service_reload(&app->service, err);
 }
 
 int app_reload(struct app *app, struct err *err) {

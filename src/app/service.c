@@ -32,13 +32,14 @@ static int start_deliveries(struct service *service, struct err *err) {
 
 static int start_functions(struct service *service, struct err *err) {
     const struct config *config = service->config;
-    struct option_pair pairs[] = {{"redis_url", state_url_host(service->state)},
-                                  {"redis_port", state_url_port(service->state)}};
-    struct option_pairs environment = {pairs, COUNT_OF(pairs)};
+    service->redis_pairs[0] = (struct option_pair){"redis_url", state_url_host(service->state)};
+    service->redis_pairs[1] = (struct option_pair){"redis_port", state_url_port(service->state)};
+    service->function_environment =
+        (struct option_pairs){service->redis_pairs, COUNT_OF(service->redis_pairs)};
     struct function_host_config host = {.functions = &config->functions,
                                         .region = "us-east-1",
                                         .account = "000000000000",
-                                        .default_environment = &environment};
+                                        .default_environment = &service->function_environment};
     int code = function_host_open(service->lane->thread.loop, &host, &service->functions, err);
     for (size_t i = 0; !code && i < config->mappings.count; i++) {
         const struct function_mapping_config *mapping =
@@ -113,6 +114,17 @@ int service_start(struct service *service, const struct config *config, struct l
     *service = (struct service){.config = config, .lane = lane, .facts = facts, .log = log};
     struct order order = {.service = service, .err = err};
     loop_call(lane->thread.loop, do_start, &order);
+    return order.code;
+}
+
+static void do_reload(void *data) {
+    struct order *order = data;
+    order->code = web_reload(order->service->web, order->err);
+}
+
+int service_reload(struct service *service, struct err *err) {
+    struct order order = {.service = service, .err = err};
+    loop_call(service->lane->thread.loop, do_reload, &order);
     return order.code;
 }
 

@@ -16,6 +16,8 @@ struct service {
     struct stream_log *log;
     struct state *state;
     struct http_client *client;
+    struct option_pair redis_pairs[2]; /* what functions are told of Redis */
+    struct option_pairs function_environment;
     struct function_host *functions;
     struct delivery **deliveries;
     size_t delivery_count;
@@ -28,6 +30,9 @@ struct service {
  * service_stop(). From main. */
 int service_start(struct service *service, const struct config *config, struct lane *lane,
                   struct facts *facts, struct stream_log *log, struct err *err);
+
+/* Reads the web listener's certificate again. From main. */
+int service_reload(struct service *service, struct err *err);
 
 /* Stops all parts in the reverse order and waits for them. From main. */
 void service_stop(struct service *service);

@@ -229,7 +229,7 @@ static int load_absent(struct loader *loader, const struct option *field, const 
                        void *to) {
     static const struct conf nowhere = {.file = "default", .text = ""};
     const struct conf *at = parent ? parent : &nowhere;
-    if (field->required)
+    if (field->required && parent)
         return conf_error(at, loader->err, ERR_INVALID, "%s is missing here (%s)", field->key,
                           field->help ? field->help : "required");
     if (field->type == OPTION_STRUCT)

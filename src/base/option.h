@@ -64,7 +64,7 @@ struct option {
     const char *key; /* NULL ends a table */
     enum option_type type;
     size_t offset;
-    bool required;
+    bool required;            /* wherever the struct itself is present */
     const char *default_text; /* read as if written; NULL: zero */
     int64_t min, max;         /* INT, SIZE, DURATION; both 0: any value not negative */
     const char *const *names; /* ENUM, NULL-terminated */

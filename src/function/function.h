@@ -23,7 +23,8 @@ struct function_config {
     const char *directory;         /* working directory; NULL: Weir's */
     const char *handler;           /* _HANDLER */
     int64_t timeout_ms;            /* 1 s .. 900 s, default 3 s */
-    int64_t memory_bytes;          /* 128 MiB .. 10 GiB, default 128 MiB; enforced on the process */
+    int64_t memory_bytes;          /* 128 MiB .. 10 GiB, default 128 MiB; a process whose resident
+                                      set was larger is killed, see environment.c */
     int64_t concurrency;           /* environments at most; default 10 */
     struct option_pairs environment;
 };
@@ -54,6 +55,8 @@ extern const struct option function_mapping_options[];
 
 struct function_host;
 
+/* What this points to outlives the host. */
+/* All that it points to must outlive the host. */
 struct function_host_config {
     const struct option_items *functions; /* struct function_config */
     const char *region, *account;         /* "us-east-1", "000000000000": in ARNs */
@@ -62,10 +65,16 @@ struct function_host_config {
                                  redis_url, redis_port, AWS_ENDPOINT_URL */
 };
 
+/* Starts one process of each function when the loop runs. A bad configuration leaves nothing open.
+ */
 int function_host_open(struct loop *loop, const struct function_host_config *config,
                        struct function_host **ret_host, struct err *err);
 
-/* Feeds the function from the stream; checkpoints in `facts` under "mapping/STREAM/FUNCTION". */
+/*
+ * Feeds the function from the stream; checkpoints in `facts` under "mapping/STREAM/FUNCTION" (the
+ * same facts for all mappings of a host). Each shard has a checkpoint on disk when this returns:
+ * nothing that is committed afterwards is skipped. `config`, `facts` and `stream` outlive the host.
+ */
 int function_mapping_open(struct function_host *host, struct facts *facts,
                           const struct function_mapping_config *config, struct stream *stream,
                           struct err *err);
@@ -79,8 +88,9 @@ struct function_result {
 
 /*
  * Invokes by name with an event of JSON bytes (copied); for tests, rules and the Lambda API.
- * `on_result` runs once, never before this returns. NOT_FOUND for an unknown name; FULL when too
- * many wait.
+ * `on_result` runs once, never before this returns, also when the host closes. NOT_FOUND for an
+ * unknown name; FULL when too many wait; TOO_LARGE beyond 6 MiB; CLOSED after
+ * function_host_close().
  */
 int function_invoke(struct function_host *host, struct str name, struct str event,
                     void (*on_result)(void *data, const struct function_result *result),

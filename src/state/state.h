@@ -40,20 +40,28 @@ void state_close(struct state *state, void (*closed)(void *data), void *data);
 bool state_ready(const struct state *state);
 
 /* What functions need to reach the same Redis, as `redis_url` and `redis_port`: "127.0.0.1" and
- * "6379", or "unix:///.../redis.sock" and "0". Owned by the state. */
+ * "6379"; "unix:///.../redis.sock" and "0"; or, when a host alone does not say all (credentials, a
+ * database, an IPv6 address), the whole URL and the port. Owned by the state; never to be logged.
+ */
 const char *state_url_host(const struct state *state);
 const char *state_url_port(const struct state *state);
 
-/* The values of two keys, NULL views for absent ones; `ok` false when there is no connection or an
- * error. */
+/* The values of two keys, NULL views for absent ones, valid during the call; `ok` false when there
+ * is no connection, too many calls wait (STATE_GETS_MAX) or Redis answers with an error. Then it
+ * may run before state_get2() returns. */
 typedef void state_get_cb(void *data, bool ok, struct str first, struct str second);
 void state_get2(struct state *state, const char *first_key, const char *second_key,
                 state_get_cb *on_values, void *data);
 
-/* Any message on the channel, and once after each (re)connection: something may have been missed.
- */
-typedef void state_changed_cb(void *data);
+enum { STATE_GETS_MAX = 64, STATE_SUBSCRIPTIONS_MAX = 8 };
+
+/* Any message on the channel (`is_message`), and once after each (re)connection: something may have
+ * been missed. Never from inside state_subscribe(). At most STATE_SUBSCRIPTIONS_MAX (asserted). */
+typedef void state_changed_cb(void *data, bool is_message);
 void state_subscribe(struct state *state, const char *channel, state_changed_cb *on_changed,
                      void *data);
+
+/* No call back with this `data` comes any more: its subscriptions end, its values are dropped. */
+void state_forget(struct state *state, const void *data);
 
 #endif

@@ -20,8 +20,9 @@ struct web_config {
     struct option_head head;
     const char *bind; /* default 127.0.0.1:8080 */
     struct web_tls_config tls;
-    bool anonymous, plaintext; /* needed beyond loopback (design law 8) */
-    int64_t pages_max;         /* open live feeds; default 1000 */
+    bool anonymous, plaintext;   /* needed beyond loopback (design law 8) */
+    int64_t pages_max;           /* open live feeds; default 1000 */
+    struct option_strings hosts; /* names of a reverse proxy before this listener (guard.c) */
 };
 
 extern const struct option web_options[];
@@ -42,15 +43,22 @@ struct web_services {
     /* Takes a request for /mqtt; answers it (http_ws_accept with "mqtt"). */
     http_handler *mqtt;
     void *mqtt_data;
-    /* Whether everything is up; if not, appends a JSON object of what is not to `why`. */
+    /* Whether everything is up. May write members (json_write_key() and the value) into `why`, a
+     * JSON object that the caller opens and closes. */
     bool (*ready)(void *data, struct buf *why);
     void *ready_data;
 };
 
+/* `services` is copied; `config`, `live`, and what they point to, must outlive the web. */
 int web_open(struct loop *loop, const struct web_config *config, const struct web_live_config *live,
              const struct web_services *services, struct sockaddr_storage *ret_address,
              struct web **ret_web, struct err *err);
 
+/* Reads the certificate and its key again; on failure the old ones stay. */
+int web_reload(struct web *web, struct err *err);
+
+/* Closes every connection (live feeds with code 1001), then `closed` and the memory is gone. The
+ * state must still be there. */
 void web_close(struct web *web, void (*closed)(void *data), void *data);
 
 #endif

@@ -85,6 +85,8 @@ def test_the_page_reconnects_by_itself(weir, browser):
 
 def test_nothing_is_loaded_from_elsewhere_and_nothing_breaks_on_a_phone(weir, browser):
     browser.set_window_size(390, 844)
+    browser.get("about:blank")
+    browser.get_log("browser")  # what other tests left
     try:
         browser.get(weir.url("/"))
         wait_for(lambda: text(browser, "feed-state"), what="the page")

@@ -1,0 +1,1 @@
+SELECT *, topic(2) AS id, timestamp() AS ts FROM 'dev/#' WHERE t > 49.5

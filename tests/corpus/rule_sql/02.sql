@@ -1,0 +1,1 @@
+SELECT (t - 32) * 5 / 9 AS celsius, upper(c) AS c.d FROM 'dev/+/t'

@@ -1,0 +1,1 @@
+SET @c = (t - 32) * 5 / 9, @lim = 50 SELECT @c AS celsius FROM 'x' WHERE @c > @lim

@@ -1,0 +1,1 @@
+SELECT VALUE [1,{'a':*},"b"] FROM a/b

@@ -1,0 +1,1 @@
+SELECT CASE color WHEN 'green' THEN 'go' ELSE 'x' END AS c FROM '#'

@@ -1,0 +1,1 @@
+SELECT get((SELECT v FROM e AS q WHERE q.n = 'temp'), 0).v AS v FROM 't' WHERE EXISTS (SELECT * FROM e WHERE v IN [1,2])

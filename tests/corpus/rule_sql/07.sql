@@ -1,0 +1,1 @@
+SELECT cast(a AS Int) AS i, cast(b AS Bool) AS b, NOT x AND y OR z AS l FROM 't'

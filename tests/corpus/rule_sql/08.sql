@@ -1,0 +1,1 @@
+data/${topic(2)}/${newuuid()}.json

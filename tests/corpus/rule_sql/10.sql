@@ -1,0 +1,1 @@
+SELECT encode(*,'base64') AS d, decode('eyJ0IjoyMS41fQ==','base64').t AS t FROM '#'

@@ -1,0 +1,1 @@
+SELECT replace(s,'a','bb') AS r, substring(s,1,2) AS u, trunc(x,2) AS t, concat([1],2,[3]) AS c FROM '#'

@@ -1,0 +1,1 @@
+SELECT transform('enrichArray',{'id':7},arr) AS x, get_user_properties() AS p, get_mqtt_property('content_type') AS c FROM '#'
