@@ -1,5 +1,5 @@
 /*
- * The JSON reader. One loop with explicit states goes through the text; no recursion: while an
+ * The JSON reader. One loop goes through the text; no recursion: while an
  * array or object is open, its entry's `next` holds the index of the container around it, so the
  * tape is the stack. When it closes, `next` gets its meaning.
  *
@@ -19,9 +19,10 @@ enum { ENTRIES_FIRST = 64, NO_CONTAINER = UINT32_MAX };
 
 struct reader {
     struct json *json;
-    const char *begin, *at, *end;
+    const char *begin, *end;
     uint32_t container; /* index of the innermost open array or object */
     unsigned depth, depth_max;
+    int result;
 };
 
 void json_done(struct json *json) {
@@ -31,33 +32,33 @@ void json_done(struct json *json) {
     json->text = (struct str){0};
 }
 
-static int fail(struct reader *reader, const char *at, const char *text) {
+/* NULL, which the functions below return instead of the place behind what they read. */
+static const char *fail(struct reader *reader, const char *at, const char *text) {
     reader->json->error_at = (size_t)(at - reader->begin);
     reader->json->error_text = text;
-    reader->json->count = 0;
-    return ERR_INVALID;
+    reader->result = ERR_INVALID;
+    return NULL;
 }
 
-static void entries_grow(struct json *json) {
+static __attribute__((noinline)) void entries_grow(struct json *json) {
     json->cap = json->cap ? json->cap * 2 : ENTRIES_FIRST;
     json->entries = xrealloc(json->entries, json->cap * sizeof *json->entries);
 }
 
-static struct json_entry *entry_add(struct reader *reader, enum json_type type, const char *at,
-                                    size_t len) {
+static inline void entry_add(struct reader *reader, uint32_t info, const char *at, size_t len) {
     struct json *json = reader->json;
     if (json->count == json->cap)
         entries_grow(json);
     struct json_entry *entry = &json->entries[json->count++];
-    *entry = (struct json_entry){.at = (uint32_t)(at - reader->begin),
-                                 .len = (uint32_t)len,
-                                 .next = (uint32_t)json->count,
-                                 .type = type};
-    return entry;
+    entry->at = (uint32_t)(at - reader->begin);
+    entry->len = (uint32_t)len;
+    entry->next = (uint32_t)json->count;
+    entry->info = info;
 }
 
 static inline const char *skip_blank(const char *at, const char *end) {
-    while (at < end && (*at == ' ' || *at == '\n' || *at == '\r' || *at == '\t'))
+    while (at < end && (unsigned char)*at <= ' ' &&
+           (*at == ' ' || *at == '\n' || *at == '\r' || *at == '\t'))
         at++;
     return at;
 }
@@ -103,12 +104,13 @@ static const char *skip_escape(const char *at, const char *end) {
     return at + 5;
 }
 
-/* reader->at is behind the opening quote. */
-static int read_string(struct reader *reader) {
-    const char *begin = reader->at, *at = begin, *end = reader->end;
-    bool escaped = false, wide = false;
-    for (;;) {
-        at = scan_plain(at, end);
+/* The rest of a string that began at `begin` and holds something special at `at`. */
+static __attribute__((noinline)) const char *
+read_special_string(struct reader *reader, const char *begin, const char *at) {
+    const char *end = reader->end;
+    uint32_t info = JSON_STRING;
+    bool wide = false;
+    for (;; at = scan_plain(at, end)) {
         if (at == end)
             return fail(reader, begin - 1, "a string without end");
         if (*at == '"')
@@ -117,7 +119,7 @@ static int read_string(struct reader *reader) {
             const char *behind = skip_escape(at + 1, end);
             if (!behind)
                 return fail(reader, at, "an unknown escape in a string");
-            escaped = true;
+            info |= JSON_ESCAPED;
             at = behind;
         } else if ((unsigned char)*at < 0x20) {
             return fail(reader, at, "a control character in a string");
@@ -128,110 +130,57 @@ static int read_string(struct reader *reader) {
     }
     if (wide && !utf8_valid(str_from(begin, (size_t)(at - begin))))
         return fail(reader, begin, "a string that is not UTF-8");
-    entry_add(reader, JSON_STRING, begin, (size_t)(at - begin))->escaped = escaped;
-    reader->at = at + 1;
-    return 0;
+    entry_add(reader, info, begin, (size_t)(at - begin));
+    return at + 1;
+}
+
+/* `at` is behind the opening quote. */
+static inline const char *read_string(struct reader *reader, const char *begin) {
+    const char *at = scan_plain(begin, reader->end);
+    if (at == reader->end || *at != '"')
+        return read_special_string(reader, begin, at);
+    entry_add(reader, JSON_STRING, begin, (size_t)(at - begin));
+    return at + 1;
 }
 
 static inline const char *skip_digits(const char *at, const char *end) {
-    while (at < end && *at >= '0' && *at <= '9')
+    while (at < end && (unsigned char)(*at - '0') <= 9)
         at++;
     return at;
 }
 
 /* RFC 8259 section 6: [ minus ] int [ frac ] [ exp ]. */
-static int read_number(struct reader *reader) {
-    const char *begin = reader->at, *end = reader->end, *at = begin + (*begin == '-'), *digits = at;
-    bool integral = true;
+static inline const char *read_number(struct reader *reader, const char *begin) {
+    const char *end = reader->end, *at = begin + (*begin == '-'), *digits = at;
+    uint32_t info = JSON_NUMBER;
     at = skip_digits(at, end);
-    if (at == digits || (*digits == '0' && at - digits > 1))
-        return fail(reader, begin, "a malformed number");
+    bool good = at > digits && (*digits != '0' || at - digits == 1);
     if (at < end && *at == '.') {
-        integral = false;
+        info |= JSON_FRACTIONAL;
         digits = ++at;
         at = skip_digits(at, end);
-        if (at == digits)
-            return fail(reader, begin, "a malformed number");
+        good = good && at > digits;
     }
-    if (at < end && (*at == 'e' || *at == 'E')) {
-        integral = false;
+    if (at < end && (*at | 0x20) == 'e') {
+        info |= JSON_FRACTIONAL;
         at++;
         at += at < end && (*at == '+' || *at == '-');
         digits = at;
         at = skip_digits(at, end);
-        if (at == digits)
-            return fail(reader, begin, "a malformed number");
+        good = good && at > digits;
     }
-    entry_add(reader, JSON_NUMBER, begin, (size_t)(at - begin))->integral = integral;
-    reader->at = at;
-    return 0;
+    if (!good)
+        return fail(reader, begin, "a malformed number");
+    entry_add(reader, info, begin, (size_t)(at - begin));
+    return at;
 }
 
-static int read_word(struct reader *reader, struct str word, enum json_type type) {
-    if ((size_t)(reader->end - reader->at) < word.len || memcmp(reader->at, word.at, word.len) != 0)
-        return fail(reader, reader->at, "neither a value nor the end of one");
-    entry_add(reader, type, reader->at, word.len);
-    reader->at += word.len;
-    return 0;
-}
-
-static int open_container(struct reader *reader, enum json_type type) {
-    if (reader->depth == reader->depth_max) {
-        fail(reader, reader->at, "too many arrays or objects within one another");
-        return ERR_TOO_LARGE;
-    }
-    struct json_entry *entry = entry_add(reader, type, reader->at, 0);
-    uint32_t index = (uint32_t)reader->json->count - 1;
-    entry->next = reader->container;
-    reader->container = index;
-    reader->depth++;
-    reader->at++;
-    return 0;
-}
-
-/* reader->at stands on the closing bracket. */
-static void close_container(struct reader *reader) {
-    struct json_entry *entry = &reader->json->entries[reader->container];
-    reader->at++;
-    reader->container = entry->next;
-    reader->depth--;
-    entry->next = (uint32_t)reader->json->count;
-    entry->len = (uint32_t)((size_t)(reader->at - reader->begin) - entry->at);
-}
-
-static int read_scalar(struct reader *reader) {
-    switch (*reader->at) {
-    case '"':
-        reader->at++;
-        return read_string(reader);
-    case 't':
-        return read_word(reader, STR("true"), JSON_TRUE);
-    case 'f':
-        return read_word(reader, STR("false"), JSON_FALSE);
-    case 'n':
-        return read_word(reader, STR("null"), JSON_NULL);
-    case '-':
-    case '0' ... '9':
-        return read_number(reader);
-    default:
-        return fail(reader, reader->at, "neither a value nor the end of one");
-    }
-}
-
-/* The key of a member and its colon. */
-static int read_key(struct reader *reader) {
-    reader->at = skip_blank(reader->at, reader->end);
-    if (reader->at == reader->end || *reader->at != '"')
-        return fail(reader, reader->at, "a member must begin with its name in quotes");
-    reader->at++;
-    int result = read_string(reader);
-    if (result < 0)
-        return result;
-    reader->at = skip_blank(reader->at, reader->end);
-    if (reader->at == reader->end || *reader->at != ':')
-        return fail(reader, reader->at, "a colon is missing");
-    reader->at++;
-    return 0;
+static const char *read_word(struct reader *reader, const char *at, struct str word,
+                             enum json_type type) {
+    if ((size_t)(reader->end - at) < word.len || memcmp(at, word.at, word.len) != 0)
+        return fail(reader, at, "neither a value nor the end of one");
+    entry_add(reader, type, at, word.len);
+    return at + word.len;
 }
 
 static inline struct json_entry *innermost(struct reader *reader) {
@@ -239,65 +188,115 @@ static inline struct json_entry *innermost(struct reader *reader) {
 }
 
 static inline char closing(const struct json_entry *container) {
-    return container->type == JSON_OBJECT ? '}' : ']';
+    return json_entry_type(container) == JSON_OBJECT ? '}' : ']';
 }
 
-/* Behind a value: closes all that ends here. Returns 1 if another value must follow, 0 if the whole
- * has ended. */
-static int read_after_value(struct reader *reader) {
-    while (reader->container != NO_CONTAINER) {
-        struct json_entry *container = innermost(reader);
-        container->count++;
-        reader->at = skip_blank(reader->at, reader->end);
-        if (reader->at == reader->end)
-            return fail(reader, reader->at, "the text ends too early");
-        if (*reader->at == ',') {
-            reader->at++;
-            int result = container->type == JSON_OBJECT ? read_key(reader) : 0;
-            return result < 0 ? result : 1;
+static inline const char *open_container(struct reader *reader, const char *at,
+                                         enum json_type type) {
+    if (reader->depth == reader->depth_max) {
+        fail(reader, at, "too many arrays or objects within one another");
+        reader->result = ERR_TOO_LARGE;
+        return NULL;
+    }
+    entry_add(reader, type, at, 0);
+    uint32_t index = (uint32_t)reader->json->count - 1;
+    reader->json->entries[index].next = reader->container;
+    reader->container = index;
+    reader->depth++;
+    return at + 1;
+}
+
+/* `at` is on the closing bracket. */
+static inline const char *close_container(struct reader *reader, const char *at) {
+    struct json_entry *entry = innermost(reader);
+    reader->container = entry->next;
+    reader->depth--;
+    entry->next = (uint32_t)reader->json->count;
+    entry->len = (uint32_t)((size_t)(at + 1 - reader->begin) - entry->at);
+    return at + 1;
+}
+
+static inline const char *read_scalar(struct reader *reader, const char *at) {
+    switch (*at) {
+    case '"':
+        return read_string(reader, at + 1);
+    case 't':
+        return read_word(reader, at, STR("true"), JSON_TRUE);
+    case 'f':
+        return read_word(reader, at, STR("false"), JSON_FALSE);
+    case 'n':
+        return read_word(reader, at, STR("null"), JSON_NULL);
+    case '-':
+    case '0' ... '9':
+        return read_number(reader, at);
+    default:
+        return fail(reader, at, "neither a value nor the end of one");
+    }
+}
+
+/* The key of a member and its colon. */
+static inline const char *read_key(struct reader *reader, const char *at) {
+    at = skip_blank(at, reader->end);
+    if (at == reader->end || *at != '"')
+        return fail(reader, at, "a member must begin with its name in quotes");
+    at = read_string(reader, at + 1);
+    if (!at)
+        return NULL;
+    at = skip_blank(at, reader->end);
+    return at < reader->end && *at == ':' ? at + 1 : fail(reader, at, "a colon is missing");
+}
+
+/* One turn of the outer loop per value, of the inner one per container that ends behind it. A
+ * container is asked for its closing bracket only when it opens and behind a value, so that "[1,]"
+ * is none. */
+static const char *read_values(struct reader *reader, const char *at) {
+    const char *end = reader->end;
+    for (;;) {
+        at = skip_blank(at, end);
+        if (at == end)
+            return fail(reader, at, "the text ends too early");
+        if (*at == '{' || *at == '[') {
+            at = open_container(reader, at, *at == '{' ? JSON_OBJECT : JSON_ARRAY);
+            at = at ? skip_blank(at, end) : NULL;
+            if (!at)
+                return NULL;
+            struct json_entry *container = innermost(reader);
+            if (at == end || *at != closing(container)) {
+                at = json_entry_type(container) == JSON_OBJECT ? read_key(reader, at) : at;
+                if (!at)
+                    return NULL;
+                continue;
+            }
+            at = close_container(reader, at);
+        } else {
+            at = read_scalar(reader, at);
+            if (!at)
+                return NULL;
         }
-        if (*reader->at != closing(container))
-            return fail(reader, reader->at, "a comma or a closing bracket is missing");
-        close_container(reader);
+        for (;;) { /* behind a value: all that ends here */
+            if (reader->container == NO_CONTAINER)
+                return at;
+            struct json_entry *container = innermost(reader);
+            container->info += JSON_ONE;
+            at = skip_blank(at, end);
+            if (at == end)
+                return fail(reader, at, "the text ends too early");
+            if (*at == ',') {
+                at = json_entry_type(container) == JSON_OBJECT ? read_key(reader, at + 1) : at + 1;
+                break;
+            }
+            if (*at != closing(container))
+                return fail(reader, at, "a comma or a closing bracket is missing");
+            at = close_container(reader, at);
+        }
+        if (!at)
+            return NULL;
     }
-    return 0;
-}
-
-/* At '{' or '['. Returns 1 if a value must follow, 0 if it was empty and has been closed. */
-static int read_container(struct reader *reader) {
-    int result = open_container(reader, *reader->at == '{' ? JSON_OBJECT : JSON_ARRAY);
-    if (result < 0)
-        return result;
-    reader->at = skip_blank(reader->at, reader->end);
-    struct json_entry *container = innermost(reader);
-    if (reader->at < reader->end && *reader->at == closing(container)) {
-        close_container(reader);
-        return 0;
-    }
-    result = container->type == JSON_OBJECT ? read_key(reader) : 0;
-    return result < 0 ? result : 1;
-}
-
-static int read_values(struct reader *reader) {
-    int result;
-    do {
-        reader->at = skip_blank(reader->at, reader->end);
-        if (reader->at == reader->end)
-            return fail(reader, reader->at, "the text ends too early");
-        if (*reader->at == '{' || *reader->at == '[')
-            result = read_container(reader);
-        else
-            result = read_scalar(reader);
-        if (result == 0)
-            result = read_after_value(reader);
-    } while (result > 0);
-    return result;
 }
 
 int json_parse(struct json *json, struct str text) {
     struct reader reader = {.json = json,
                             .begin = text.at,
-                            .at = text.at,
                             .container = NO_CONTAINER,
                             .depth_max = json->depth_max ? json->depth_max : JSON_DEPTH_MAX};
     size_t bytes_max = json->bytes_max ? json->bytes_max : JSON_BYTES_MAX;
@@ -313,12 +312,14 @@ int json_parse(struct json *json, struct str text) {
         json->error_text = "there is no text";
         return ERR_INVALID;
     }
-    reader.end = reader.begin + text.len;
-    int result = read_values(&reader);
-    if (result < 0)
-        return result;
-    reader.at = skip_blank(reader.at, reader.end);
-    return reader.at == reader.end ? 0 : fail(&reader, reader.at, "something follows the value");
+    reader.end = text.at + text.len;
+    const char *behind = read_values(&reader, text.at);
+    behind = behind ? skip_blank(behind, reader.end) : NULL;
+    if (behind && behind < reader.end)
+        fail(&reader, behind, "something follows the value");
+    if (reader.result < 0)
+        json->count = 0;
+    return reader.result;
 }
 
 struct json_value json_root(const struct json *json) {
@@ -326,7 +327,7 @@ struct json_value json_root(const struct json *json) {
 }
 
 size_t json_count(struct json_value value) {
-    return value.json ? json_entry(value)->count : 0;
+    return value.json ? json_entry(value)->info / JSON_ONE : 0;
 }
 
 struct json_cursor json_each(struct json_value value) {
@@ -363,7 +364,7 @@ struct json_value json_member(struct json_value value, struct str key) {
 
 struct json_value json_item(struct json_value value, size_t n) {
     struct json_value none = {0};
-    if (json_type(value) != JSON_ARRAY || n >= json_entry(value)->count)
+    if (json_type(value) != JSON_ARRAY || n >= json_count(value))
         return none;
     struct json_cursor cursor = json_each(value);
     for (size_t i = 0; i <= n; i++)
@@ -376,7 +377,8 @@ struct str json_raw(struct json_value value) {
         return (struct str){0};
     const struct json_entry *entry = json_entry(value);
     const char *at = value.json->text.at + entry->at;
-    return entry->type == JSON_STRING ? str_from(at - 1, entry->len + 2) : str_from(at, entry->len);
+    return json_entry_type(entry) == JSON_STRING ? str_from(at - 1, entry->len + 2)
+                                                 : str_from(at, entry->len);
 }
 
 static struct str string_text(struct json_value value) {
@@ -461,7 +463,7 @@ static struct str next_piece(struct str *rest, char room[4]) {
 bool json_str_eq(struct json_value value, struct str text) {
     if (json_type(value) != JSON_STRING)
         return false;
-    if (!json_entry(value)->escaped)
+    if (!(json_entry(value)->info & JSON_ESCAPED))
         return str_eq(string_text(value), text);
     char room[4];
     for (struct str rest = string_text(value); rest.len;) {
@@ -486,7 +488,7 @@ struct str json_str(struct json_value value, struct arena *arena) {
     if (json_type(value) != JSON_STRING)
         return (struct str){0};
     struct str rest = string_text(value);
-    if (!json_entry(value)->escaped)
+    if (!(json_entry(value)->info & JSON_ESCAPED))
         return rest;
     /* No escape is shorter than what it stands for. */
     char *copy = arena_alloc(arena, rest.len + 1), *to = copy, room[4];
@@ -508,7 +510,7 @@ bool json_bool(struct json_value value, bool *ret_bool) {
 }
 
 bool json_int(struct json_value value, int64_t *ret_number) {
-    if (json_type(value) != JSON_NUMBER || !json_entry(value)->integral)
+    if (json_type(value) != JSON_NUMBER || (json_entry(value)->info & JSON_FRACTIONAL))
         return false;
     struct str text = json_raw(value);
     bool negative = text.at[0] == '-';

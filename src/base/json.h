@@ -45,14 +45,23 @@ enum json_type {
 /* On the tape an object is followed by a string (the key) and the value for each member, an array
  * by its items. */
 struct json_entry {
-    uint32_t at;           /* where it begins in the text; a string behind its quote */
-    uint32_t len;          /* in the text; a string without its quotes */
-    uint32_t next;         /* index of the first entry behind it and all that it contains */
-    uint32_t type : 3;     /* enum json_type */
-    uint32_t escaped : 1;  /* string: holds a backslash */
-    uint32_t integral : 1; /* number: neither fraction nor exponent */
-    uint32_t count : 27;   /* object: members; array: items */
+    uint32_t at;   /* where it begins in the text; a string behind its quote */
+    uint32_t len;  /* in the text; a string without its quotes */
+    uint32_t next; /* index of the first entry behind it and all that it contains */
+    uint32_t
+        info; /* enum json_type, JSON_ flags, and times JSON_ONE the count of members or items */
 };
+
+enum {
+    JSON_TYPE_MASK = 7,
+    JSON_ESCAPED = 8 /* holds a backslash */,
+    JSON_FRACTIONAL = 16 /* or an exponent */,
+    JSON_ONE = 32
+};
+
+static inline enum json_type json_entry_type(const struct json_entry *entry) {
+    return (enum json_type)(entry->info & JSON_TYPE_MASK);
+}
 
 /* Zeroed is valid. */
 struct json {
@@ -84,7 +93,7 @@ static inline const struct json_entry *json_entry(struct json_value value) {
 }
 
 static inline enum json_type json_type(struct json_value value) {
-    return value.json ? (enum json_type)json_entry(value)->type : JSON_ABSENT;
+    return value.json ? json_entry_type(json_entry(value)) : JSON_ABSENT;
 }
 
 /* Members of an object or items of an array; else 0. */

@@ -1,0 +1,136 @@
+/* What the actions do (AWS IoT Core Developer Guide, "AWS IoT rule actions": Kinesis Data Streams,
+ * Firehose, Republish). */
+#include "flow/topic.h"
+#include "rule/engine.h"
+
+static struct sink *find_sink(struct rule_engine *engine, struct engine_action *action,
+                              enum sink_kind kind, struct str name, struct err *why) {
+    struct sink *sink =
+        action->sink ? action->sink : engine->sinks->find(engine->sinks, kind, name);
+    if (!sink)
+        err_set(why, ERR_NOT_FOUND, "there is no %s \"%.*s\"",
+                kind == SINK_STREAM ? "stream" : "delivery stream", STR_ARG(name));
+    return sink;
+}
+
+static int push_record(struct sink *sink, struct str key, struct str data, struct err *why) {
+    struct record record = {.partition_key = key, .data = data};
+    if (key.len == 0)
+        return err_set(why, ERR_INVALID, "the partition key is empty");
+    if (key.len > RECORD_KEY_BYTES_MAX)
+        return err_set(why, ERR_INVALID, "the partition key is longer than %d bytes",
+                       RECORD_KEY_BYTES_MAX);
+    if (key.len + data.len > RECORD_BYTES_MAX)
+        return err_set(why, ERR_TOO_LARGE, "the record is larger than %d bytes", RECORD_BYTES_MAX);
+    int result = sink_push(sink, &record);
+    return result < 0 ? err_set(why, result, "%s: %s", sink->name, err_text(result))
+                      : MESSAGE_STAGED;
+}
+
+/* The text of a template, with the evaluation's bounds as a reason to fail. */
+static int evaluate_template(const struct rule_template *template, struct evaluation *evaluation,
+                             struct buf *room, struct str *ret_text, struct err *why) {
+    *ret_text = rule_template_evaluate(template, evaluation, room);
+    return evaluation->exhausted
+               ? err_set(why, ERR_FULL, "a template is too much work for one message")
+               : 0;
+}
+
+static int run_kinesis(struct rule_engine *engine, struct engine_action *action,
+                       struct evaluation *evaluation, struct engine_frame *frame,
+                       struct str payload, struct str target, struct err *why) {
+    struct sink *sink = find_sink(engine, action, SINK_STREAM, target, why);
+    struct str key;
+    if (!sink)
+        return why->code;
+    int result = evaluate_template(&action->action->key, evaluation, &frame->key, &key, why);
+    return result < 0 ? result : push_record(sink, key, payload, why);
+}
+
+/* A delivery stream has one shard, so the key decides nothing. */
+static int push_delivery(struct engine_frame *frame, struct sink *sink, struct str data,
+                         struct str separator, struct err *why) {
+    if (separator.len) {
+        buf_clear(&frame->record);
+        buf_add_str(&frame->record, data);
+        buf_add_str(&frame->record, separator);
+        data = buf_str(&frame->record);
+    }
+    return push_record(sink, STR("0"), data, why);
+}
+
+/* Batch mode: a record per item of an array. The first failure is told, the other items are pushed
+ * all the same, except when the target can keep nothing. */
+static int push_items(struct engine_frame *frame, struct sink *sink, struct json_value items,
+                      struct str separator, struct err *why) {
+    int first_failure = 0;
+    for (struct json_cursor cursor = json_each(items); json_next(&cursor);) {
+        struct err item_why;
+        int result = push_delivery(frame, sink, json_raw(cursor.value), separator, &item_why);
+        if (result < 0 && first_failure == 0) {
+            first_failure = result;
+            *why = item_why;
+        }
+        if (result == ERR_NO_SPACE || result == ERR_IO) {
+            *why = item_why;
+            return result;
+        }
+    }
+    return first_failure < 0 ? first_failure : MESSAGE_STAGED;
+}
+
+static int run_firehose(struct rule_engine *engine, struct engine_action *action,
+                        struct evaluation *evaluation, struct engine_frame *frame,
+                        struct str payload, struct str target, struct err *why) {
+    struct sink *sink = find_sink(engine, action, SINK_DELIVERY, target, why);
+    if (!sink)
+        return why->code;
+    struct str separator = action->action->separator;
+    if (action->action->batch && json_parse(&frame->batch, payload) == 0 &&
+        json_type(json_root(&frame->batch)) == JSON_ARRAY)
+        return push_items(frame, sink, json_root(&frame->batch), separator, why);
+    return push_delivery(frame, sink, payload, separator, why);
+}
+
+/* The republished message is a new one: neither the publisher's client id nor its address goes
+ * along. */
+static int run_republish(struct rule_engine *engine, struct engine_action *action,
+                         struct evaluation *evaluation, struct str payload, struct str target,
+                         struct err *why) {
+    const struct message *origin = evaluation->message;
+    if (origin->republish_depth >= RULE_REPUBLISH_DEPTH_MAX || engine->depth >= ENGINE_FRAMES)
+        return err_set(why, ERR_REFUSED,
+                       "the message came through %d rules already: a loop of republish actions",
+                       RULE_REPUBLISH_DEPTH_MAX);
+    if (!topic_name_valid(target))
+        return err_set(why, ERR_INVALID, "\"%.*s\" is no topic to publish to", STR_ARG(target));
+    struct message message = {
+        .topic = target,
+        .payload = payload,
+        .received_ms = engine->environment->now_ms(engine->environment),
+        .qos = action->action->qos,
+        .republish_depth = (uint8_t)(origin->republish_depth + 1),
+    };
+    int result = engine->publisher->publish(engine->publisher, &message);
+    return result < 0 ? err_set(why, result, "publish: %s", err_text(result)) : result;
+}
+
+int rule_action_run(struct rule_engine *engine, struct engine_action *action,
+                    struct evaluation *evaluation, struct engine_frame *frame, struct str payload,
+                    struct str *ret_resource, struct err *why) {
+    struct str target;
+    int result =
+        evaluate_template(&action->action->target, evaluation, &frame->target, &target, why);
+    *ret_resource = target;
+    if (result < 0)
+        return result;
+    switch (action->action->kind) {
+    case RULE_ACTION_KINESIS:
+        return run_kinesis(engine, action, evaluation, frame, payload, target, why);
+    case RULE_ACTION_FIREHOSE:
+        return run_firehose(engine, action, evaluation, frame, payload, target, why);
+    case RULE_ACTION_REPUBLISH:
+        return run_republish(engine, action, evaluation, payload, target, why);
+    }
+    return MESSAGE_TAKEN;
+}

@@ -1,0 +1,377 @@
+/*
+ * One worker's rules at work. push() goes through the rules of a route; for each:
+ *
+ *   evaluate        SET, WHERE, SELECT: a payload, or nothing to do
+ *   run actions     each for itself; one that fails does not keep the others from running
+ *   error action    if there is one and an action failed: gets a report of all failures
+ *
+ * The payload is read as JSON at most once, when the first rule needs it. What an action cannot
+ * keep (NO_SPACE, IO) becomes the result of the push, so that the publisher sends the message
+ * again; such failures go to no error action, since they are not final.
+ */
+#include "rule/engine.h"
+
+#include <stdlib.h>
+
+#include "base/base64.h"
+#include "base/clock.h"
+#include "base/json_write.h"
+#include "base/mem.h"
+#include "rule/route.h"
+
+enum { LOG_INTERVAL_MS = 10000 };
+
+static uint64_t default_now_ms(const struct rule_environment *environment) {
+    return clock_wall_ms();
+}
+
+static void default_uuid(const struct rule_environment *environment, char ret_text[36]) {
+    random_uuid(ret_text);
+}
+
+static double default_random(const struct rule_environment *environment) {
+    return (double)(random_u64() >> 11) * 0x1p-53;
+}
+
+const struct rule_environment rule_environment_default = {
+    .now_ms = default_now_ms,
+    .uuid = default_uuid,
+    .random = default_random,
+    .account_id = "000000000000",
+};
+
+/* --- one message --- */
+
+struct engine_run {
+    struct rule_engine *engine;
+    struct engine_rule *rule;
+    struct engine_frame *frame;
+    struct evaluation evaluation;
+    int result; /* of the whole push: the most serious so far */
+};
+
+/* Negative before MESSAGE_STAGED before MESSAGE_TAKEN. */
+static void join_result(int *result, int other) {
+    if (*result >= 0 && (other < 0 || other > *result))
+        *result = other;
+}
+
+static bool comes_again(int code) {
+    return code == ERR_NO_SPACE || code == ERR_IO;
+}
+
+static void log_failure(struct engine_run *run, struct log_limit *limit, const char *what,
+                        const char *why) {
+    unsigned missed;
+    if (!log_limit_pass(limit, LOG_INTERVAL_MS, &missed))
+        return;
+    struct str name = run->rule->rule->name, topic = run->evaluation.message->topic;
+    log_warn("rule", "%.*s: %s failed on topic %.*s: %s (%u more like this)", STR_ARG(name), what,
+             STR_ARG(topic), why, missed);
+}
+
+/* {"failedAction":"KinesisAction","failedResource":"sensors","errorMessage":"..."} */
+static void note_failure(struct engine_run *run, const struct rule_action *action,
+                         struct str resource, const char *why) {
+    static const char *const names[] = {"KinesisAction", "FirehoseAction", "RepublishAction"};
+    struct buf *out = &run->frame->failures;
+    json_write_comma(out);
+    buf_add_u8(out, '{');
+    json_write_key(out, "failedAction");
+    json_write_string(out, str_of(names[action->kind]));
+    json_write_key(out, "failedResource");
+    json_write_string(out, resource);
+    json_write_key(out, "errorMessage");
+    json_write_string(out, str_of(why));
+    buf_add_u8(out, '}');
+}
+
+static int run_action(struct engine_run *run, struct engine_action *action, struct str payload,
+                      struct str *resource, struct err *why) {
+    /* Templates of one action may use up what they are allowed, not what the others are. */
+    struct evaluation *evaluation = &run->evaluation;
+    bool exhausted = evaluation->exhausted;
+    evaluation->exhausted = false;
+    evaluation->effort_left = EVALUATION_EFFORT_MAX;
+    int result =
+        rule_action_run(run->engine, action, evaluation, run->frame, payload, resource, why);
+    evaluation->exhausted = evaluation->exhausted || exhausted;
+    metric_add(result < 0 ? &action->failure : &action->success, 1);
+    if (result < 0)
+        log_failure(run, &action->limit, rule_action_name(action->action->kind), why->text);
+    if (result >= 0 || comes_again(result))
+        join_result(&run->result, result);
+    return result;
+}
+
+static void write_member(struct buf *out, const char *key, struct str value) {
+    json_write_key(out, key);
+    json_write_string(out, value);
+}
+
+/* The document of the error action (AWS IoT Core Developer Guide, "Error handling"). */
+static struct str write_report(struct engine_run *run) {
+    const struct message *message = run->evaluation.message;
+    struct buf *out = &run->frame->error_report;
+    buf_clear(out);
+    buf_add_u8(out, '{');
+    write_member(out, "ruleName", run->rule->rule->name);
+    write_member(out, "topic", message->topic);
+    write_member(out, "cloudwatchTraceId", rule_evaluation_trace_id(&run->evaluation));
+    write_member(out, "clientId", message->client_id.len ? message->client_id : STR("n/a"));
+    if (message->source_ip.len)
+        write_member(out, "sourceIp", message->source_ip);
+    json_write_key(out, "base64OriginalPayload");
+    buf_add_u8(out, '"');
+    base64_write(out, message->payload);
+    buf_add_u8(out, '"');
+    json_write_key(out, "failures");
+    buf_add_u8(out, '[');
+    buf_add_str(out, buf_str(&run->frame->failures));
+    buf_add(out, "]}", 2);
+    return buf_str(out);
+}
+
+static void run_actions(struct engine_run *run, struct str payload) {
+    struct engine_rule *rule = run->rule;
+    struct str resource;
+    buf_clear(&run->frame->failures);
+    for (size_t i = 0; i < rule->rule->action_count; i++) {
+        struct err why; /* set on failure alone: clearing it would cost more than the action */
+        int result = run_action(run, &rule->actions[i], payload, &resource, &why);
+        if (result < 0 && !comes_again(result) && rule->error_action)
+            note_failure(run, rule->actions[i].action, resource, why.text);
+    }
+    if (buf_len(&run->frame->failures)) {
+        struct err why;
+        run_action(run, rule->error_action, write_report(run), &resource, &why);
+    }
+}
+
+static void run_rule(struct engine_run *run) {
+    struct engine_rule *rule = run->rule;
+    struct str payload;
+    arena_reset(&run->frame->arena);
+    metric_add(&rule->match, 1);
+    switch (rule_evaluate(rule->rule->plan, &run->evaluation, &run->frame->out, &payload)) {
+    case RULE_RESULT:
+        metric_add(&rule->executed, 1);
+        run_actions(run, payload);
+        break;
+    case RULE_NOTHING:
+    case RULE_UNREADABLE:
+    case RULE_EXHAUSTED:
+        break;
+    }
+    if (run->evaluation.exhausted) {
+        metric_add(&rule->exhausted, 1);
+        log_failure(run, &rule->limit, "the statement", "too much work for one message");
+    }
+    if (run->evaluation.payload_missed) {
+        metric_add(&rule->parse_error, 1);
+        log_failure(run, &rule->limit, "the statement", "the payload is no JSON document");
+    }
+}
+
+static struct engine_frame *enter(struct rule_engine *engine) {
+    ASSERT(engine->depth < ENGINE_FRAMES);
+    struct engine_frame **frame = &engine->frames[engine->depth++];
+    if (!*frame) {
+        *frame = xcalloc(1, sizeof **frame);
+        (*frame)->payload.json.bytes_max = EVALUATION_OUTPUT_BYTES_MAX;
+    }
+    (*frame)->payload.state = PAYLOAD_UNREAD;
+    (*frame)->trace_id[0] = '\0';
+    return *frame;
+}
+
+static int push_unknown(struct rule_engine *engine, const struct message *message) {
+    unsigned missed;
+    metric_add(&engine->not_found, 1);
+    if (log_limit_pass(&engine->not_found_limit, LOG_INTERVAL_MS, &missed))
+        log_warn("rule",
+                 "topic %.*s names a rule that does not exist or is disabled (%u more like this)",
+                 STR_ARG(message->topic), missed);
+    return MESSAGE_TAKEN;
+}
+
+static int push(struct message_sink *sink, const void *route_, const struct message *message) {
+    struct rule_engine *engine = CONTAINER_OF(sink, struct rule_engine, sink);
+    const struct rule_route *route = route_;
+    if (route->unknown)
+        return push_unknown(engine, message);
+    struct engine_run run = {.engine = engine, .frame = enter(engine)};
+    for (size_t i = 0; i < route->count; i++) {
+        run.rule = route->rules[i];
+        run.evaluation = (struct evaluation){
+            .environment = engine->environment,
+            .message = message,
+            .topic = str_skip(message->topic, route->topic_skip),
+            .version = run.rule->rule->plan->version,
+            .payload = &run.frame->payload,
+            .arena = &run.frame->arena,
+            .scratch = &run.frame->scratch,
+            .trace_id = run.frame->trace_id,
+            .effort_left = EVALUATION_EFFORT_MAX,
+        };
+        run_rule(&run);
+    }
+    engine->depth--;
+    return run.result;
+}
+
+static const void *route(struct message_sink *sink, struct str topic) {
+    return rule_route_find(CONTAINER_OF(sink, struct rule_engine, sink), topic);
+}
+
+/* --- making and freeing --- */
+
+static void init_metric(struct metric *metric, const char *name, const char *help, struct str rule,
+                        const char *action) {
+    struct buf labels = {0};
+    metric_label(&labels, "rule", rule);
+    if (action)
+        metric_label(&labels, "action", str_of(action));
+    metric_init(metric, METRIC_COUNTER, name, help, buf_cstr(&labels));
+    buf_done(&labels);
+}
+
+static void init_action(struct engine_action *action, const struct rule_action *made,
+                        struct str rule, bool error) {
+    const char *kind = rule_action_name(made->kind);
+    action->action = made;
+    if (error) {
+        init_metric(&action->success, "weir_rule_error_action_success_total", "error actions done",
+                    rule, kind);
+        init_metric(&action->failure, "weir_rule_error_action_failure_total",
+                    "error actions failed", rule, kind);
+    } else {
+        init_metric(&action->success, "weir_rule_action_success_total", "actions done", rule, kind);
+        init_metric(&action->failure, "weir_rule_action_failure_total", "actions failed", rule,
+                    kind);
+    }
+}
+
+static void init_rule(struct rule_engine *engine, struct engine_rule *rule,
+                      const struct rule *made) {
+    rule->rule = made;
+    init_metric(&rule->match, "weir_rule_topic_match_total", "messages whose topic a rule takes",
+                made->name, NULL);
+    init_metric(&rule->executed, "weir_rule_executed_total", "messages a rule ran its actions for",
+                made->name, NULL);
+    init_metric(&rule->parse_error, "weir_rule_parse_error_total",
+                "messages whose payload is no JSON where a rule needs it", made->name, NULL);
+    init_metric(&rule->exhausted, "weir_rule_exhausted_total",
+                "messages that cost a rule more than its bounds", made->name, NULL);
+    rule->actions = arena_zalloc(&engine->arena, made->action_count * sizeof *rule->actions);
+    for (size_t i = 0; i < made->action_count; i++)
+        init_action(&rule->actions[i], &made->actions[i], made->name, false);
+    if (made->error_action) {
+        rule->error_action = arena_zalloc(&engine->arena, sizeof *rule->error_action);
+        init_action(rule->error_action, made->error_action, made->name, true);
+    }
+}
+
+static void done_action(struct engine_action *action) {
+    metric_done(&action->success);
+    metric_done(&action->failure);
+}
+
+static void done_rule(struct engine_rule *rule) {
+    metric_done(&rule->match);
+    metric_done(&rule->executed);
+    metric_done(&rule->parse_error);
+    metric_done(&rule->exhausted);
+    for (size_t i = 0; i < rule->rule->action_count; i++)
+        done_action(&rule->actions[i]);
+    if (rule->error_action)
+        done_action(rule->error_action);
+}
+
+static int resolve_action(struct rule_engine *engine, const struct rule *rule,
+                          struct engine_action *action, struct err *err) {
+    const struct rule_action *made = action->action;
+    if (made->kind == RULE_ACTION_REPUBLISH) {
+        if (engine->publisher)
+            return 0;
+        return err_set(err, ERR_INVALID, "%s: rule %.*s: republish needs a broker to publish to",
+                       made->place, STR_ARG(rule->name));
+    }
+    if (made->target.kind != TEMPLATE_TEXT || rule->disabled)
+        return 0;
+    bool stream = made->kind == RULE_ACTION_KINESIS;
+    action->sink =
+        engine->sinks->find(engine->sinks, stream ? SINK_STREAM : SINK_DELIVERY, made->target.text);
+    if (action->sink)
+        return 0;
+    return err_set(err, ERR_NOT_FOUND, "%s: rule %.*s: action %s: there is no %s \"%.*s\"",
+                   made->place, STR_ARG(rule->name), rule_action_name(made->kind),
+                   stream ? "stream" : "delivery stream", STR_ARG(made->target.text));
+}
+
+static int resolve_rule(struct rule_engine *engine, struct engine_rule *rule, struct err *err) {
+    int result = 0;
+    for (size_t i = 0; result == 0 && i < rule->rule->action_count; i++)
+        result = resolve_action(engine, rule->rule, &rule->actions[i], err);
+    if (result == 0 && rule->error_action)
+        result = resolve_action(engine, rule->rule, rule->error_action, err);
+    return result;
+}
+
+int rule_engine_new(const struct rule_engine_config *config, struct rule_engine **ret_engine,
+                    struct err *err) {
+    struct rule_engine *engine = xcalloc(1, sizeof *engine);
+    engine->sink = (struct message_sink){.route = route, .push = push, .generation = 1};
+    engine->set = rule_set_ref(config->set);
+    engine->sinks = config->sinks;
+    engine->publisher = config->publisher;
+    engine->environment = config->environment ? config->environment : &rule_environment_default;
+    engine->count = config->set->count;
+    engine->rules = arena_zalloc(&engine->arena, engine->count * sizeof *engine->rules);
+    metric_init(&engine->not_found, METRIC_COUNTER, "weir_rule_not_found_total",
+                "messages to $aws/rules/NAME without such a rule", NULL);
+    for (size_t i = 0; i < engine->count; i++)
+        init_rule(engine, &engine->rules[i], &config->set->rules[i]);
+    rule_routes_init(engine);
+    for (size_t i = 0; i < engine->count; i++) {
+        int result = resolve_rule(engine, &engine->rules[i], err);
+        if (result < 0) {
+            rule_engine_free(engine);
+            return result;
+        }
+    }
+    *ret_engine = engine;
+    return 0;
+}
+
+static void free_frame(struct engine_frame *frame) {
+    if (!frame)
+        return;
+    json_done(&frame->payload.json);
+    json_done(&frame->batch);
+    arena_done(&frame->arena);
+    struct buf *bufs[] = {&frame->out,    &frame->scratch,  &frame->target,      &frame->key,
+                          &frame->record, &frame->failures, &frame->error_report};
+    for (size_t i = 0; i < COUNT_OF(bufs); i++)
+        buf_done(bufs[i]);
+    free(frame);
+}
+
+void rule_engine_free(struct rule_engine *engine) {
+    if (!engine)
+        return;
+    ASSERT(engine->depth == 0);
+    for (size_t i = 0; i < ENGINE_FRAMES; i++)
+        free_frame(engine->frames[i]);
+    for (size_t i = 0; i < engine->count; i++)
+        done_rule(&engine->rules[i]);
+    metric_done(&engine->not_found);
+    rule_routes_done(engine);
+    arena_done(&engine->arena);
+    rule_set_unref(engine->set);
+    free(engine);
+}
+
+struct message_sink *rule_engine_sink(struct rule_engine *engine) {
+    return &engine->sink;
+}

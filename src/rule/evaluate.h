@@ -1,0 +1,83 @@
+/* Running a plan on a message. */
+#ifndef RULE_EVALUATE_H
+#define RULE_EVALUATE_H
+
+#include "base/arena.h"
+#include "flow/message.h"
+#include "rule.h"
+#include "rule/plan.h"
+#include "rule/value.h"
+
+/* Bounds of one rule on one message. */
+enum {
+    EVALUATION_EFFORT_MAX = 250000,                /* steps: nodes, members and items looked at */
+    EVALUATION_MEMORY_BYTES_MAX = 8 * 1024 * 1024, /* values built */
+    EVALUATION_OUTPUT_BYTES_MAX = 1024 * 1024,     /* what actions are given: a record's limit */
+};
+
+enum payload_state {
+    PAYLOAD_UNREAD,
+    PAYLOAD_DOCUMENT, /* a JSON object or array */
+    PAYLOAD_EMPTY,    /* no bytes: as if an object without members */
+    PAYLOAD_OTHER, /* bytes, or a JSON scalar, which the dialect cannot use as a document either */
+};
+
+/* The payload of one message, read at most once for all rules. Zeroed is valid. */
+struct rule_payload {
+    enum payload_state state;
+    struct json json;
+};
+
+/* What names mean inside a nested query. */
+struct evaluation_scope {
+    struct value element;
+    struct str name; /* FROM ... AS name; may be empty */
+    const struct evaluation_scope *outer;
+};
+
+struct evaluation {
+    const struct rule_environment *environment;
+    const struct message *message;
+    struct str topic; /* as topic() sees it */
+    enum rule_version version;
+    struct rule_payload *payload;
+    struct arena *arena; /* values are built here; whoever owns it resets it */
+    struct buf *scratch; /* for texts on their way into the arena; empty between uses */
+    char *trace_id;      /* 36 characters, empty until it is asked for; one per message */
+    struct value *variables;
+    const struct evaluation_scope *scope;
+    unsigned effort_left;
+    bool exhausted;      /* a bound was passed: the result is not to be used */
+    bool payload_missed; /* a field was asked for and the payload is no document */
+    bool star_missed;    /* and so was * */
+};
+
+enum rule_outcome {
+    RULE_NOTHING,    /* WHERE was not true */
+    RULE_RESULT,     /* *ret_payload */
+    RULE_UNREADABLE, /* the statement needs a JSON document and the payload is none */
+    RULE_EXHAUSTED,  /* a bound was passed */
+};
+
+/* The outgoing payload is a view into the message or into `out`, which is cleared before. */
+enum rule_outcome rule_evaluate(const struct plan *plan, struct evaluation *evaluation,
+                                struct buf *out, struct str *ret_payload);
+
+/* One expression: of a template, after rule_evaluate() on the same evaluation gave the variables
+ * their values. */
+struct value rule_evaluate_expression(const struct plan_expression *expression,
+                                      struct evaluation *evaluation);
+
+/* A UUID for the message, made when it is first asked for. */
+struct str rule_evaluation_trace_id(struct evaluation *evaluation);
+
+/* Counts `steps` of effort. False, and exhausted, if there is not so much left. */
+bool rule_evaluation_spend(struct evaluation *evaluation, size_t steps);
+
+/* Memory for a value; NULL, and exhausted, if there is not so much left. */
+void *rule_evaluation_alloc(struct evaluation *evaluation, size_t size);
+
+/* A copy of what the scratch buffer holds, which is then empty, as a String. */
+struct value rule_evaluation_take_scratch(struct evaluation *evaluation);
+
+#endif

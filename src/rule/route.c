@@ -1,0 +1,89 @@
+/*
+ * Routes: for a topic, the list of rules whose FROM matches it. Topics that lead to the same rules
+ * share one route, found by the set of rules as bits. The caller caches what it is given, so this
+ * runs once per topic and generation and may look at each rule.
+ *
+ * At ROUTES_MAX different routes all are dropped and the generation is raised; but not while a push
+ * runs, which may still hold one: nested pushes may then go a few routes beyond the bound.
+ */
+#include "rule/route.h"
+
+#include "flow/topic.h"
+
+enum { ROUTES_MAX = 1024, BITS_BYTES = (RULE_COUNT_MAX + 7) / 8 };
+
+static const struct str basic_prefix = {"$aws/rules/", 11};
+
+static struct rule_route *route_new(struct arena *arena, size_t count) {
+    struct rule_route *route = arena_zalloc(arena, sizeof *route + count * sizeof route->rules[0]);
+    route->count = count;
+    return route;
+}
+
+void rule_routes_init(struct rule_engine *engine) {
+    engine->unknown = route_new(&engine->arena, 0);
+    engine->unknown->unknown = true;
+    for (size_t i = 0; i < engine->count; i++) {
+        struct engine_rule *rule = &engine->rules[i];
+        rule->basic = route_new(&engine->arena, 1);
+        rule->basic->rules[0] = rule;
+        rule->basic->topic_skip = basic_prefix.len + rule->rule->name.len + 1;
+        map_put(&engine->by_name, rule->rule->name, rule);
+    }
+}
+
+void rule_routes_done(struct rule_engine *engine) {
+    map_done(&engine->by_name);
+    map_done(&engine->routes);
+    arena_done(&engine->routes_arena);
+}
+
+/* MQTT's matching, but "a/#" does not match "a": so AWS has it, for rules as for subscriptions. */
+static bool rule_matches(const struct plan *plan, struct str topic) {
+    struct str filter = plan->filter;
+    if (!plan->has_filter || !topic_matches(filter, topic))
+        return false;
+    bool below = filter.len > 2 && str_eq(str_skip(filter, filter.len - 2), STR("/#"));
+    return !below || !topic_matches(str_from(filter.at, filter.len - 2), topic);
+}
+
+static void drop_routes(struct rule_engine *engine) {
+    map_clear(&engine->routes);
+    arena_reset(&engine->routes_arena);
+    engine->sink.generation++;
+}
+
+/* "$aws/rules/NAME" and "$aws/rules/NAME/ANY/TOPIC" */
+static const struct rule_route *find_basic(struct rule_engine *engine, struct str topic) {
+    struct str rest, name = str_cut(str_skip(topic, basic_prefix.len), '/', &rest);
+    struct engine_rule *rule = map_get(&engine->by_name, name);
+    return rule && !rule->rule->disabled ? rule->basic : engine->unknown;
+}
+
+const struct rule_route *rule_route_find(struct rule_engine *engine, struct str topic) {
+    if (str_starts(topic, basic_prefix))
+        return find_basic(engine, topic);
+    char bits[BITS_BYTES] = {0};
+    size_t count = 0;
+    for (size_t i = 0; i < engine->count; i++) {
+        const struct rule *rule = engine->rules[i].rule;
+        if (!rule->disabled && rule_matches(rule->plan, topic)) {
+            bits[i / 8] |= (char)(1 << i % 8);
+            count++;
+        }
+    }
+    if (count == 0)
+        return NULL;
+    struct str key = {bits, (engine->count + 7) / 8};
+    struct rule_route *route = map_get(&engine->routes, key);
+    if (route)
+        return route;
+    if (engine->routes.count >= ROUTES_MAX && engine->depth == 0)
+        drop_routes(engine);
+    route = route_new(&engine->routes_arena, count);
+    for (size_t i = 0, to = 0; i < engine->count; i++)
+        if (bits[i / 8] & 1 << i % 8)
+            route->rules[to++] = &engine->rules[i];
+    map_put(&engine->routes, str_from(arena_strdup(&engine->routes_arena, key), key.len), route);
+    return route;
+}

@@ -1,0 +1,14 @@
+/* Which rules a topic leads to. */
+#ifndef RULE_ROUTE_H
+#define RULE_ROUTE_H
+
+#include "rule/engine.h"
+
+/* Routes for Basic Ingest, one per rule; after the rules are there. */
+void rule_routes_init(struct rule_engine *engine);
+void rule_routes_done(struct rule_engine *engine);
+
+/* As message_sink.route(). */
+const struct rule_route *rule_route_find(struct rule_engine *engine, struct str topic);
+
+#endif

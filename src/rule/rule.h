@@ -1,0 +1,131 @@
+/*
+ * Topic rules: which messages they take (FROM, WHERE), what they make of them (SELECT), and to whom
+ * they give it (actions). The dialect is that of AWS IoT Core, in its versions 2015-10-08 and
+ * 2016-03-23.
+ *
+ * A *rule set* is made once from the configuration, checked as a whole, immutable and shared by all
+ * threads. Each worker has an *engine* over it, which belongs to that thread and does everything
+ * there: it implements message_sink for the broker, pushes records into the thread's sinks, and
+ * republishes through the thread's message_publisher, during push(). Nothing here blocks, and
+ * nothing is called back later.
+ *
+ * What goes wrong for one message (a missing field in a partition key, a stream that was deleted)
+ * is counted and logged, at most one line in ten seconds per action, and changes nothing for other
+ * rules and actions. Only what a sink cannot keep (NO_SPACE, IO) is returned, so that the message
+ * is not acknowledged and comes again.
+ *
+ * Metrics, per rule: weir_rule_topic_match_total, weir_rule_executed_total,
+ * weir_rule_parse_error_total; per rule and action: weir_rule_action_success_total,
+ * weir_rule_action_failure_total, weir_rule_error_action_success_total,
+ * weir_rule_error_action_failure_total; weir_rule_not_found_total (Basic Ingest).
+ */
+#ifndef RULE_RULE_H
+#define RULE_RULE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "base/option.h"
+#include "flow/message.h"
+#include "flow/sink.h"
+
+enum {
+    RULE_COUNT_MAX = 1000,     /* AWS: rules per account */
+    RULE_ACTIONS_MAX = 10,     /* AWS: actions per rule */
+    RULE_NAME_CHARS_MAX = 128, /* letters, digits, underscores */
+    RULE_REPUBLISH_DEPTH_MAX =
+        8, /* rules that a message may come through before republish refuses it */
+};
+
+struct rule_kinesis_config {
+    struct option_head head;
+    const char *stream_name;   /* template */
+    const char *partition_key; /* template; absent: a random UUID per message */
+};
+
+struct rule_firehose_config {
+    struct option_head head;
+    const char *delivery_stream_name; /* template */
+    const char *separator;            /* "\n", "\t", "\r\n", ","; absent: none */
+    bool batch_mode;                  /* an array is one record per item */
+};
+
+struct rule_republish_config {
+    struct option_head head;
+    const char *topic; /* template */
+    int64_t qos;
+};
+
+/* One of these, the others absent. */
+struct rule_action_config {
+    struct option_head head;
+    struct rule_kinesis_config kinesis;
+    struct rule_firehose_config firehose;
+    struct rule_republish_config republish;
+};
+
+struct rule_config {
+    struct option_head head; /* name: the rule's */
+    const char *sql;
+    int sql_version; /* enum rule_version */
+    const char *description;
+    bool disabled;
+    struct option_items actions; /* struct rule_action_config */
+    struct rule_action_config error_action;
+};
+
+/* For the key `rules`: OPTION_MAP with .fields = rule_options, .item_size = sizeof(struct
+ * rule_config). */
+extern const struct option rule_options[];
+
+struct rule_set;
+
+/*
+ * Compiles `rules` (struct rule_config, of which nothing is kept). On failure `err` says where in
+ * the configuration and where in the SQL: "weir.yaml:12:10: rule sensors: sql 1:8: ...". INVALID,
+ * or UNSUPPORTED for what AWS has and Weir has not. The caller gets one reference; any thread may
+ * take and drop them.
+ */
+int rule_set_compile(const struct option_items *rules, struct rule_set **ret_set, struct err *err);
+struct rule_set *rule_set_ref(struct rule_set *set);
+void rule_set_unref(struct rule_set *set);
+
+/* What functions of the dialect see of the world. Calls come from the engine's thread. */
+struct rule_environment {
+    uint64_t (*now_ms)(const struct rule_environment *environment);
+    void (*uuid)(const struct rule_environment *environment, char ret_text[36]);
+    double (*random)(const struct rule_environment *environment); /* 0.0 .. below 1.0 */
+    const char *account_id;                                       /* 12 digits */
+};
+
+/* The wall clock, the kernel's random bytes, account 000000000000. */
+extern const struct rule_environment rule_environment_default;
+
+struct rule_engine;
+
+struct rule_engine_config {
+    struct rule_set *set; /* the engine takes a reference of its own */
+    struct sink_resolver *sinks;
+    struct message_publisher *publisher;        /* NULL: rules that republish are refused */
+    const struct rule_environment *environment; /* NULL: rule_environment_default */
+};
+
+/* Resolves every target with a constant name; one that does not exist is an error that names rule,
+ * action and target (NOT_FOUND). All that `config` points to must outlive the engine. */
+int rule_engine_new(const struct rule_engine_config *config, struct rule_engine **ret_engine,
+                    struct err *err);
+void rule_engine_free(struct rule_engine *engine);
+
+/*
+ * The broker's way in, alive as long as the engine. push() may come again from within push(), by
+ * way of a republish.
+ *
+ * route() may raise `generation`: then the routes it returned before are gone, and the one it
+ * returns belongs to the new generation. It does so when more different routes exist than it keeps.
+ * A topic "$aws/rules/NAME/..." (Basic Ingest) leads to that rule alone; the broker must not
+ * deliver such a message to subscribers.
+ */
+struct message_sink *rule_engine_sink(struct rule_engine *engine);
+
+#endif

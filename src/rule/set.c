@@ -1,0 +1,323 @@
+/* From the configuration to the rule set: the tables of keys, and the checks that go over more than
+ * one key. */
+#include "rule/set.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/mem.h"
+
+/* What AWS's rules have and Weir's have not yet is in the tables as well, so that the error says
+ * what is missing. */
+#define LATER(name, text)                                                                          \
+    { .key = name, .type = OPTION_LATER, .help = text }
+#define NO_ROLES                                                                                   \
+    LATER("role_arn", "Weir's actions need no role: what a rule may do is what this file says"),   \
+        LATER("role", "Weir's actions need no role: what a rule may do is what this file says")
+
+static const struct option kinesis_options[] = {
+    {.key = "stream_name",
+     .type = OPTION_STRING,
+     .offset = offsetof(struct rule_kinesis_config, stream_name),
+     .required = true,
+     .help = "name of a stream; may be a template"},
+    {.key = "partition_key",
+     .type = OPTION_STRING,
+     .offset = offsetof(struct rule_kinesis_config, partition_key),
+     .help = "decides the shard; may be a template; absent: a random UUID per message"},
+    NO_ROLES,
+    {.key = NULL},
+};
+
+static const struct option firehose_options[] = {
+    {.key = "delivery_stream_name",
+     .type = OPTION_STRING,
+     .offset = offsetof(struct rule_firehose_config, delivery_stream_name),
+     .required = true,
+     .help = "name of a delivery stream; may be a template"},
+    {.key = "separator",
+     .type = OPTION_STRING,
+     .offset = offsetof(struct rule_firehose_config, separator),
+     .help = "what follows each record: \"\\n\", \"\\t\", \"\\r\\n\" or \",\"; absent: nothing"},
+    {.key = "batch_mode",
+     .type = OPTION_BOOL,
+     .offset = offsetof(struct rule_firehose_config, batch_mode),
+     .default_text = "false",
+     .help = "an array becomes one record per item"},
+    NO_ROLES,
+    {.key = NULL},
+};
+
+static const struct option republish_options[] = {
+    {.key = "topic",
+     .type = OPTION_STRING,
+     .offset = offsetof(struct rule_republish_config, topic),
+     .required = true,
+     .help = "may be a template; $$aws/... stands for $aws/..."},
+    {.key = "qos",
+     .type = OPTION_INT,
+     .offset = offsetof(struct rule_republish_config, qos),
+     .default_text = "0",
+     .min = 0,
+     .max = 1,
+     .help = "0 or 1"},
+    LATER("headers", "MQTT 5 properties of republished messages are not available yet"),
+    NO_ROLES,
+    {.key = NULL},
+};
+
+#define TARGET(name) LATER(name, "the action " name " is not available yet")
+
+static const struct option action_options[] = {
+    {.key = "kinesis",
+     .type = OPTION_STRUCT,
+     .offset = offsetof(struct rule_action_config, kinesis),
+     .fields = kinesis_options,
+     .item_size = sizeof(struct rule_kinesis_config),
+     .help = "append to a stream"},
+    {.key = "firehose",
+     .type = OPTION_STRUCT,
+     .offset = offsetof(struct rule_action_config, firehose),
+     .fields = firehose_options,
+     .item_size = sizeof(struct rule_firehose_config),
+     .help = "hand to a delivery stream"},
+    {.key = "republish",
+     .type = OPTION_STRUCT,
+     .offset = offsetof(struct rule_action_config, republish),
+     .fields = republish_options,
+     .item_size = sizeof(struct rule_republish_config),
+     .help = "publish to another topic"},
+    TARGET("lambda"),
+    TARGET("s3"),
+    TARGET("sqs"),
+    TARGET("sns"),
+    TARGET("dynamodb"),
+    TARGET("dynamodb_v2"),
+    TARGET("open_search"),
+    TARGET("elasticsearch"),
+    TARGET("cloudwatch_metric"),
+    TARGET("cloudwatch_alarm"),
+    TARGET("cloudwatch_logs"),
+    TARGET("http"),
+    TARGET("kafka"),
+    TARGET("step_functions"),
+    TARGET("timestream"),
+    TARGET("location"),
+    TARGET("iot_events"),
+    TARGET("iot_analytics"),
+    TARGET("iot_site_wise"),
+    TARGET("salesforce"),
+    TARGET("influxdb"),
+    {.key = NULL},
+};
+
+static const char *const version_names[] = {"2015-10-08", "2016-03-23", NULL};
+
+const struct option rule_options[] = {
+    {.key = "sql",
+     .type = OPTION_STRING,
+     .offset = offsetof(struct rule_config, sql),
+     .required = true,
+     .help = "SELECT ... FROM 'topic/filter' WHERE ..."},
+    {.key = "sql_version",
+     .type = OPTION_ENUM,
+     .offset = offsetof(struct rule_config, sql_version),
+     .default_text = "2015-10-08",
+     .names = version_names,
+     .help = "of the dialect; AWS's default is the old one"},
+    {.key = "description",
+     .type = OPTION_STRING,
+     .offset = offsetof(struct rule_config, description),
+     .help = "for people"},
+    {.key = "disabled",
+     .type = OPTION_BOOL,
+     .offset = offsetof(struct rule_config, disabled),
+     .default_text = "false",
+     .help = "checked, but never run"},
+    {.key = "actions",
+     .type = OPTION_LIST,
+     .offset = offsetof(struct rule_config, actions),
+     .required = true,
+     .fields = action_options,
+     .item_size = sizeof(struct rule_action_config),
+     .help = "what is done with the result; each item one action"},
+    {.key = "error_action",
+     .type = OPTION_STRUCT,
+     .offset = offsetof(struct rule_config, error_action),
+     .fields = action_options,
+     .item_size = sizeof(struct rule_action_config),
+     .help = "gets a report when an action fails"},
+    {.key = NULL},
+};
+
+struct compiler {
+    struct arena *arena;
+    const struct rule_config *config;
+    const struct plan *plan;
+    struct err *err;
+};
+
+const char *rule_action_name(enum rule_action_kind kind) {
+    static const char *const names[] = {"kinesis", "firehose", "republish"};
+    return names[kind];
+}
+
+static const struct conf *place(const struct conf *conf, const char *key) {
+    const struct conf *item = conf_get(conf, key);
+    return item ? item : conf;
+}
+
+/* "file:line:column", which outlives the configuration. */
+static const char *place_text(struct arena *arena, const struct conf *conf) {
+    char text[512];
+    snprintf(text, sizeof text, "%s:%d:%d", conf->file ? conf->file : "", conf->line, conf->column);
+    return arena_strdup(arena, str_of(text));
+}
+
+static int compile_template(struct compiler *compiler, const struct conf *conf, const char *key,
+                            const char *text, struct rule_template *ret_template) {
+    struct err inner = {0};
+    struct str copy = str_of(arena_strdup(compiler->arena, str_of(text)));
+    int result = rule_template_compile(compiler->arena, copy, compiler->plan, ret_template, &inner);
+    if (result == 0)
+        return 0;
+    return conf_error(place(conf, key), compiler->err, result, "rule %s: %s %s",
+                      compiler->config->head.name, key, inner.text);
+}
+
+static int compile_kinesis(struct compiler *compiler, const struct rule_kinesis_config *config,
+                           struct rule_action *action) {
+    const char *key = config->partition_key ? config->partition_key : "${newuuid()}";
+    int result = compile_template(compiler, config->head.conf, "stream_name", config->stream_name,
+                                  &action->target);
+    if (result == 0)
+        result = compile_template(compiler, config->head.conf, "partition_key", key, &action->key);
+    return result;
+}
+
+static int compile_firehose(struct compiler *compiler, const struct rule_firehose_config *config,
+                            struct rule_action *action) {
+    static const char *const separators[] = {"\n", "\t", "\r\n", ","};
+    action->batch = config->batch_mode;
+    for (size_t i = 0; config->separator && i < COUNT_OF(separators); i++)
+        if (strcmp(config->separator, separators[i]) == 0)
+            action->separator = str_of(separators[i]);
+    if (config->separator && action->separator.len == 0)
+        return conf_error(
+            place(config->head.conf, "separator"), compiler->err, ERR_INVALID,
+            "rule %s: separator must be \"\\n\", \"\\t\", \"\\r\\n\" or \",\", in double quotes",
+            compiler->config->head.name);
+    return compile_template(compiler, config->head.conf, "delivery_stream_name",
+                            config->delivery_stream_name, &action->target);
+}
+
+static int compile_republish(struct compiler *compiler, const struct rule_republish_config *config,
+                             struct rule_action *action) {
+    const char *topic = config->topic;
+    action->qos = (uint8_t)config->qos;
+    if (str_starts(str_of(topic), STR("$$aws/")))
+        topic++;
+    return compile_template(compiler, config->head.conf, "topic", topic, &action->target);
+}
+
+static int compile_action(struct compiler *compiler, const struct rule_action_config *config,
+                          struct rule_action *action) {
+    bool kinesis = config->kinesis.head.conf, firehose = config->firehose.head.conf,
+         republish = config->republish.head.conf;
+    action->place = place_text(compiler->arena, config->head.conf);
+    if (kinesis + firehose + republish != 1)
+        return conf_error(
+            config->head.conf, compiler->err, ERR_INVALID,
+            "rule %s: an action has exactly one key, its kind: kinesis, firehose or republish",
+            compiler->config->head.name);
+    if (kinesis) {
+        action->kind = RULE_ACTION_KINESIS;
+        return compile_kinesis(compiler, &config->kinesis, action);
+    }
+    if (firehose) {
+        action->kind = RULE_ACTION_FIREHOSE;
+        return compile_firehose(compiler, &config->firehose, action);
+    }
+    action->kind = RULE_ACTION_REPUBLISH;
+    return compile_republish(compiler, &config->republish, action);
+}
+
+static bool name_valid(struct str name) {
+    if (name.len == 0 || name.len > RULE_NAME_CHARS_MAX)
+        return false;
+    for (size_t i = 0; i < name.len; i++) {
+        char c = name.at[i], folded = c | 0x20;
+        if (!(folded >= 'a' && folded <= 'z') && !(c >= '0' && c <= '9') && c != '_')
+            return false;
+    }
+    return true;
+}
+
+static int compile_sql(struct compiler *compiler, struct rule *rule) {
+    const struct rule_config *config = compiler->config;
+    struct err inner = {0};
+    struct str sql = str_of(arena_strdup(compiler->arena, str_of(config->sql)));
+    int result = rule_plan_statement(compiler->arena, sql, (enum rule_version)config->sql_version,
+                                     &rule->plan, &inner);
+    compiler->plan = rule->plan;
+    if (result == 0)
+        return 0;
+    return conf_error(place(config->head.conf, "sql"), compiler->err, result, "rule %s: sql %s",
+                      config->head.name, inner.text);
+}
+
+static int compile_rule(struct arena *arena, const struct rule_config *config, struct rule *rule,
+                        struct err *err) {
+    struct compiler compiler = {.arena = arena, .config = config, .err = err};
+    rule->name = str_of(arena_strdup(arena, str_of(config->head.name)));
+    rule->disabled = config->disabled;
+    if (!name_valid(rule->name))
+        return conf_error(config->head.conf, err, ERR_INVALID,
+                          "rule %s: a rule's name is 1 to %d letters, digits and underscores",
+                          config->head.name, RULE_NAME_CHARS_MAX);
+    if (config->actions.count > RULE_ACTIONS_MAX)
+        return conf_error(place(config->head.conf, "actions"), err, ERR_INVALID,
+                          "rule %s: more than %d actions", config->head.name, RULE_ACTIONS_MAX);
+    int result = compile_sql(&compiler, rule);
+    rule->actions = arena_zalloc(arena, config->actions.count * sizeof *rule->actions);
+    for (size_t i = 0; result == 0 && i < config->actions.count; i++) {
+        const struct rule_action_config *action =
+            OPTION_AT(config->actions, struct rule_action_config, i);
+        result = compile_action(&compiler, action, &rule->actions[rule->action_count++]);
+    }
+    if (result == 0 && config->error_action.head.conf) {
+        rule->error_action = arena_zalloc(arena, sizeof *rule->error_action);
+        result = compile_action(&compiler, &config->error_action, rule->error_action);
+    }
+    return result;
+}
+
+int rule_set_compile(const struct option_items *rules, struct rule_set **ret_set, struct err *err) {
+    if (rules->count > RULE_COUNT_MAX)
+        return err_set(err, ERR_INVALID, "%zu rules; at most %d are possible", rules->count,
+                       RULE_COUNT_MAX);
+    struct rule_set *set = xcalloc(1, sizeof *set);
+    set->references = 1;
+    set->rules = arena_zalloc(&set->arena, rules->count * sizeof *set->rules);
+    int result = 0;
+    for (size_t i = 0; result == 0 && i < rules->count; i++)
+        result = compile_rule(&set->arena, OPTION_AT(*rules, struct rule_config, i),
+                              &set->rules[set->count++], err);
+    if (result < 0)
+        rule_set_unref(set);
+    else
+        *ret_set = set;
+    return result;
+}
+
+struct rule_set *rule_set_ref(struct rule_set *set) {
+    atomic_fetch_add_explicit(&set->references, 1, memory_order_relaxed);
+    return set;
+}
+
+void rule_set_unref(struct rule_set *set) {
+    if (!set || atomic_fetch_sub_explicit(&set->references, 1, memory_order_acq_rel) != 1)
+        return;
+    arena_done(&set->arena);
+    free(set);
+}

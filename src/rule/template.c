@@ -1,0 +1,80 @@
+#include "rule/template.h"
+
+#include "base/random.h"
+#include "rule/lexer.h"
+#include "rule/parser.h"
+
+enum { PIECES_MAX = 64 };
+
+/* The offset of the next "${", or the length. */
+static size_t find_opening(struct str text, size_t from) {
+    for (size_t i = from; i + 1 < text.len; i++)
+        if (text.at[i] == '$' && text.at[i + 1] == '{')
+            return i;
+    return text.len;
+}
+
+static bool is_uuid_alone(const struct rule_template *template) {
+    const struct plan_expression *only =
+        template->count == 1 ? template->pieces[0].expression : NULL;
+    return only && only->kind == PLAN_CALL && only->function->call == rule_function_newuuid;
+}
+
+static void classify(struct rule_template *template) {
+    if (template->count == 0 || (template->count == 1 && !template->pieces[0].expression))
+        template->kind = TEMPLATE_TEXT;
+    else
+        template->kind = is_uuid_alone(template) ? TEMPLATE_UUID : TEMPLATE_MIXED;
+}
+
+int rule_template_compile(struct arena *arena, struct str text, const struct plan *plan,
+                          struct rule_template *ret_template, struct err *err) {
+    struct template_piece pieces[PIECES_MAX];
+    size_t count = 0;
+    for (size_t at = 0; at < text.len;) {
+        size_t opening = find_opening(text, at);
+        if (count + 2 > PIECES_MAX)
+            return rule_sql_error(text, at, err, ERR_INVALID, "more than %d pieces", PIECES_MAX);
+        if (opening > at)
+            pieces[count++] = (struct template_piece){.text = str_from(text.at + at, opening - at)};
+        at = opening;
+        if (opening == text.len)
+            break;
+        struct ast_node *node;
+        struct plan_expression *expression;
+        int result = rule_parse_template(arena, text, opening + 2, &node, &at, err);
+        if (result == 0)
+            result = rule_plan_template(arena, text, plan, node, &expression, err);
+        if (result < 0)
+            return result;
+        pieces[count++] = (struct template_piece){.expression = expression};
+    }
+    ret_template->text = text;
+    ret_template->count = count;
+    ret_template->pieces = arena_alloc(arena, count * sizeof *pieces);
+    if (count)
+        memcpy(ret_template->pieces, pieces, count * sizeof *pieces);
+    classify(ret_template);
+    return 0;
+}
+
+struct str rule_template_evaluate(const struct rule_template *template,
+                                  struct evaluation *evaluation, struct buf *room) {
+    if (template->kind == TEMPLATE_TEXT)
+        return template->text;
+    buf_clear(room);
+    if (template->kind == TEMPLATE_UUID) {
+        evaluation->environment->uuid(evaluation->environment, (char *)buf_room(room, UUID_CHARS));
+        buf_added(room, UUID_CHARS);
+        return buf_str(room);
+    }
+    for (const struct template_piece *piece = template->pieces;
+         piece < template->pieces + template->count; piece++) {
+        if (piece->expression)
+            rule_value_add_text(evaluation, room,
+                                rule_evaluate_expression(piece->expression, evaluation));
+        else
+            buf_add_str(room, piece->text);
+    }
+    return buf_str(room);
+}

@@ -1,0 +1,294 @@
+/* Values: making them, converting them, going through them, writing them. The operators are in
+ * operator.c. */
+#include "rule/value.h"
+
+#include <math.h>
+
+#include "base/json_write.h"
+#include "base/utf8.h"
+#include "number.h"
+#include "rule/evaluate.h"
+
+/* 2^63: the first double beyond int64. */
+#define INT64_END 9223372036854775808.0
+
+static bool fits_int(double number) {
+    return number >= -INT64_END && number < INT64_END;
+}
+
+struct value rule_value_decimal(enum rule_version version, double decimal) {
+    if (!isfinite(decimal))
+        return value_undefined();
+    if (version == RULE_VERSION_2016_03_23 && fits_int(decimal) && trunc(decimal) == decimal)
+        return value_int((int64_t)decimal);
+    return (struct value){.type = VALUE_DECIMAL, .decimal = decimal};
+}
+
+struct value rule_value_number(enum rule_version version, struct str text) {
+    int64_t integer;
+    if (rule_number_to_int(text, &integer))
+        return value_int(integer);
+    double decimal = json_number_double(text);
+    if (version == RULE_VERSION_2016_03_23 && fits_int(decimal) && trunc(decimal) == decimal &&
+        rule_number_is_whole(text))
+        return value_int((int64_t)decimal);
+    return (struct value){.type = VALUE_DECIMAL, .decimal = decimal, .text = text};
+}
+
+struct value rule_value_from_json(struct evaluation *evaluation, struct json_value json) {
+    switch (json_type(json)) {
+    case JSON_ABSENT:
+        return value_undefined();
+    case JSON_NULL:
+        return value_null();
+    case JSON_FALSE:
+    case JSON_TRUE:
+        return value_boolean(json_type(json) == JSON_TRUE);
+    case JSON_NUMBER:
+        return rule_value_number(evaluation->version, json_raw(json));
+    case JSON_STRING:
+        return value_string(json_str(json, evaluation->arena));
+    case JSON_ARRAY:
+        return (struct value){.type = VALUE_ARRAY, .view = true, .json = json};
+    case JSON_OBJECT:
+        return (struct value){.type = VALUE_OBJECT, .view = true, .json = json};
+    }
+    return value_undefined();
+}
+
+double rule_value_double(struct value value) {
+    return value.type == VALUE_INT ? (double)value.integer : value.decimal;
+}
+
+bool rule_value_to_number(enum rule_version version, struct value value, struct value *ret_number) {
+    if (value.type == VALUE_STRING && rule_number_valid(value.text))
+        value = rule_value_number(version, value.text);
+    if (!value_is_number(value))
+        return false;
+    *ret_number = value;
+    return true;
+}
+
+bool rule_value_to_int(struct value value, enum value_rounding rounding, int64_t *ret_integer) {
+    bool string = value.type == VALUE_STRING;
+    if (!rule_value_to_number(RULE_VERSION_2016_03_23, value, &value))
+        return false;
+    if (value.type == VALUE_INT) {
+        *ret_integer = value.integer;
+        return true;
+    }
+    double number = rounding == VALUE_FLOOR ? floor(value.decimal)
+                    : string                ? trunc(value.decimal)
+                                            : round(value.decimal);
+    if (!fits_int(number))
+        return false;
+    *ret_integer = (int64_t)number;
+    return true;
+}
+
+bool rule_value_to_boolean(struct value value, bool *ret_boolean) {
+    if (value.type == VALUE_BOOLEAN) {
+        *ret_boolean = value.boolean;
+        return true;
+    }
+    if (value.type != VALUE_STRING)
+        return false;
+    bool truth = str_eq_nocase(value.text, STR("true"));
+    if (!truth && !str_eq_nocase(value.text, STR("false")))
+        return false;
+    *ret_boolean = truth;
+    return true;
+}
+
+static void write_number(struct evaluation *evaluation, struct buf *out, struct value value) {
+    if (value.type == VALUE_INT)
+        rule_number_write_int(out, value.integer);
+    else if (value.text.len)
+        buf_add_str(out, value.text);
+    else
+        rule_number_write_double(out, value.decimal,
+                                 evaluation->version == RULE_VERSION_2015_10_08);
+}
+
+void rule_value_add_text(struct evaluation *evaluation, struct buf *out, struct value value) {
+    if (value.type == VALUE_STRING && buf_len(out) > EVALUATION_OUTPUT_BYTES_MAX)
+        evaluation->exhausted = true;
+    else if (value.type == VALUE_STRING)
+        buf_add_str(out, value.text);
+    else if (value.type != VALUE_NULL)
+        rule_value_write(evaluation, out, value);
+}
+
+bool rule_value_to_string(struct evaluation *evaluation, struct value value, struct str *ret_text) {
+    if (value.type == VALUE_NULL || value.type == VALUE_UNDEFINED)
+        return false;
+    if (value.type != VALUE_STRING) {
+        rule_value_write(evaluation, evaluation->scratch, value);
+        value = rule_evaluation_take_scratch(evaluation);
+        if (value.type != VALUE_STRING)
+            return false;
+    }
+    *ret_text = value.text;
+    return true;
+}
+
+struct value_cursor rule_value_each(struct value value) {
+    struct value_cursor cursor = {.key_of = value};
+    if (value.view)
+        cursor.json = json_each(value.json);
+    return cursor;
+}
+
+bool rule_value_next(struct evaluation *evaluation, struct value_cursor *cursor) {
+    struct value over = cursor->key_of;
+    if (!rule_evaluation_spend(evaluation, 1))
+        return false;
+    if (over.view) {
+        if (!json_next(&cursor->json))
+            return false;
+        cursor->key = json_str(cursor->json.key, evaluation->arena);
+        cursor->value = rule_value_from_json(evaluation, cursor->json.value);
+        return true;
+    }
+    if (cursor->next >= rule_value_count(over))
+        return false;
+    if (over.type == VALUE_ARRAY) {
+        cursor->value = over.array->items[cursor->next++];
+    } else {
+        cursor->key = over.object->members[cursor->next].key;
+        cursor->value = over.object->members[cursor->next++].value;
+    }
+    return true;
+}
+
+size_t rule_value_count(struct value value) {
+    if (value.type != VALUE_ARRAY && value.type != VALUE_OBJECT)
+        return 0;
+    if (value.view)
+        return json_count(value.json);
+    return value.type == VALUE_ARRAY ? value.array->count : value.object->count;
+}
+
+struct value_array *rule_value_array_new(struct evaluation *evaluation, size_t cap) {
+    struct value_array *array =
+        rule_evaluation_alloc(evaluation, sizeof *array + cap * sizeof array->items[0]);
+    if (array)
+        array->count = 0;
+    return array;
+}
+
+struct value_object *rule_value_object_new(struct evaluation *evaluation, size_t cap) {
+    struct value_object *object =
+        rule_evaluation_alloc(evaluation, sizeof *object + cap * sizeof object->members[0]);
+    if (object)
+        *object = (struct value_object){.cap = cap};
+    return object;
+}
+
+void rule_value_object_set(struct evaluation *evaluation, struct value_object *object,
+                           struct str key, struct value value) {
+    rule_evaluation_spend(evaluation, object->count / 8 + 1);
+    struct value_member *member = object->members, *end = object->members + object->count;
+    while (member < end && !str_eq(member->key, key))
+        member++;
+    if (member == end) {
+        ASSERT(object->count < object->cap);
+        object->count++;
+    }
+    *member = (struct value_member){key, value};
+}
+
+struct value rule_value_member(struct evaluation *evaluation, struct value value, struct str key) {
+    if (value.type != VALUE_OBJECT ||
+        !rule_evaluation_spend(evaluation, rule_value_count(value) / 8 + 1))
+        return value_undefined();
+    if (value.view)
+        return rule_value_from_json(evaluation, json_member(value.json, key));
+    for (size_t i = 0; i < value.object->count; i++)
+        if (str_eq(value.object->members[i].key, key))
+            return value.object->members[i].value;
+    return value_undefined();
+}
+
+/* Bytes of the character at the beginning; a byte that begins none counts as one. */
+static size_t character(struct str text) {
+    size_t step = utf8_sequence(text);
+    return step ? step : 1;
+}
+
+struct value rule_value_item(struct evaluation *evaluation, struct value value, int64_t index) {
+    if (index < 0)
+        return value_undefined();
+    if (value.type == VALUE_STRING) {
+        struct str rest = value.text;
+        for (; index && rest.len; index--)
+            rest = str_skip(rest, character(rest));
+        rule_evaluation_spend(evaluation, (value.text.len - rest.len) / 8);
+        return rest.len ? value_string(str_from(rest.at, character(rest))) : value_undefined();
+    }
+    if (value.type != VALUE_ARRAY || (uint64_t)index >= rule_value_count(value))
+        return value_undefined();
+    if (!value.view)
+        return value.array->items[index];
+    rule_evaluation_spend(evaluation, (size_t)index / 8 + 1);
+    return rule_value_from_json(evaluation, json_item(value.json, (size_t)index));
+}
+
+/* In 2016-03-23 a whole number with a fraction or an exponent must be rewritten; what holds none
+ * goes out as it came. */
+static bool goes_unchanged(struct evaluation *evaluation, struct json_value json) {
+    const struct json_entry *entry = json_entry(json), *end = json.json->entries + entry->next;
+    if (evaluation->version == RULE_VERSION_2015_10_08)
+        return true;
+    while (entry < end && !(entry->info & JSON_FRACTIONAL))
+        entry++;
+    return entry == end;
+}
+
+static void write_items(struct evaluation *evaluation, struct buf *out, struct value value) {
+    bool keyed = value.type == VALUE_OBJECT, first = true;
+    buf_add_u8(out, keyed ? '{' : '[');
+    for (struct value_cursor cursor = rule_value_each(value);
+         rule_value_next(evaluation, &cursor);) {
+        if (!first)
+            buf_add_u8(out, ',');
+        first = false;
+        if (keyed) {
+            json_write_string(out, cursor.key);
+            buf_add_u8(out, ':');
+        }
+        rule_value_write(evaluation, out, cursor.value);
+    }
+    buf_add_u8(out, keyed ? '}' : ']');
+}
+
+void rule_value_write(struct evaluation *evaluation, struct buf *out, struct value value) {
+    if (buf_len(out) > EVALUATION_OUTPUT_BYTES_MAX)
+        evaluation->exhausted = true;
+    if (evaluation->exhausted)
+        return;
+    switch (value.type) {
+    case VALUE_UNDEFINED:
+        break;
+    case VALUE_NULL:
+        buf_add_str(out, STR("null"));
+        break;
+    case VALUE_BOOLEAN:
+        buf_add_str(out, value.boolean ? STR("true") : STR("false"));
+        break;
+    case VALUE_INT:
+    case VALUE_DECIMAL:
+        write_number(evaluation, out, value);
+        break;
+    case VALUE_STRING:
+        json_write_string(out, value.text);
+        break;
+    case VALUE_ARRAY:
+    case VALUE_OBJECT:
+        if (value.view && goes_unchanged(evaluation, value.json))
+            buf_add_str(out, json_raw(value.json));
+        else
+            write_items(evaluation, out, value);
+        break;
+    }
+}
