@@ -141,14 +141,19 @@ static int check_mappings(const struct config *config, struct err *err) {
 }
 
 static int check_deliveries(const struct config *config, struct err *err) {
-    for (size_t i = 0; i < config->delivery_streams.count; i++) {
+    int code = 0;
+    for (size_t i = 0; !code && i < config->buckets.count; i++)
+        code = delivery_bucket_check(OPTION_AT(config->buckets, struct delivery_bucket_config, i),
+                                     err);
+    for (size_t i = 0; !code && i < config->delivery_streams.count; i++) {
         const struct delivery_config *delivery =
             OPTION_AT(config->delivery_streams, struct delivery_config, i);
         if (!config_find_bucket(config, delivery->bucket))
             return conf_error(place(&delivery->head, "bucket"), err, ERR_INVALID,
                               "there is no bucket \"%s\" under buckets", delivery->bucket);
+        code = delivery_config_check(delivery, err);
     }
-    return 0;
+    return code;
 }
 
 static int check_sync(struct config *config, struct err *err) {

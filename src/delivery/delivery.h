@@ -40,6 +40,8 @@ extern const struct option delivery_bucket_options[];
 
 enum delivery_compression { DELIVERY_UNCOMPRESSED, DELIVERY_GZIP };
 
+enum { DELIVERY_BUFFER_BYTES_MAX = 128 * 1024 * 1024 };
+
 struct delivery_config {
     struct option_head head; /* head.name: 1..64 of [a-zA-Z0-9_.-] */
     const char *bucket;      /* a name of `buckets` */
@@ -48,12 +50,22 @@ struct delivery_config {
     const char *file_extension;
     int64_t buffer_size_bytes;  /* key buffer_size: 1 KiB .. 128 MiB, default 5 MiB */
     int64_t buffer_interval_ms; /* key buffer_interval: 0 .. 900 s, default 300 s */
-    int compression;            /* enum delivery_compression; "none", "gzip" */
+    int compression;            /* key compression: delivery_compression() reads it */
+    int format;                 /* "json", the only one: records as they are */
     int64_t backlog_bytes_max;  /* key backlog_size: what may wait on disk while the bucket is down;
                                    default 10 GiB */
 };
 
 extern const struct option delivery_options[];
+
+enum delivery_compression delivery_compression(const struct delivery_config *config);
+
+/* What the tables cannot see: prefix expressions, names, endpoint. The error says the place. Called
+ * by delivery_open() too. */
+int delivery_config_check(const struct delivery_config *config, struct err *err);
+int delivery_bucket_check(const struct delivery_bucket_config *bucket, struct err *err);
+
+bool delivery_bucket_is_s3(const struct delivery_bucket_config *bucket);
 
 struct delivery;
 

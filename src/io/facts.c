@@ -233,7 +233,7 @@ void facts_abort(struct facts_write *write) {
 
 int facts_set(struct facts *facts, const char *table, struct str key, struct str value,
               struct err *err) {
-    struct facts_write *write;
+    struct facts_write *write = NULL;
     int failed = facts_begin(facts, &write, err);
     if (failed)
         return failed;

@@ -6,7 +6,7 @@
 
 #include "base/json.h"
 #include "base/option.h"
-#include "rule.h"
+#include "rule/rule.h"
 
 struct conf_test {
     struct arena arena;

@@ -4,8 +4,8 @@
 
 #include "base/arena.h"
 #include "flow/message.h"
-#include "rule.h"
 #include "rule/plan.h"
+#include "rule/rule.h"
 #include "rule/value.h"
 
 /* Bounds of one rule on one message. */

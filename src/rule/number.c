@@ -1,5 +1,5 @@
 /* Numbers between text and machine words; see number.h. */
-#include "number.h"
+#include "rule/number.h"
 
 #include <math.h>
 #include <stdio.h>

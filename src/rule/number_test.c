@@ -5,7 +5,7 @@
 
 #include "base/mem.h"
 #include "base/random.h"
-#include "number.h"
+#include "rule/number.h"
 
 static void assert_double(double number, bool point, const char *expected) {
     struct buf out = {0};

@@ -5,8 +5,8 @@
 #include <stdatomic.h>
 
 #include "base/arena.h"
-#include "rule.h"
 #include "rule/plan.h"
+#include "rule/rule.h"
 #include "rule/template.h"
 
 enum rule_action_kind { RULE_ACTION_KINESIS, RULE_ACTION_FIREHOSE, RULE_ACTION_REPUBLISH };

@@ -7,8 +7,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "rule.h"
 #include "rule/evaluate.h"
+#include "rule/rule.h"
 #include "rule/template.h"
 
 #define TEST_UUID "6fa459ea-ee8a-4ca4-894e-db77e160355e"

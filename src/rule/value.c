@@ -6,8 +6,8 @@
 
 #include "base/json_write.h"
 #include "base/utf8.h"
-#include "number.h"
 #include "rule/evaluate.h"
+#include "rule/number.h"
 
 /* 2^63: the first double beyond int64. */
 #define INT64_END 9223372036854775808.0

@@ -1,0 +1,10 @@
+#include "delivery/bucket.h"
+
+unsigned bucket_retry_delay_ms(unsigned attempt, uint64_t random) {
+    unsigned most = BUCKET_RETRY_MS_FIRST;
+    while (--attempt && most < BUCKET_RETRY_MS_MAX)
+        most *= 2;
+    if (most > BUCKET_RETRY_MS_MAX)
+        most = BUCKET_RETRY_MS_MAX;
+    return (unsigned)(random % (most + 1));
+}

@@ -1,0 +1,635 @@
+/*
+ * One delivery stream. All of it is one cursor on one shard and one object at a time.
+ *
+ *   GATHERING    the reader follows the tip; the records since the last object are counted (number,
+ *                bytes, checksum, arrival of the first), not kept. The object is due when its bytes
+ *                reach buffer_size, or when all that is there was read and the oldest record is
+ *                buffer_interval old. Range, checksum, key and compression are the intent.
+ *   RECORDING    the intent goes to disk.
+ *   BUILDING     the reader goes back to the beginning of the range and the records are read into
+ *                memory, a slice per turn of the loop; the pool compresses and hashes them.
+ *   WRITING      the bucket has the object, attempt after attempt, until it is safe there.
+ *   COMMITTING   one transaction moves the checkpoint behind the range and deletes the intent; then
+ *                the stream may drop the records.
+ *
+ * A crash between any two steps: before RECORDING ended, nothing was written, and the records are
+ * counted anew. Later, the intent says what to build, with the same key and the same bytes, so the
+ * object that may be there is overwritten by itself. The checksum in the intent proves that the
+ * bytes are the same; when they are not (a disk lost records that it had reported as written), the
+ * object gets a new key and the old one is left alone: rather twice than never.
+ *
+ * When the bucket is down the state stays WRITING and the cursor stands still. Reading the records
+ * twice instead of holding them bounds the memory by one object per delivery stream, and only while
+ * it is written; the second reading comes from the page cache.
+ */
+#include "delivery/delivery.h"
+
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/random.h"
+#include "delivery/body.h"
+#include "delivery/bucket.h"
+#include "delivery/intent.h"
+#include "delivery/meter.h"
+
+enum {
+    SHARD = 0,
+    SLICE_BYTES = 1024 * 1024, /* read per turn of the loop */
+    SLICE_RECORDS = 4096,
+    FACTS_RETRY_MS = 5000,
+    READ_RETRY_MS = 1000,
+    METER_INTERVAL_MS = 1000,
+    LOG_INTERVAL_MS = 60 * 1000,
+    TIMERS = 3,
+};
+
+enum state { GATHERING, RECORDING, BUILDING, WRITING, COMMITTING, STOPPED };
+
+/* Bit s of moves[from]: the move to s is allowed. */
+#define TO(state) (1u << (state))
+static const unsigned moves[] = {
+    [GATHERING] =
+        TO(RECORDING) | TO(COMMITTING) | TO(STOPPED), /* records without bytes: no object */
+    [RECORDING] = TO(BUILDING) | TO(STOPPED),
+    [BUILDING] = TO(WRITING) | TO(RECORDING) | TO(COMMITTING) | TO(STOPPED),
+    [WRITING] = TO(COMMITTING) | TO(STOPPED),
+    [COMMITTING] = TO(GATHERING) | TO(STOPPED),
+    [STOPPED] = 0,
+};
+
+struct delivery {
+    struct loop *loop;
+    struct facts *facts;
+    const struct delivery_config *config;
+    struct stream *stream;
+    struct stream_reader *reader;
+    struct bucket *bucket;
+    enum state state;
+
+    struct intent intent; /* GATHERING: what was gathered so far; `key` is empty then */
+    uint64_t gathering_since_ms;
+    struct tally found; /* BUILDING: what was read again */
+    struct body body;
+    unsigned attempts; /* that failed to write the present object */
+
+    struct timer timer; /* what comes next in the present state */
+    void (*next)(struct delivery *delivery);
+    bool is_waiting; /* for a time after a failure */
+    bool is_packing; /* the pool has the body */
+    bool is_putting; /* the bucket has the object */
+    struct timer meter_timer;
+    struct meter meter;
+    uint64_t seen_records, seen_bytes; /* since the start: for the size of what was not read yet */
+    struct log_limit failure_limit, facts_limit, read_limit;
+
+    struct timer grace_timer;
+    bool is_closing; /* nothing new is begun */
+    bool gave_up;    /* and what can be stopped was stopped */
+    unsigned timers_open;
+    void (*closed)(void *data);
+    void *closed_data;
+};
+
+static const char *name_of(const struct delivery *delivery) {
+    return delivery->config->head.name;
+}
+
+static void move(struct delivery *delivery, enum state to) {
+    ASSERT(moves[delivery->state] & TO(to));
+    delivery->state = to;
+}
+
+/* ---- what comes next ---- */
+
+static void on_timer(struct timer *timer) {
+    struct delivery *delivery = CONTAINER_OF(timer, struct delivery, timer);
+    delivery->is_waiting = false;
+    delivery->next(delivery);
+}
+
+static void next_after(struct delivery *delivery, uint64_t delay_ms,
+                       void (*next)(struct delivery *delivery)) {
+    delivery->next = next;
+    timer_start(delivery->loop, &delivery->timer, delay_ms, 0, on_timer);
+}
+
+static void stop(struct delivery *delivery);
+
+/* Something outside does not work; whoever closes does not wait for it. */
+static void try_again_after(struct delivery *delivery, uint64_t delay_ms,
+                            void (*next)(struct delivery *delivery)) {
+    if (delivery->is_closing) {
+        stop(delivery);
+        return;
+    }
+    delivery->is_waiting = true;
+    next_after(delivery, delay_ms, next);
+}
+
+static void log_read_failure(struct delivery *delivery, int code) {
+    unsigned missed;
+    if (log_limit_pass(&delivery->read_limit, LOG_INTERVAL_MS, &missed))
+        log_error("delivery", "%s: cannot read the stream: %s (%u more like this)",
+                  name_of(delivery), err_text(code), missed);
+}
+
+static void log_facts_failure(struct delivery *delivery, const struct err *err) {
+    unsigned missed;
+    meter_failed(&delivery->meter, "Facts");
+    if (log_limit_pass(&delivery->facts_limit, LOG_INTERVAL_MS, &missed))
+        log_error("delivery", "%s: cannot note how far it has come: %s (%u more like this)",
+                  name_of(delivery), err->text, missed);
+}
+
+/* ---- gathering ---- */
+
+static void record(struct delivery *delivery);
+static void commit(struct delivery *delivery);
+
+/* The range of the present intent ends here. */
+static void cut(struct delivery *delivery) {
+    struct intent *intent = &delivery->intent;
+    delivery->attempts = 0;
+    delivery->seen_records += intent->tally.records;
+    delivery->seen_bytes += intent->tally.bytes;
+    if (!intent->tally.bytes) {
+        move(delivery, COMMITTING);
+        commit(delivery);
+        return;
+    }
+    intent->compression = delivery_compression(delivery->config);
+    object_key_make(&intent->key, delivery->config, intent->instant_ms);
+    move(delivery, RECORDING);
+    record(delivery);
+}
+
+/* Since the first gathered record arrived; since it was seen when the wall clock went back. */
+static uint64_t gathered_age_ms(const struct delivery *delivery) {
+    uint64_t now_ms = clock_wall_ms(), instant_ms = delivery->intent.instant_ms;
+    uint64_t age_ms = now_ms > instant_ms ? now_ms - instant_ms : 0;
+    uint64_t seen_ms = loop_now_ms(delivery->loop) - delivery->gathering_since_ms;
+    return age_ms > seen_ms ? age_ms : seen_ms;
+}
+
+static void gather(struct delivery *delivery);
+
+/* All that is committed was counted. */
+static void on_tip(struct delivery *delivery) {
+    uint64_t interval_ms = (uint64_t)delivery->config->buffer_interval_ms;
+    timer_stop(&delivery->timer);
+    if (!delivery->intent.tally.records)
+        return;
+    uint64_t age_ms = gathered_age_ms(delivery);
+    if (age_ms >= interval_ms)
+        cut(delivery);
+    else
+        next_after(delivery, interval_ms - age_ms, gather);
+}
+
+/* True when the object is due. */
+static bool count(struct delivery *delivery, const struct stream_batch *batch) {
+    struct intent *intent = &delivery->intent;
+    for (size_t i = 0; i < batch->count; i++) {
+        const struct stream_record *item = &batch->records[i];
+        if (!intent->tally.records) {
+            intent->instant_ms = item->arrival_ms;
+            delivery->gathering_since_ms = loop_now_ms(delivery->loop);
+        }
+        tally_add(&intent->tally, item->data);
+        intent->end = item->counter + 1;
+        if (intent->tally.bytes >= (uint64_t)delivery->config->buffer_size_bytes)
+            return true;
+    }
+    return false;
+}
+
+/* Reads a slice at most, so that the loop serves others while a backlog is worked off. */
+static void gather(struct delivery *delivery) {
+    struct stream_batch batch;
+    int code = stream_reader_next(delivery->reader, SLICE_RECORDS, SLICE_BYTES, &batch);
+    if (!code) {
+        if (count(delivery, &batch))
+            cut(delivery);
+        else
+            next_after(delivery, 0, gather);
+    } else if (code == ERR_AGAIN) {
+        on_tip(delivery);
+    } else {
+        bool damaged = code == ERR_CORRUPT; /* The stream has told; it goes on behind it. */
+        if (!damaged)
+            log_read_failure(delivery, code);
+        next_after(delivery, damaged ? 0 : READ_RETRY_MS, gather);
+    }
+}
+
+static void on_ready(struct stream_reader *reader, void *data) {
+    struct delivery *delivery = data;
+    if (delivery->state == GATHERING && !delivery->is_closing)
+        gather(delivery);
+}
+
+/* ---- recording ---- */
+
+static void build(struct delivery *delivery);
+
+static void begin_building(struct delivery *delivery) {
+    delivery->found = (struct tally){0};
+    body_done(&delivery->body);
+    stream_reader_seek(delivery->reader, delivery->intent.first);
+    build(delivery);
+}
+
+static void record(struct delivery *delivery) {
+    struct err err;
+    if (intent_set(delivery->facts, name_of(delivery), &delivery->intent, &err)) {
+        log_facts_failure(delivery, &err);
+        try_again_after(delivery, FACTS_RETRY_MS, record);
+        return;
+    }
+    move(delivery, BUILDING);
+    begin_building(delivery);
+}
+
+/* ---- building ---- */
+
+static void write_object(struct delivery *delivery);
+
+static void on_packed(struct body *body) {
+    struct delivery *delivery = CONTAINER_OF(body, struct delivery, body);
+    delivery->is_packing = false;
+    if (delivery->gave_up)
+        stop(delivery);
+    else
+        write_object(delivery);
+}
+
+/* What was read is not what the intent says. */
+static void revise(struct delivery *delivery) {
+    struct intent *intent = &delivery->intent;
+    log_error("delivery",
+              "%s: %llu records of %llu bytes were to become %s, but the stream now has %llu of "
+              "%llu bytes; they become an object of their own",
+              name_of(delivery), (unsigned long long)intent->tally.records,
+              (unsigned long long)intent->tally.bytes, buf_cstr(&intent->key),
+              (unsigned long long)delivery->found.records,
+              (unsigned long long)delivery->found.bytes);
+    intent->tally = delivery->found;
+    buf_clear(&intent->key);
+    if (!intent->tally.bytes) {
+        move(delivery, COMMITTING);
+        commit(delivery);
+        return;
+    }
+    object_key_make(&intent->key, delivery->config, intent->instant_ms);
+    move(delivery, RECORDING);
+    record(delivery);
+}
+
+static void on_built(struct delivery *delivery) {
+    struct intent *intent = &delivery->intent;
+    bool gzip = intent->compression == DELIVERY_GZIP;
+    bool hashes = delivery->bucket->ops->wants_hashes;
+    if (!tally_equal(&intent->tally, &delivery->found)) {
+        revise(delivery);
+        return;
+    }
+    if (!gzip && !hashes) {
+        write_object(delivery);
+        return;
+    }
+    delivery->is_packing = true;
+    body_pack(&delivery->body, delivery->loop, gzip, hashes, on_packed);
+}
+
+/* True when the range is complete. */
+static bool take(struct delivery *delivery, const struct stream_batch *batch) {
+    struct intent *intent = &delivery->intent;
+    for (size_t i = 0; i < batch->count; i++) {
+        const struct stream_record *item = &batch->records[i];
+        if (item->counter >= intent->end)
+            return true;
+        if (delivery->found.bytes + item->data.len > BODY_BYTES_MAX) {
+            intent->end = item->counter; /* Other records stand there now. */
+            return true;
+        }
+        tally_add(&delivery->found, item->data);
+        body_add(&delivery->body, item->data);
+    }
+    return stream_reader_counter(delivery->reader) >= intent->end;
+}
+
+static void build(struct delivery *delivery) {
+    struct stream_batch batch;
+    int code = stream_reader_next(delivery->reader, SLICE_RECORDS, SLICE_BYTES, &batch);
+    bool complete = false;
+    if (!code) {
+        complete = take(delivery, &batch);
+    } else if (code == ERR_AGAIN) {
+        uint64_t tip = stream_reader_counter(delivery->reader); /* The stream has lost its end. */
+        if (tip < delivery->intent.end)
+            delivery->intent.end = tip;
+        complete = true;
+    } else if (code == ERR_CORRUPT) {
+        complete = stream_reader_counter(delivery->reader) >= delivery->intent.end;
+    } else {
+        log_read_failure(delivery, code);
+        try_again_after(delivery, READ_RETRY_MS, build);
+        return;
+    }
+    if (complete)
+        on_built(delivery);
+    else
+        next_after(delivery, 0, build);
+}
+
+/* ---- writing ---- */
+
+static void put(struct delivery *delivery) {
+    struct bucket_object object = {
+        .key = buf_str(&delivery->intent.key),
+        .body = body_bytes(&delivery->body),
+        .is_gzip = delivery->body.is_gzip,
+        .sha256_hex = delivery->body.sha256_hex,
+        .md5_base64 = delivery->body.md5_base64,
+    };
+    delivery->is_putting = true;
+    delivery->bucket->ops->put(delivery->bucket, &object);
+}
+
+static void write_object(struct delivery *delivery) {
+    move(delivery, WRITING);
+    put(delivery);
+}
+
+static void on_safe(struct delivery *delivery) {
+    size_t stored = body_bytes(&delivery->body).len;
+    metric_add(&delivery->meter.objects, 1);
+    metric_add(&delivery->meter.bytes_raw, (int64_t)delivery->intent.tally.bytes);
+    metric_add(&delivery->meter.bytes_stored, (int64_t)stored);
+    if (delivery->attempts)
+        log_info("delivery", "%s: the bucket takes objects again, after %u failed attempts",
+                 name_of(delivery), delivery->attempts);
+    log_debug("delivery", "%s: %s holds %llu records in %zu bytes", name_of(delivery),
+              buf_cstr(&delivery->intent.key), (unsigned long long)delivery->intent.tally.records,
+              stored);
+    delivery->failure_limit = (struct log_limit){0};
+    move(delivery, COMMITTING);
+    commit(delivery);
+}
+
+static uint64_t pause_ms(const struct delivery *delivery, enum bucket_verdict verdict) {
+    if (verdict == BUCKET_RETRY_NOW)
+        return 0;
+    return verdict == BUCKET_HOLD ? BUCKET_HOLD_MS
+                                  : bucket_retry_delay_ms(delivery->attempts, random_u64());
+}
+
+static void on_failed(struct delivery *delivery, const struct bucket_result *result) {
+    unsigned missed;
+    delivery->attempts++;
+    meter_failed(&delivery->meter, result->code);
+    if (log_limit_pass(&delivery->failure_limit, LOG_INTERVAL_MS, &missed))
+        log_warn("delivery", "%s: the records wait: %s (%u more like this)", name_of(delivery),
+                 result->text, missed);
+    if (delivery->is_closing && result->verdict == BUCKET_RETRY_NOW && !delivery->gave_up)
+        next_after(delivery, 0, put);
+    else
+        try_again_after(delivery, pause_ms(delivery, result->verdict), put);
+}
+
+static void on_put(void *data, const struct bucket_result *result) {
+    struct delivery *delivery = data;
+    delivery->is_putting = false;
+    if (result->verdict == BUCKET_SAFE)
+        on_safe(delivery);
+    else
+        on_failed(delivery, result);
+}
+
+/* ---- committing ---- */
+
+/* Nothing is gathered; the next record is `counter`. */
+static void reset_intent(struct delivery *delivery, uint64_t counter) {
+    intent_done(&delivery->intent);
+    delivery->intent = (struct intent){
+        .stream_created_s = stream_created_s(delivery->stream),
+        .shard = SHARD,
+        .first = counter,
+        .end = counter,
+    };
+}
+
+static void commit(struct delivery *delivery) {
+    struct err err;
+    if (intent_commit(delivery->facts, delivery->stream, name_of(delivery), &delivery->intent,
+                      &err)) {
+        log_facts_failure(delivery, &err);
+        try_again_after(delivery, FACTS_RETRY_MS, commit);
+        return;
+    }
+    uint64_t end = delivery->intent.end;
+    stream_release(delivery->stream, SHARD, end);
+    body_done(&delivery->body);
+    reset_intent(delivery, end);
+    move(delivery, GATHERING);
+    if (stream_reader_counter(delivery->reader) != end)
+        stream_reader_seek(delivery->reader, end);
+    if (delivery->is_closing)
+        stop(delivery);
+    else
+        next_after(delivery, 0, gather);
+}
+
+/* ---- metrics ---- */
+
+/* Records behind the reader's position but not delivered belong to the present intent; counters
+ * have no gaps, so their difference is a number of records. */
+static void on_meter(struct timer *timer) {
+    struct delivery *delivery = CONTAINER_OF(timer, struct delivery, meter_timer);
+    const struct intent *intent = &delivery->intent;
+    uint64_t beyond, behind_ms, position = stream_reader_counter(delivery->reader);
+    stream_reader_lag(delivery->reader, &beyond, &behind_ms);
+    uint64_t lag = beyond + (position > intent->first ? position - intent->first : 0);
+    uint64_t bytes = intent->tally.bytes;
+    uint64_t records = delivery->seen_records + intent->tally.records;
+    if (lag > intent->tally.records && records)
+        bytes += (lag - intent->tally.records) * (delivery->seen_bytes + bytes) / records;
+    if (intent->tally.records) {
+        uint64_t now_ms = clock_wall_ms();
+        behind_ms = now_ms > intent->instant_ms ? now_ms - intent->instant_ms : 0;
+    }
+    metric_set(&delivery->meter.lag_records, (int64_t)lag);
+    metric_set(&delivery->meter.behind_ms, (int64_t)behind_ms);
+    metric_set(&delivery->meter.backlog_bytes, (int64_t)bytes);
+}
+
+/* ---- opening ---- */
+
+/*
+ * The checkpoint lies behind the end of the stream: without `sync: always` a power failure may cost
+ * the stream's end, and the counters of what was lost are given out again. From here on, at once.
+ */
+static int go_back(struct delivery *delivery, uint64_t checkpoint, uint64_t tip, struct err *err) {
+    log_error("delivery", "%s: the stream has lost its last %llu records, which were delivered",
+              name_of(delivery), (unsigned long long)(checkpoint - tip));
+    reset_intent(delivery, tip);
+    return intent_commit(delivery->facts, delivery->stream, name_of(delivery), &delivery->intent,
+                         err);
+}
+
+/* An intent of a stream that was removed since, or of a range that is behind us, says nothing. */
+static bool is_current(const struct delivery *delivery, const struct intent *intent) {
+    return intent->stream_created_s == stream_created_s(delivery->stream) &&
+           intent->shard == SHARD && intent->end > delivery->intent.first;
+}
+
+static int take_up_intent(struct delivery *delivery, struct err *err) {
+    struct intent intent;
+    int code = intent_get(delivery->facts, name_of(delivery), &intent);
+    if (code == ERR_NOT_FOUND)
+        return 0;
+    if (code)
+        return err_set(err, code,
+                       "delivery stream %s: what it was about to write cannot be read from the "
+                       "data directory: %s",
+                       name_of(delivery), err_text(code));
+    if (!is_current(delivery, &intent)) {
+        log_warn("delivery", "%s: what it was about to write is not in this stream any more",
+                 name_of(delivery));
+        intent_done(&intent);
+        return 0;
+    }
+    log_info("delivery", "%s: finishing %s", name_of(delivery), buf_cstr(&intent.key));
+    intent_done(&delivery->intent);
+    delivery->intent = intent;
+    delivery->state = BUILDING;
+    return 0;
+}
+
+/* The reader is opened at the tip to learn where that is. */
+static int take_up_position(struct delivery *delivery, struct err *err) {
+    const struct stream_position latest = {.from = STREAM_LATEST};
+    uint64_t checkpoint;
+    int code =
+        intent_checkpoint(delivery->facts, delivery->stream, name_of(delivery), &checkpoint, err);
+    if (!code)
+        code = stream_reader_open(delivery->stream, SHARD, delivery->loop, &latest, on_ready,
+                                  delivery, &delivery->reader, err);
+    if (code)
+        return code;
+    uint64_t tip = stream_reader_counter(delivery->reader);
+    if (checkpoint > tip)
+        return go_back(delivery, checkpoint, tip, err);
+    stream_reader_seek(delivery->reader, checkpoint);
+    stream_release(delivery->stream, SHARD, checkpoint);
+    reset_intent(delivery, checkpoint);
+    return 0;
+}
+
+static int start(struct delivery *delivery, struct err *err) {
+    int code = take_up_position(delivery, err);
+    if (!code)
+        code = take_up_intent(delivery, err);
+    if (code)
+        return code;
+    next_after(delivery, 0, delivery->state == BUILDING ? begin_building : gather);
+    timer_start(delivery->loop, &delivery->meter_timer, 0, METER_INTERVAL_MS, on_meter);
+    return 0;
+}
+
+static void delivery_free(struct delivery *delivery) {
+    stream_reader_close(delivery->reader);
+    delivery->bucket->ops->free(delivery->bucket);
+    body_done(&delivery->body);
+    intent_done(&delivery->intent);
+    meter_done(&delivery->meter);
+    free(delivery);
+}
+
+int delivery_open(struct loop *loop, struct facts *facts, struct http_client *client,
+                  const struct delivery_config *config, const struct delivery_bucket_config *bucket,
+                  struct stream *stream, struct delivery **ret_delivery, struct err *err) {
+    int code = delivery_config_check(config, err);
+    if (!code)
+        code = delivery_bucket_check(bucket, err);
+    if (code)
+        return code;
+    ASSERT(stream_shard_count(stream) == 1);
+    struct delivery *delivery = xcalloc(1, sizeof *delivery);
+    delivery->loop = loop;
+    delivery->facts = facts;
+    delivery->config = config;
+    delivery->stream = stream;
+    delivery->bucket = delivery_bucket_is_s3(bucket) ? s3_open(client, bucket)
+                                                     : directory_open(loop, bucket->directory);
+    delivery->bucket->done = on_put;
+    delivery->bucket->data = delivery;
+    meter_init(&delivery->meter, name_of(delivery));
+    code = start(delivery, err);
+    if (code)
+        delivery_free(delivery);
+    else
+        *ret_delivery = delivery;
+    return code;
+}
+
+/* ---- closing ---- */
+
+static void one_timer_closed(struct delivery *delivery) {
+    if (--delivery->timers_open)
+        return;
+    void (*closed)(void *data) = delivery->closed;
+    void *data = delivery->closed_data;
+    delivery_free(delivery);
+    closed(data);
+}
+
+static void on_timer_closed(struct timer *timer) {
+    one_timer_closed(CONTAINER_OF(timer, struct delivery, timer));
+}
+
+static void on_meter_timer_closed(struct timer *timer) {
+    one_timer_closed(CONTAINER_OF(timer, struct delivery, meter_timer));
+}
+
+static void on_grace_timer_closed(struct timer *timer) {
+    one_timer_closed(CONTAINER_OF(timer, struct delivery, grace_timer));
+}
+
+/* Nothing is under way. The timers end in turns of the loop, so `closed` comes later. */
+static void stop(struct delivery *delivery) {
+    ASSERT(!delivery->is_packing && !delivery->is_putting);
+    move(delivery, STOPPED);
+    delivery->timers_open = TIMERS;
+    timer_close(&delivery->timer, on_timer_closed);
+    timer_close(&delivery->grace_timer, on_grace_timer_closed);
+    timer_close(&delivery->meter_timer, on_meter_timer_closed);
+}
+
+/* What the pool has comes back and stops then. */
+static void give_up(struct delivery *delivery) {
+    delivery->gave_up = true;
+    if (delivery->is_putting && delivery->bucket->ops->cancel(delivery->bucket))
+        delivery->is_putting = false;
+    if (!delivery->is_packing && !delivery->is_putting)
+        stop(delivery);
+}
+
+static void on_grace_over(struct timer *timer) {
+    give_up(CONTAINER_OF(timer, struct delivery, grace_timer));
+}
+
+void delivery_close(struct delivery *delivery, unsigned grace_ms, void (*closed)(void *data),
+                    void *data) {
+    ASSERT(!delivery->is_closing);
+    delivery->is_closing = true;
+    delivery->closed = closed;
+    delivery->closed_data = data;
+    if (delivery->state == GATHERING || delivery->is_waiting || !grace_ms)
+        give_up(delivery);
+    else
+        timer_start(delivery->loop, &delivery->grace_timer, grace_ms, 0, on_grace_over);
+}
