@@ -117,7 +117,8 @@ int stream_sequence_parse(const struct stream *stream, unsigned shard, struct st
  * the end of each turn. [owner] */
 struct stream_writer *stream_writer_new(struct stream_log *log, struct loop *loop);
 
-/* Only after its gate has reported every ticket (stream_writer_idle). NULL is fine. [owner] */
+/* Only after its gate has reported every ticket (stream_writer_idle). NULL is fine. The loop must
+ * run on, or be freed (loop_free), before the log is closed. [owner] */
 void stream_writer_free(struct stream_writer *writer);
 bool stream_writer_idle(const struct stream_writer *writer);
 
@@ -132,7 +133,7 @@ enum stream_from {
     STREAM_TRIM_HORIZON,
     STREAM_LATEST,       /* resolved when the reader is opened */
     STREAM_AT_TIMESTAMP, /* first record with arrival >= timestamp_ms */
-    STREAM_AT_COUNTER,   /* that record, or the oldest if it is gone */
+    STREAM_AT_COUNTER,   /* that record, or the oldest if it is gone, or the tip if it lies beyond */
 };
 
 struct stream_position {
@@ -164,7 +165,9 @@ int stream_reader_open(struct stream *stream, unsigned shard, struct loop *loop,
                        void (*on_ready)(struct stream_reader *reader, void *data), void *data,
                        struct stream_reader **ret_reader, struct err *err);
 
-/* Asynchronous; on_ready does not run any more; the memory goes by itself. NULL is fine. */
+/* Asynchronous; on_ready does not run any more; the memory goes by itself. NULL is fine. The log
+ * thread posts nothing to the loop any more, so it may end at once; it must run on for a turn, or be
+ * freed (loop_free), before the log is closed. [owner] */
 void stream_reader_close(struct stream_reader *reader);
 
 /*
@@ -217,6 +220,8 @@ int stream_view_next(struct stream_view *view, unsigned shard, size_t records_ma
                      struct stream_batch *ret_batch);
 void stream_view_sequence_text(const struct stream_view *view, unsigned shard, uint64_t counter,
                                uint64_t arrival_ms, char ret_text[STREAM_SEQUENCE_CHARS]);
+int stream_view_sequence_parse(const struct stream_view *view, unsigned shard, struct str text,
+                               uint64_t *ret_counter);
 void stream_view_close(struct stream_view *view);
 
 /* Calls `each` with the name of every data stream of the directory, sorted. */

@@ -1,0 +1,362 @@
+/*
+ * The promises of the log under failing disks and power cuts: random work on a log without its
+ * thread, some thousand times, each time from another seed (WEIR_CRASH_SEEDS: how many per test).
+ * A model remembers of each record in which order it was handed over and what the producer was
+ * told.
+ */
+#include "base/test.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "stream/cursor.h"
+#include "stream/fault_file.h"
+#include "stream/log.h"
+
+enum { SEEDS = 800, SHARDS_MAX = 3, PRODUCERS = 2, RECORD_BYTES_MIN = 16 };
+
+enum fate { STAGED, ACKED, FAILED, GONE };
+
+struct model_record {
+    uint32_t serial;
+    enum fate fate;
+    bool may_appear; /* FAILED, but the disk failed the cut as well */
+};
+
+struct model_shard {
+    struct model_record *records;
+    size_t count, cap;
+};
+
+struct producer {
+    struct chunk_pool pool;
+    struct stage stages[SHARDS_MAX];
+};
+
+struct world {
+    char *directory;
+    struct fault_file *fault;
+    struct stream_log *log;
+    struct stream *stream;
+    enum stream_sync sync;
+    unsigned shard_count;
+    int64_t segment_bytes;
+    struct model_shard model[SHARDS_MAX];
+    struct producer producers[PRODUCERS];
+    uint32_t serial;
+    uint64_t random, now_ms, arrival_ms;
+    bool failing; /* calls fail now and then */
+    bool uniform; /* all records have one length */
+};
+
+static uint64_t pick(struct world *world, uint64_t below) {
+    world->random ^= world->random << 13;
+    world->random ^= world->random >> 7;
+    world->random ^= world->random << 17;
+    return (world->random >> 11) % below;
+}
+
+/* ---- the log under test ---- */
+
+static void open_log(struct world *world) {
+    struct stream_log_config config = {.directory = world->directory,
+                                       .sync = world->sync,
+                                       .segment_bytes_max = world->segment_bytes,
+                                       .file = fault_file_ops(world->fault)};
+    struct stream_config stream = {
+        .name = "s", .kind = STREAM_DATA, .shard_count = world->shard_count};
+    struct err err = {0};
+    int status = log_core_open(&config, &world->log, &err);
+    if (status == 0)
+        status = stream_open(world->log, &stream, &world->stream, &err);
+    if (status)
+        fail_msg("the log does not open: %s", err.text);
+    for (unsigned p = 0; p < PRODUCERS; p++)
+        for (unsigned s = 0; s < world->shard_count; s++)
+            world->producers[p].stages[s] = (struct stage){.shard = &world->stream->shards[s]};
+}
+
+static void close_log(struct world *world) {
+    for (unsigned p = 0; p < PRODUCERS; p++)
+        for (unsigned s = 0; s < world->shard_count; s++)
+            stage_clear(&world->producers[p].stages[s], &world->producers[p].pool);
+    while (world->log->pending) {
+        struct batch *batch = world->log->pending;
+        world->log->pending = batch->next;
+        batch_empty(batch, &((struct producer *)batch->owner)->pool);
+        free(batch);
+    }
+    log_core_close(world->log);
+    world->log = NULL;
+}
+
+/* ---- the model ---- */
+
+static void model_add(struct model_shard *model, uint32_t serial) {
+    if (model->count == model->cap) {
+        model->cap = model->cap ? 2 * model->cap : 64;
+        model->records = xrealloc(model->records, model->cap * sizeof *model->records);
+    }
+    model->records[model->count++] = (struct model_record){serial, STAGED, false};
+}
+
+static struct model_record *model_find(struct model_shard *model, uint32_t serial) {
+    for (size_t i = model->count; i-- > 0;)
+        if (model->records[i].serial == serial)
+            return &model->records[i];
+    fail_msg("record %u was never handed over to this shard", serial);
+    return NULL;
+}
+
+static uint32_t serial_of(struct str data) {
+    uint32_t serial;
+    assert_true(data.len >= sizeof serial);
+    memcpy(&serial, data.at, sizeof serial);
+    return serial;
+}
+
+static struct world *the_world;
+
+static void settle_chunk(const struct chunk *chunk) {
+    struct world *world = the_world;
+    struct model_shard *model = &world->model[chunk->shard->index];
+    int status = chunk->shard->write.status;
+    size_t at = SEGMENT_BLOCK_HEADER_BYTES;
+    for (uint32_t i = 0; i < chunk->count; i++) {
+        struct segment_record record = {0};
+        assert_true(segment_record_read(chunk->block + at, chunk->used - at, &record));
+        struct model_record *modelled = model_find(model, serial_of(record.data));
+        assert_int_equal(modelled->fate, STAGED);
+        modelled->fate = status ? FAILED : ACKED;
+        modelled->may_appear = status && fault_file_failures(world->fault) > 1;
+        at += record.bytes;
+    }
+}
+
+static void on_home(struct batch *batch) {
+    int worst = 0;
+    for (struct chunk *chunk = batch->chunks; chunk; chunk = chunk->next) {
+        settle_chunk(chunk);
+        if (chunk->shard->write.status)
+            worst = chunk->shard->write.status;
+    }
+    assert_int_equal(batch->status, worst);
+    batch_empty(batch, &((struct producer *)batch->owner)->pool);
+    free(batch);
+}
+
+/* ---- random work ---- */
+
+static void push(struct world *world, struct producer *producer) {
+    uint8_t data[700];
+    unsigned shard = (unsigned)pick(world, world->shard_count);
+    uint32_t serial = world->serial++;
+    size_t len = RECORD_BYTES_MIN + pick(world, pick(world, 8) ? 100 : sizeof data - 20);
+    /* Blocks of equal length: remains of a cut write may fit behind a new one. */
+    if (world->uniform)
+        len = RECORD_BYTES_MIN;
+    memset(data, (int)serial, sizeof data);
+    memcpy(data, &serial, sizeof serial);
+    struct record record = {.partition_key = STR("k"), .data = str_from(data, len)};
+    world->arrival_ms += pick(world, 3);
+    stage_push(&producer->stages[shard], &producer->pool, &record,
+               world->arrival_ms - pick(world, 2));
+}
+
+/* Records enter the model in the order in which their blocks are handed over. */
+static void model_batch(struct world *world, const struct batch *batch) {
+    for (const struct chunk *chunk = batch->chunks; chunk; chunk = chunk->next) {
+        size_t at = SEGMENT_BLOCK_HEADER_BYTES;
+        for (uint32_t i = 0; i < chunk->count; i++) {
+            struct segment_record record = {0};
+            assert_true(segment_record_read(chunk->block + at, chunk->used - at, &record));
+            model_add(&world->model[chunk->shard->index], serial_of(record.data));
+            at += record.bytes;
+        }
+    }
+}
+
+static void seal(struct world *world, struct producer *producer) {
+    struct batch *batch = xmalloc(sizeof *batch);
+    batch_init(batch);
+    batch->home = on_home;
+    batch->owner = producer;
+    for (unsigned s = 0; s < world->shard_count; s++)
+        stage_seal(&producer->stages[s], batch);
+    model_batch(world, batch);
+    log_submit(world->log, batch);
+}
+
+static void retry(struct world *world) {
+    for (unsigned s = 0; s < world->shard_count; s++)
+        shard_retry(&world->stream->shards[s], world->now_ms);
+}
+
+static void work(struct world *world) {
+    unsigned steps = 5 + (unsigned)pick(world, 60);
+    for (unsigned i = 0; i < steps; i++) {
+        struct producer *producer = &world->producers[pick(world, PRODUCERS)];
+        uint64_t dice = pick(world, 20);
+        if (dice < 12)
+            push(world, producer);
+        else if (dice < 15)
+            seal(world, producer);
+        else if (dice < 18)
+            log_commit(world->log, world->now_ms += 1 + pick(world, 700));
+        else if (dice == 18)
+            retry(world);
+        else if (world->failing && pick(world, 2)) {
+            int code = pick(world, 2) ? ERR_IO : ERR_NO_SPACE;
+            fault_file_fail(world->fault, 1 + (unsigned)pick(world, 8), code, pick(world, 4) == 0);
+        } else
+            fault_file_heal(world->fault);
+    }
+}
+
+/* ---- what must hold ---- */
+
+/* Reads a whole shard and returns the serials in order. */
+static uint32_t *read_shard(struct world *world, unsigned index, bool bounded, size_t *ret_count) {
+    struct shard *shard = &world->stream->shards[index];
+    struct shard_tip tip = bounded ? shard_tip_get(shard) : CURSOR_NO_LIMIT;
+    struct cursor cursor;
+    struct stream_batch batch;
+    uint32_t *serials = NULL;
+    size_t count = 0;
+    uint64_t arrival_ms = 0;
+    int status;
+    cursor_init(&cursor, &file_ops_real, shard->directory, shard->seed, bounded);
+    assert_int_equal(cursor_seek_oldest(&cursor, &tip), 0);
+    while ((status = cursor_next(&cursor, &tip, 1 + pick(world, 50), 4096, &batch)) == 0) {
+        serials = xrealloc(serials, (count + batch.count) * sizeof *serials);
+        for (size_t i = 0; i < batch.count; i++) {
+            assert_int_equal(batch.records[i].counter, count);
+            assert_true(batch.records[i].arrival_ms >= arrival_ms);
+            arrival_ms = batch.records[i].arrival_ms;
+            serials[count++] = serial_of(batch.records[i].data);
+        }
+    }
+    assert_int_equal(status, ERR_AGAIN);
+    assert_int_equal(count, shard->next);
+    cursor_done(&cursor);
+    *ret_count = count;
+    return serials;
+}
+
+/* While the log runs readers see what was acknowledged, and nothing else. */
+static void check_running(struct world *world) {
+    for (unsigned s = 0; s < world->shard_count; s++) {
+        struct model_shard *model = &world->model[s];
+        size_t count, at = 0;
+        uint32_t *serials = read_shard(world, s, true, &count);
+        for (size_t i = 0; i < model->count; i++)
+            if (model->records[i].fate == ACKED) {
+                assert_true(at < count);
+                assert_int_equal(serials[at++], model->records[i].serial);
+            }
+        assert_int_equal(at, count);
+        free(serials);
+    }
+}
+
+/* After a power cut: all that was acknowledged, in order, once; of what was under way a beginning;
+ * nothing that was reported failed. */
+static void check_recovered(struct world *world) {
+    for (unsigned s = 0; s < world->shard_count; s++) {
+        struct model_shard *model = &world->model[s];
+        size_t count, at = 0, staged_lost = 0;
+        assert_int_equal(world->stream->shards[s].damaged, 0);
+        uint32_t *serials = read_shard(world, s, false, &count);
+        for (size_t i = 0; i < model->count; i++) {
+            struct model_record *record = &model->records[i];
+            bool there = at < count && serials[at] == record->serial;
+            at += there;
+            if (record->fate == ACKED && world->sync == STREAM_SYNC_ALWAYS)
+                assert_true(there);
+            if (record->fate == GONE)
+                assert_false(there);
+            if (record->fate == FAILED && !record->may_appear)
+                assert_false(there);
+            if (record->fate == STAGED || world->sync != STREAM_SYNC_ALWAYS) {
+                staged_lost += !there && record->fate != GONE && record->fate != FAILED;
+                assert_false(there && staged_lost);
+            }
+            record->fate = there ? ACKED : GONE;
+        }
+        assert_int_equal(at, count);
+        free(serials);
+    }
+}
+
+static void run_seed(const char *root, uint64_t seed, enum stream_sync sync, bool failing) {
+    struct world world = {.fault = fault_file_new(seed), .sync = sync, .failing = failing};
+    the_world = &world;
+    world.random = (seed + 1) * UINT64_C(0x2545f4914f6cdd1d);
+    world.directory = xprintf("%s/%llu", root, (unsigned long long)seed);
+    world.shard_count = 1 + (unsigned)pick(&world, SHARDS_MAX);
+    world.segment_bytes = 1024 << pick(&world, 5);
+    world.uniform = pick(&world, 3) == 0;
+    world.arrival_ms = UINT64_C(1700000000000);
+    world.now_ms = 1000;
+    file_make_directories(world.directory, NULL);
+    open_log(&world);
+    for (uint64_t rounds = 1 + pick(&world, 3); rounds > 0; rounds--) {
+        work(&world);
+        check_running(&world);
+        fault_file_cut_power(world.fault);
+        close_log(&world);
+        open_log(&world);
+        check_recovered(&world);
+    }
+    log_commit(world.log, world.now_ms);
+    close_log(&world);
+    for (unsigned p = 0; p < PRODUCERS; p++)
+        chunk_pool_done(&world.producers[p].pool);
+    for (unsigned s = 0; s < SHARDS_MAX; s++)
+        free(world.model[s].records);
+    fault_file_free(world.fault);
+    file_remove_tree(world.directory, NULL);
+    free(world.directory);
+}
+
+static uint64_t seeds(void) {
+    const char *text = getenv("WEIR_CRASH_SEEDS");
+    return text ? strtoull(text, NULL, 10) : SEEDS;
+}
+
+static void run_seeds(uint64_t from, enum stream_sync sync, bool failing) {
+    /* In memory if possible: the real syncs of the test's own files say nothing here. */
+    bool memory = access("/dev/shm", W_OK) == 0;
+    char *root = xprintf("%s/weir-crash-XXXXXX", memory ? "/dev/shm" : "/tmp");
+    assert_non_null(mkdtemp(root));
+    log_setup((enum log_level)(LOG_ERROR + 1), LOG_TEXT);
+    for (uint64_t seed = from; seed < from + seeds(); seed++)
+        run_seed(root, seed, sync, failing);
+    file_remove_tree(root, NULL);
+    free(root);
+}
+
+static void power_cuts_lose_nothing_acknowledged(void **state) {
+    run_seeds(0, STREAM_SYNC_ALWAYS, false);
+}
+
+static void failing_disks_lose_nothing_acknowledged(void **state) {
+    run_seeds(1000000, STREAM_SYNC_ALWAYS, true);
+}
+
+static void without_sync_a_prefix_stays(void **state) {
+    run_seeds(2000000, STREAM_SYNC_NONE, false);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(power_cuts_lose_nothing_acknowledged),
+        cmocka_unit_test(failing_disks_lose_nothing_acknowledged),
+        cmocka_unit_test(without_sync_a_prefix_stays),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

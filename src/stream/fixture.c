@@ -1,0 +1,93 @@
+#include "stream/fixture.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+
+void fixture_init(struct fixture *fixture) {
+    strcpy(fixture->directory, "/tmp/weir-stream-XXXXXX");
+    char *made = mkdtemp(fixture->directory);
+    ASSERT(made);
+    fixture->now_ms = 1000;
+    fixture->arrival_ms = UINT64_C(1700000000000);
+}
+
+void fixture_done(struct fixture *fixture) {
+    if (fixture->log)
+        fixture_close(fixture);
+    chunk_pool_done(&fixture->pool);
+    file_remove_tree(fixture->directory, NULL);
+}
+
+void fixture_open(struct fixture *fixture) {
+    fixture->log_config.directory = fixture->directory;
+    if (!fixture->config.name)
+        fixture->config.name = "test";
+    if (!fixture->config.shard_count)
+        fixture->config.shard_count = 1;
+    struct err err = {0};
+    int status = log_core_open(&fixture->log_config, &fixture->log, &err);
+    if (status == 0)
+        status = stream_open(fixture->log, &fixture->config, &fixture->stream, &err);
+    if (status)
+        fprintf(stderr, "fixture: %s\n", err.text);
+    ASSERT(status == 0);
+    for (unsigned i = 0; i < fixture->config.shard_count; i++)
+        fixture->stages[i] = (struct stage){.shard = &fixture->stream->shards[i]};
+}
+
+void fixture_close(struct fixture *fixture) {
+    log_core_close(fixture->log);
+    fixture->log = NULL;
+}
+
+static void on_home(struct batch *batch) {
+    struct fixture *fixture = batch->owner;
+    fixture->status = batch->status;
+    batch_empty(batch, &fixture->pool);
+}
+
+int fixture_put(struct fixture *fixture, unsigned shard, struct str data) {
+    struct record record = {.partition_key = STR("key"), .data = data};
+    struct batch batch;
+    stage_push(&fixture->stages[shard], &fixture->pool, &record, fixture->arrival_ms);
+    batch_init(&batch);
+    batch.home = on_home;
+    batch.owner = fixture;
+    stage_seal(&fixture->stages[shard], &batch);
+    log_submit(fixture->log, &batch);
+    log_commit(fixture->log, fixture->now_ms);
+    return fixture->status;
+}
+
+void fixture_fill(struct fixture *fixture, unsigned shard, unsigned count, size_t bytes) {
+    char *data = xcalloc(1, bytes + 16);
+    memset(data, 'x', bytes);
+    for (unsigned i = 0; i < count; i++) {
+        char digits[24];
+        snprintf(digits, sizeof digits, "%08llu",
+                 (unsigned long long)fixture->stream->shards[shard].next);
+        memcpy(data, digits, 8);
+        fixture_put(fixture, shard, str_from(data, bytes));
+    }
+    free(data);
+}
+
+char *fixture_segment(struct fixture *fixture, unsigned shard, uint64_t first) {
+    return segment_path(fixture->stream->shards[shard].directory, first);
+}
+
+void fixture_damage(const char *path, int64_t offset) {
+    int fd = open(path, O_RDWR | O_CLOEXEC);
+    uint8_t byte;
+    ASSERT(fd >= 0);
+    ssize_t got = pread(fd, &byte, 1, offset);
+    byte ^= 0x55;
+    ssize_t put = pwrite(fd, &byte, 1, offset);
+    ASSERT(got == 1 && put == 1);
+    close(fd);
+}

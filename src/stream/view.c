@@ -1,0 +1,211 @@
+/*
+ * Streams seen from outside, for the command line: plain reading of the files, with a cursor
+ * without limit per shard. A stream that a running process writes to may grow, roll and lose its
+ * oldest segments meanwhile; each call sees what is there then.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/mem.h"
+#include "stream/cursor.h"
+#include "stream/meta.h"
+#include "stream/sequence.h"
+
+enum { READ_BYTES = 1024 * 1024 };
+
+struct view_shard {
+    char *directory;
+    struct cursor cursor;
+};
+
+struct stream_view {
+    struct meta meta;
+    struct view_shard *shards;
+};
+
+static void init_shards(struct stream_view *view, const char *directory) {
+    view->shards = xcalloc(view->meta.shard_count, sizeof *view->shards);
+    for (unsigned i = 0; i < view->meta.shard_count; i++) {
+        struct view_shard *shard = &view->shards[i];
+        char id[STREAM_SHARD_ID_CHARS];
+        stream_shard_id(i, id);
+        shard->directory = xprintf("%s/%s", directory, id);
+        cursor_init(&shard->cursor, &file_ops_real, shard->directory,
+                    meta_shard_seed(&view->meta, i), false);
+        cursor_seek_oldest(&shard->cursor, &CURSOR_NO_LIMIT);
+    }
+}
+
+int stream_view_open(const char *directory, const char *name, struct stream_view **ret_view,
+                     struct err *err) {
+    struct stream_view *view = xcalloc(1, sizeof *view);
+    char *path = xprintf("%s/streams/%s", directory, name);
+    int status = meta_load(path, &view->meta, err);
+    if (status == 0) {
+        init_shards(view, path);
+        *ret_view = view;
+    } else {
+        free(view);
+    }
+    free(path);
+    return status;
+}
+
+void stream_view_close(struct stream_view *view) {
+    if (!view)
+        return;
+    for (unsigned i = 0; i < view->meta.shard_count; i++) {
+        cursor_done(&view->shards[i].cursor);
+        free(view->shards[i].directory);
+    }
+    free(view->shards);
+    meta_done(&view->meta);
+    free(view);
+}
+
+unsigned stream_view_shard_count(const struct stream_view *view) {
+    return view->meta.shard_count;
+}
+
+uint64_t stream_view_created_s(const struct stream_view *view) {
+    return view->meta.created_s;
+}
+
+static uint64_t bytes_on_disk(const char *directory, const struct segment_list *list) {
+    uint64_t bytes = 0;
+    for (size_t i = 0; i < list->count; i++) {
+        char *path = segment_path(directory, list->first[i]);
+        struct stat stat_now;
+        if (stat(path, &stat_now) == 0)
+            bytes += (uint64_t)stat_now.st_blocks * 512;
+        free(path);
+    }
+    return bytes;
+}
+
+/* Reads to the end of what is there. */
+static int find_end(struct cursor *cursor, uint64_t *ret_next, uint64_t *ret_last_ms) {
+    struct stream_batch batch;
+    int status;
+    do
+        status = cursor_next(cursor, &CURSOR_NO_LIMIT, SIZE_MAX, READ_BYTES, &batch);
+    while (status == 0 || status == ERR_CORRUPT);
+    *ret_next = cursor->counter;
+    *ret_last_ms = cursor->arrival_ms;
+    return status == ERR_AGAIN ? 0 : status;
+}
+
+static int measure(struct stream_view *view, unsigned shard, const struct segment_list *list,
+                   uint64_t *ret_next, uint64_t *ret_first_ms, uint64_t *ret_last_ms) {
+    struct cursor cursor;
+    cursor_init(&cursor, &file_ops_real, view->shards[shard].directory,
+                meta_shard_seed(&view->meta, shard), false);
+    struct stream_batch batch;
+    cursor_seek(&cursor, list->first[0]);
+    if (cursor_next(&cursor, &CURSOR_NO_LIMIT, 1, 0, &batch) == 0)
+        *ret_first_ms = batch.records[0].arrival_ms;
+    cursor_seek(&cursor, list->first[list->count - 1]);
+    int status = find_end(&cursor, ret_next, ret_last_ms);
+    if (status == 0 && *ret_last_ms == 0 && list->count > 1) {
+        /* The last segment is empty. */
+        uint64_t next;
+        cursor_seek(&cursor, list->first[list->count - 2]);
+        status = find_end(&cursor, &next, ret_last_ms);
+    }
+    cursor_done(&cursor);
+    return status;
+}
+
+int stream_view_shard(struct stream_view *view, unsigned shard, uint64_t *ret_first,
+                      uint64_t *ret_next, uint64_t *ret_bytes, uint64_t *ret_first_ms,
+                      uint64_t *ret_last_ms) {
+    struct segment_list list;
+    const char *directory = view->shards[shard].directory;
+    int status = segment_list_read(directory, &list);
+    if (status)
+        return status;
+    uint64_t next = 0, first_ms = 0, last_ms = 0;
+    if (list.count)
+        status = measure(view, shard, &list, &next, &first_ms, &last_ms);
+    if (status == 0) {
+        *ret_first = list.count ? list.first[0] : 0;
+        *ret_next = next;
+        *ret_bytes = bytes_on_disk(directory, &list);
+        *ret_first_ms = first_ms;
+        *ret_last_ms = last_ms;
+    }
+    segment_list_done(&list);
+    return status;
+}
+
+int stream_view_seek(struct stream_view *view, unsigned shard,
+                     const struct stream_position *position) {
+    struct cursor *cursor = &view->shards[shard].cursor;
+    uint64_t next, last_ms;
+    switch (position->from) {
+    case STREAM_TRIM_HORIZON:
+        return cursor_seek_oldest(cursor, &CURSOR_NO_LIMIT);
+    case STREAM_LATEST:
+        return find_end(cursor, &next, &last_ms);
+    case STREAM_AT_TIMESTAMP:
+        return cursor_seek_time(cursor, &CURSOR_NO_LIMIT, position->timestamp_ms);
+    case STREAM_AT_COUNTER:
+        cursor_seek(cursor, position->counter);
+        return 0;
+    }
+    return ERR_INVALID;
+}
+
+int stream_view_next(struct stream_view *view, unsigned shard, size_t records_max,
+                     struct stream_batch *ret_batch) {
+    return cursor_next(&view->shards[shard].cursor, &CURSOR_NO_LIMIT, records_max, READ_BYTES,
+                       ret_batch);
+}
+
+void stream_view_sequence_text(const struct stream_view *view, unsigned shard, uint64_t counter,
+                               uint64_t arrival_ms, char ret_text[STREAM_SEQUENCE_CHARS]) {
+    struct sequence sequence = {view->meta.created_s, counter, arrival_ms / 1000, shard};
+    sequence_write(&sequence, ret_text);
+}
+
+int stream_view_sequence_parse(const struct stream_view *view, unsigned shard, struct str text,
+                               uint64_t *ret_counter) {
+    struct sequence sequence;
+    int status = sequence_read(text, &sequence);
+    if (status)
+        return status;
+    if (sequence.created_s != view->meta.created_s || sequence.shard != shard)
+        return ERR_INVALID;
+    *ret_counter = sequence.counter;
+    return 0;
+}
+
+/* ---- which streams there are ---- */
+
+static int not_dots(const struct dirent *entry) {
+    return strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0;
+}
+
+int stream_view_list(const char *directory, void (*each)(void *data, const char *name), void *data,
+                     struct err *err) {
+    char *path = xprintf("%s/streams", directory);
+    struct dirent **entries = NULL;
+    int count = scandir(path, &entries, not_dots, alphasort);
+    int status = 0;
+    if (count < 0)
+        status = err_set_errno(err, errno, "%s: cannot be listed", path);
+    for (int i = 0; i < count; i++) {
+        char *meta = xprintf("%s/%s/stream.meta", path, entries[i]->d_name);
+        struct stat stat_now;
+        if (stat(meta, &stat_now) == 0)
+            each(data, entries[i]->d_name);
+        free(meta);
+        free(entries[i]);
+    }
+    free(entries);
+    free(path);
+    return status;
+}
