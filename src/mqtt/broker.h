@@ -1,0 +1,422 @@
+/* The insides of the broker that its files share: the worker and the connection. All of it belongs
+ * to the worker's thread. */
+#ifndef MQTT_BROKER_H
+#define MQTT_BROKER_H
+
+#include <stdatomic.h>
+
+#include "base/buf.h"
+#include "base/log.h"
+#include "base/map.h"
+#include "base/metric.h"
+#include "io/tcp.h"
+#include "mqtt/mqtt.h"
+#include "mqtt/packet.h"
+#include "mqtt/publication.h"
+#include "mqtt/retained.h"
+#include "mqtt/session.h"
+#include "mqtt/tree.h"
+
+/* ---- metrics: member, type, name, help, labels ---- */
+
+#define MQTT_RECEIVED "weir_mqtt_messages_received_total", "Application messages taken from clients"
+#define MQTT_RECEIVED_BYTES                                                                        \
+    "weir_mqtt_payload_bytes_received_total", "Payload bytes taken from clients"
+#define MQTT_SENT "weir_mqtt_messages_sent_total", "Application messages sent to clients"
+#define MQTT_SENT_BYTES                                                                            \
+    "weir_mqtt_packet_bytes_sent_total", "Bytes of PUBLISH packets sent to clients"
+#define MQTT_DROPPED                                                                               \
+    "weir_mqtt_messages_dropped_total", "Messages not delivered to a subscriber, or not taken"
+#define MQTT_REFUSED "weir_mqtt_connects_refused_total", "Connections refused before or at CONNECT"
+#define MQTT_CLOSED  "weir_mqtt_disconnects_total", "Connections that the broker ended"
+
+#define MQTT_METRICS(X)                                                                            \
+    X(connections, GAUGE, "weir_mqtt_connections", "Connections, not yet accepted ones included",  \
+      NULL)                                                                                        \
+    X(subscriptions, GAUGE, "weir_mqtt_subscriptions", "Subscriptions of connected clients", NULL) \
+    X(parked, GAUGE, "weir_mqtt_parked_connections", "Publishers that wait for room", NULL)        \
+    X(routes, GAUGE, "weir_mqtt_routes", "Topics in the route cache", NULL)                        \
+    X(retained_count, GAUGE, "weir_mqtt_retained_messages", "Retained messages", NULL)             \
+    X(retained_bytes, GAUGE, "weir_mqtt_retained_bytes", "Memory of retained messages", NULL)      \
+    X(received_qos0, COUNTER, MQTT_RECEIVED, "qos=\"0\"")                                          \
+    X(received_qos1, COUNTER, MQTT_RECEIVED, "qos=\"1\"")                                          \
+    X(received_bytes_qos0, COUNTER, MQTT_RECEIVED_BYTES, "qos=\"0\"")                              \
+    X(received_bytes_qos1, COUNTER, MQTT_RECEIVED_BYTES, "qos=\"1\"")                              \
+    X(sent_qos0, COUNTER, MQTT_SENT, "qos=\"0\"")                                                  \
+    X(sent_qos1, COUNTER, MQTT_SENT, "qos=\"1\"")                                                  \
+    X(sent_bytes_qos0, COUNTER, MQTT_SENT_BYTES, "qos=\"0\"")                                      \
+    X(sent_bytes_qos1, COUNTER, MQTT_SENT_BYTES, "qos=\"1\"")                                      \
+    X(dropped_slow, COUNTER, MQTT_DROPPED, "cause=\"slow_subscriber\"")                            \
+    X(dropped_queue_full, COUNTER, MQTT_DROPPED, "cause=\"queue_full\"")                           \
+    X(dropped_too_large, COUNTER, MQTT_DROPPED, "cause=\"too_large_for_subscriber\"")              \
+    X(dropped_expired, COUNTER, MQTT_DROPPED, "cause=\"expired\"")                                 \
+    X(dropped_refused, COUNTER, MQTT_DROPPED, "cause=\"cannot_be_kept\"")                          \
+    X(refused_limit, COUNTER, MQTT_REFUSED, "reason=\"connections_max\"")                          \
+    X(refused_credentials, COUNTER, MQTT_REFUSED, "reason=\"credentials\"")                        \
+    X(refused_protocol, COUNTER, MQTT_REFUSED, "reason=\"protocol\"")                              \
+    X(refused_unavailable, COUNTER, MQTT_REFUSED, "reason=\"unavailable\"")                        \
+    X(closed_protocol, COUNTER, MQTT_CLOSED, "reason=\"protocol\"")                                \
+    X(closed_keep_alive, COUNTER, MQTT_CLOSED, "reason=\"keep_alive\"")                            \
+    X(closed_taken_over, COUNTER, MQTT_CLOSED, "reason=\"taken_over\"")                            \
+    X(closed_not_kept, COUNTER, MQTT_CLOSED, "reason=\"cannot_be_kept\"")
+
+struct worker_metrics {
+#define X(member, ...) struct metric member;
+    MQTT_METRICS(X)
+#undef X
+};
+
+/* ---- the broker ---- */
+
+struct mqtt {
+    const struct mqtt_config *config;
+    unsigned worker_count;
+    struct map users; /* name -> struct mqtt_user_config; read-only */
+    struct mqtt_worker *workers[MQTT_WORKERS_MAX];
+    _Atomic uint64_t retained_version; /* drawn by publishers of retained messages */
+    _Atomic uint64_t connect_serial;   /* drawn by connections: who took over whom */
+    _Atomic int64_t connection_count;
+};
+
+/* Whether a connection to a listener may come without credentials. */
+bool mqtt_listener_is_anonymous(const struct mqtt_config *config,
+                                const struct mqtt_listener_config *listener);
+
+/* ---- routes, route.c ---- */
+
+enum { ROUTES_MAX = 65536, ROUTES_BYTES_MAX = 64 * 1024 * 1024 };
+
+struct route_target {
+    struct session *session;
+    uint32_t *ids; /* subscription identifiers; in route.ids */
+    uint32_t id_count;
+    uint8_t qos;
+    bool no_local, retain_as_published;
+};
+
+/* What is to be done with the messages of one topic. */
+struct route {
+    uint64_t generation, rules_generation;
+    const void *rules; /* of the rule engine; NULL: none */
+    uint64_t workers;  /* which other workers have subscribers: bit per index */
+    struct route_target *targets;
+    uint32_t *ids;
+    uint32_t target_count;
+    uint32_t topic_bytes;
+    size_t bytes; /* of memory */
+    char topic[];
+};
+
+struct routes {
+    struct map map;
+    struct route *last;  /* that was looked up */
+    size_t bytes;        /* of memory of all routes */
+    uint64_t generation; /* routes of an older one are made anew when they are looked up */
+    uint64_t epoch;      /* changes when routes are freed */
+    struct subscription **matches;
+    uint32_t match_count, match_cap;
+};
+
+/* NULL: the topic is no valid topic name. Valid until routes.epoch changes. */
+struct route *route_find(struct mqtt_worker *worker, struct str topic);
+
+/* A subscription, an interest or the rules have changed. */
+static inline void routes_expire(struct routes *routes) {
+    routes->generation++;
+}
+
+void routes_done(struct routes *routes);
+
+/* ---- channels between workers, channel.c ---- */
+
+enum { CHANNEL_BATCH_BYTES = 256 * 1024, CHANNEL_BATCHES_MAX = 8 };
+
+struct batch;
+
+struct channel {
+    struct mqtt_worker *from;
+    struct batch *filling, *spare;
+    unsigned under_way;
+    bool full; /* publishers are to wait */
+};
+
+/* Something that goes on when all other workers have applied what they were sent before. */
+struct channel_wait {
+    unsigned left;
+    void (*done)(struct channel_wait *wait);
+};
+
+void channels_init(struct mqtt_worker *worker);
+void channels_done(struct mqtt_worker *worker);
+
+/* Posts what has gathered; at the end of each turn. */
+void channels_flush(struct mqtt_worker *worker);
+bool channels_idle(const struct mqtt_worker *worker);
+
+void channel_send_publication(struct mqtt_worker *worker, uint64_t workers,
+                              const struct publication *publication);
+void channel_send_retained(struct mqtt_worker *worker, struct retained *retained);
+void channel_send_interest(struct mqtt_worker *worker, bool add, struct str filter);
+void channel_send_claim(struct mqtt_worker *worker, uint64_t serial, struct str client_id);
+
+/* False when there is nothing to wait for; otherwise `done` will run once. */
+bool channel_wait(struct mqtt_worker *worker, struct channel_wait *wait,
+                  void (*done)(struct channel_wait *wait));
+
+/* What arrives, interest.c and others. */
+void interest_apply(struct mqtt_worker *worker, unsigned from, bool add, struct str filter);
+uint64_t interest_match(struct mqtt_worker *worker, struct str topic);
+void interest_done(struct mqtt_worker *worker);
+
+/* ---- keep alive, keepalive.c ---- */
+
+enum { WHEEL_SLOTS = 256, WHEEL_TICK_MS = 1000 };
+
+struct wheel {
+    struct timer timer;
+    struct link slots[WHEEL_SLOTS];
+    uint32_t now_s; /* ticks since the start */
+};
+
+void wheel_start(struct mqtt_worker *worker);
+
+/* Looks at the connection again when its deadline has come. */
+void wheel_add(struct mqtt_connection *connection);
+
+/* One second has passed. */
+void wheel_tick(struct mqtt_worker *worker);
+
+/* ---- acknowledgements that wait for the disk, hold.c ---- */
+
+struct hold {
+    uint64_t ticket;
+    struct mqtt_connection *connection;
+    uint64_t end; /* of the bytes that this ticket releases, counted from the connection's first
+                     held byte ever */
+};
+
+/* A ring of holds in the order of their tickets. */
+struct holds {
+    struct hold *items;
+    uint64_t begin, end; /* absolute; index = number & (cap - 1) */
+    size_t cap;
+};
+
+struct held {
+    struct buf bytes;
+    uint64_t begin;     /* absolute position of the first byte in `bytes` */
+    uint64_t last_hold; /* absolute index of this connection's newest hold */
+    uint32_t count;     /* acknowledgements in `bytes` */
+};
+
+/* Sends PUBACK, or keeps it back: until `ticket` commits, or, if nothing was staged, until those
+ * before it have left. */
+void hold_ack(struct mqtt_connection *connection, uint16_t packet_id, uint8_t reason, bool staged,
+              uint64_t ticket);
+uint32_t hold_count(const struct mqtt_connection *connection);
+void holds_commit(struct mqtt_worker *worker, uint64_t ticket, int status);
+void holds_done(struct mqtt_worker *worker);
+
+/* ---- the worker, worker.c ---- */
+
+enum { AUTH_UNDER_WAY_MAX = 64, PARKED_BYTES_MAX = 64 * 1024 };
+
+struct mqtt_worker {
+    struct mqtt *mqtt;
+    const struct mqtt_config *config;
+    unsigned index;
+    struct loop *loop;
+    struct turn_hook turn_end;
+    struct message_publisher publisher;
+
+    struct message_sink *rules;
+    struct sink_gate *gate;
+    struct sink_gate_listener gate_listener;
+
+    struct tree subscriptions; /* filter -> struct subscribers */
+    struct tree interest;      /* filter -> mask of other workers, see interest.c */
+    struct retained_store retained;
+    struct routes routes;
+    struct channel *channels; /* one per worker; that to itself is unused */
+    unsigned channels_full;
+
+    struct map clients;      /* client id -> struct mqtt_connection */
+    struct link connections; /* all that are not freed */
+    struct link parked;      /* those that wait for room, the longest first */
+    struct link writing;     /* those with gathered bytes for a foreign transport */
+    struct wheel wheel;
+    struct holds holds;
+    struct link listeners;
+    unsigned auth_under_way;
+
+    struct buf scratch;    /* encoded messages for fan-out */
+    struct buf properties; /* of a PUBLISH whose topic alias was cut out */
+    uint64_t wall_ms;      /* read once per feed */
+
+    struct worker_metrics metrics;
+    struct log_limit log_protocol, log_slow, log_keep;
+
+    bool stopping, stop_checked, stopped;
+    struct timer stop_timer;
+    void (*on_stopped)(void *data);
+    void *on_stopped_data;
+};
+
+/* Whether the next PUBLISH may be taken. */
+bool worker_has_room(struct mqtt_worker *worker);
+
+/* Lets parked connections go on as long as there is room. */
+void worker_unpark(struct mqtt_worker *worker);
+
+/* A connection has ended or a batch has come home: maybe the worker is done stopping. */
+void worker_check_stopped(struct mqtt_worker *worker);
+
+/* Removes and closes all listeners; listener.c. */
+void listeners_close(struct mqtt_worker *worker);
+
+/* ---- publishing, publish.c and deliver.c ---- */
+
+/*
+ * Runs rules, keeps retained, delivers here and sends on. Returns as message_sink.push(); `from`
+ * (may be NULL) does not get what its No Local subscriptions exclude.
+ */
+int publish(struct mqtt_worker *worker, const struct publication *publication,
+            const struct session *from);
+
+/* To the subscribers of this worker only. */
+void deliver(struct mqtt_worker *worker, const struct route *route,
+             const struct publication *publication, const struct session *from);
+
+/* Takes a retained message into the replica; for one's own and those that arrive. */
+void publish_keep(struct mqtt_worker *worker, struct retained *retained);
+
+/* Sends what waits for the client, as far as it may. */
+void deliver_waiting(struct mqtt_connection *connection);
+
+/* ---- the connection, connection.c and input.c ---- */
+
+enum connection_state {
+    CONNECTION_NEW,     /* CONNECT is due */
+    CONNECTION_JOINING, /* CONNECT came; credentials or take-over are under way */
+    CONNECTION_OPEN,
+    CONNECTION_ENDED, /* the transport may still be there, and references */
+};
+
+/* Bytes that came and could not be handled yet: a split packet, or all while the connection is
+ * parked. */
+struct inbox {
+    struct buf bytes;
+    size_t scanned;          /* PINGREQs before this have been answered */
+    uint32_t pings_answered; /* and are to be skipped when their turn comes */
+};
+
+struct will {
+    struct publication publication; /* views into `bytes` */
+    char bytes[];
+};
+
+struct mqtt_connection {
+    struct mqtt_worker *worker;
+    struct link link, parked, wheel, writing;
+    struct tcp *tcp; /* NULL: `ops` and `transport` */
+    const struct mqtt_transport_ops *ops;
+    void *transport;
+    struct session *session; /* while OPEN */
+    struct inbox *inbox;
+    struct held *held;
+    struct str *aliases; /* topic_alias_max + 1 of them */
+    struct will *will;
+    struct buf *gather; /* what leaves over a foreign transport at the end of the turn */
+    char *peer;         /* "127.0.0.1:1234" */
+    char *names;        /* client id and principal, one behind the other; never NULL */
+    uint64_t serial;
+    uint32_t references;
+    uint32_t seen_s;           /* wheel time of the last bytes */
+    uint32_t connect_due_s;    /* wheel time until which the client must be connected */
+    uint32_t packet_bytes_max; /* the client's; 0: no limit */
+    uint16_t client_id_bytes, principal_bytes;
+    uint16_t keep_alive_s, receive_max;
+    uint8_t ip_at, ip_bytes; /* the address in `peer`, without port and brackets */
+    uint8_t version;         /* 0 before CONNECT */
+    uint8_t state;
+    /* What the CONNACK says or the client may do. */
+    bool anonymous, id_assigned, wants_expiry, keep_alive_set;
+    bool waiting; /* for credentials, a take-over or an interest: nothing is handled meanwhile */
+    bool reading_stopped; /* too much waits in the inbox, or to be sent */
+    bool peer_ended; /* the client has closed its side: the end comes when the inbox is empty */
+    bool closing, detached;
+};
+
+/* NULL when connections_max is reached. The caller sets `tcp`, or `ops` and `transport`; the one
+ * reference is the transport's. */
+struct mqtt_connection *connection_new(struct mqtt_worker *worker, const char *peer,
+                                       bool anonymous);
+void connection_ref(struct mqtt_connection *connection);
+void connection_unref(struct mqtt_connection *connection);
+
+static inline struct str connection_client_id(const struct mqtt_connection *connection) {
+    return str_from(connection->names, connection->client_id_bytes);
+}
+
+static inline struct str connection_principal(const struct mqtt_connection *connection) {
+    return str_from(connection->names + connection->client_id_bytes, connection->principal_bytes);
+}
+
+/* Where packets for the client are written. Valid until the next turn. */
+struct buf *connection_out(struct mqtt_connection *connection);
+size_t connection_pending(const struct mqtt_connection *connection);
+
+void connection_free_inbox(struct mqtt_connection *connection);
+
+/* Out of the worker's list of those that wait for room, if it is there. */
+void connection_unpark(struct mqtt_connection *connection);
+
+/* Sends what was written, then closes the transport. Only the first call counts. */
+void connection_close(struct mqtt_connection *connection);
+
+/* Hands gathered bytes to the foreign transport. */
+void connection_write_gathered(struct mqtt_connection *connection);
+
+static inline struct str connection_ip(const struct mqtt_connection *connection) {
+    return str_from(connection->peer + connection->ip_at, connection->ip_bytes);
+}
+
+/* The client has closed its side of the connection: what it sent before is still handled. */
+void connection_peer_ended(struct mqtt_connection *connection);
+
+/* Goes on with what the inbox holds. */
+void connection_resume(struct mqtt_connection *connection);
+
+/*
+ * The end, from the broker's side: tells the client why (5.0; before CONNECT was answered as
+ * CONNACK) and closes. The will is published. Nothing happens when it has ended already.
+ */
+void connection_end(struct mqtt_connection *connection, enum packet_reason reason);
+
+/* The same for what the client did wrong, with a line in the log that names it. */
+void connection_fail(struct mqtt_connection *connection, enum packet_reason reason,
+                     const char *format, ...) __attribute__((format(printf, 3, 4)));
+
+/* While the worker stops: when nothing that the client waits for is under way any more. */
+void connection_end_if_stopping(struct mqtt_connection *connection);
+
+/* Removes everything that the broker keeps for the connection. `with_will`: unless the client said
+ * good-bye. */
+void connection_retire(struct mqtt_connection *connection, bool with_will);
+
+/* ---- packets, connect.c, publish.c, subscribe.c ---- */
+
+void connect_take(struct mqtt_connection *connection, const struct packet *packet);
+void publish_take(struct mqtt_connection *connection, const struct packet *packet);
+void subscribe_take(struct mqtt_connection *connection, const struct packet *packet);
+void unsubscribe_take(struct mqtt_connection *connection, const struct packet *packet);
+
+/* Another worker's connection has taken the client id with a later serial. */
+void connect_claimed(struct mqtt_worker *worker, uint64_t serial, struct str client_id);
+
+void aliases_free(struct mqtt_connection *connection);
+
+/* Removes all subscriptions of a session. */
+void subscribe_remove_all(struct mqtt_connection *connection);
+
+#endif

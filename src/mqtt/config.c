@@ -1,0 +1,244 @@
+/* The configuration under `mqtt:`: its tables, and what makes settings unsafe. */
+#include "io/tcp.h"
+#include "mqtt/broker.h"
+
+#define KIB 1024ll
+#define MIB (1024 * KIB)
+
+static const char *const anonymous_names[] = {"auto", "false", "true", NULL};
+
+#define TLS(member)      offsetof(struct mqtt_tls_config, member)
+#define LISTENER(member) offsetof(struct mqtt_listener_config, member)
+#define USER(member)     offsetof(struct mqtt_user_config, member)
+#define MQTT(member)     offsetof(struct mqtt_config, member)
+
+static const struct option tls_options[] = {
+    {.key = "cert",
+     .type = OPTION_STRING,
+     .offset = TLS(cert),
+     .help = "PEM file of the certificate, its chain behind it"},
+    {.key = "key",
+     .type = OPTION_STRING,
+     .offset = TLS(key),
+     .help = "PEM file of the private key"},
+    {.key = "client_ca",
+     .type = OPTION_STRING,
+     .offset = TLS(client_ca),
+     .help = "PEM file of the authorities whose client certificates are accepted"},
+    {.key = "require_client_cert",
+     .type = OPTION_BOOL,
+     .offset = TLS(require_client_cert),
+     .help = "refuse clients without a certificate"},
+    {0},
+};
+
+static const struct option listener_options[] = {
+    {.key = "bind",
+     .type = OPTION_STRING,
+     .offset = LISTENER(bind),
+     .required = true,
+     .help = "address and port, \"127.0.0.1:1883\"; port 0 takes a free one"},
+    {.key = "tls",
+     .type = OPTION_STRUCT,
+     .offset = LISTENER(tls),
+     .fields = tls_options,
+     .item_size = sizeof(struct mqtt_tls_config),
+     .help = "absent: a plain listener"},
+    {.key = "anonymous",
+     .type = OPTION_ENUM,
+     .offset = LISTENER(anonymous),
+     .default_text = "auto",
+     .names = anonymous_names,
+     .help = "whether clients may connect without credentials; auto: on loopback, if there are no "
+             "users"},
+    {.key = "plaintext",
+     .type = OPTION_BOOL,
+     .offset = LISTENER(plaintext),
+     .help = "allow a listener beyond loopback without TLS"},
+    {0},
+};
+
+static const struct option user_options[] = {
+    {.key = "password_hash",
+     .type = OPTION_SECRET,
+     .offset = USER(password_hash),
+     .required = true,
+     .help = "$pbkdf2-sha256$ITERATIONS$SALT$HASH"},
+    {.key = "policy",
+     .type = OPTION_STRING,
+     .offset = USER(policy),
+     .help = "name of one of the policies"},
+    {0},
+};
+
+const struct option mqtt_options[] = {
+    {.key = "listeners",
+     .type = OPTION_LIST,
+     .offset = MQTT(listeners),
+     .fields = listener_options,
+     .item_size = sizeof(struct mqtt_listener_config),
+     .help = "where clients connect"},
+    {.key = "users",
+     .type = OPTION_MAP,
+     .offset = MQTT(users),
+     .fields = user_options,
+     .item_size = sizeof(struct mqtt_user_config),
+     .help = "who may connect"},
+    {.key = "policies", .type = OPTION_CONF, .offset = MQTT(policies), .help = "what users may do"},
+    {.key = "packet_bytes_max",
+     .type = OPTION_SIZE,
+     .offset = MQTT(packet_bytes_max),
+     .default_text = "2MiB",
+     .min = KIB,
+     .max = 256 * MIB,
+     .help = "largest packet of a client; a larger one ends its connection (0x95)"},
+    {.key = "connections_max",
+     .type = OPTION_INT,
+     .offset = MQTT(connections_max),
+     .default_text = "100000",
+     .min = 1,
+     .max = 10000000,
+     .help = "connections in all; further ones are closed at once"},
+    {.key = "subscriptions_max",
+     .type = OPTION_INT,
+     .offset = MQTT(subscriptions_max),
+     .default_text = "1000",
+     .min = 1,
+     .max = 1000000,
+     .help = "subscriptions per client; further ones are refused (0x97)"},
+    {.key = "inflight_max",
+     .type = OPTION_INT,
+     .offset = MQTT(inflight_max),
+     .default_text = "1024",
+     .min = 1,
+     .max = 32768,
+     .help = "QoS 1 messages unacknowledged per client, in each direction (Receive Maximum)"},
+    {.key = "out_bytes_max",
+     .type = OPTION_SIZE,
+     .offset = MQTT(out_bytes_max),
+     .default_text = "1MiB",
+     .min = TCP_HIGH_WATER,
+     .max = 1024 * MIB,
+     .help = "what may wait for a subscriber that does not read, in its socket and again in its "
+             "queue; then messages for it are dropped"},
+    {.key = "retained_max",
+     .type = OPTION_INT,
+     .offset = MQTT(retained_max),
+     .default_text = "100000",
+     .min = 0,
+     .max = 100000000,
+     .help = "retained messages; further ones are refused (0x97)"},
+    {.key = "retained_bytes_max",
+     .type = OPTION_SIZE,
+     .offset = MQTT(retained_bytes_max),
+     .default_text = "256MiB",
+     .help = "memory of retained messages; further ones are refused (0x97)"},
+    {.key = "topic_alias_max",
+     .type = OPTION_INT,
+     .offset = MQTT(topic_alias_max),
+     .default_text = "16",
+     .min = 0,
+     .max = 1024,
+     .help = "topic aliases that a client may use"},
+    {.key = "topic_levels_max",
+     .type = OPTION_INT,
+     .offset = MQTT(topic_levels_max),
+     .default_text = "128",
+     .min = 1,
+     .max = 65535,
+     .help = "levels of a filter or of a retained message's topic; more are refused (0x97)"},
+    {.key = "keep_alive_max",
+     .type = OPTION_DURATION,
+     .offset = MQTT(keep_alive_max_ms),
+     .default_text = "0ms",
+     .max = 65535000,
+     .help = "longest keep alive of MQTT 5 clients, who are told (Server Keep Alive); 0: as the "
+             "client wishes"},
+    {.key = "connect_timeout",
+     .type = OPTION_DURATION,
+     .offset = MQTT(connect_timeout_ms),
+     .default_text = "10s",
+     .min = 1000,
+     .max = 3600000,
+     .help = "until when CONNECT must have come"},
+    {0},
+};
+
+bool mqtt_listener_is_anonymous(const struct mqtt_config *config,
+                                const struct mqtt_listener_config *listener) {
+    struct sockaddr_storage address;
+    if (listener->anonymous != MQTT_ANONYMOUS_AUTO)
+        return listener->anonymous == MQTT_ANONYMOUS_TRUE;
+    return config->users.count == 0 && tcp_address(listener->bind, &address, NULL) == 0 &&
+           tcp_address_is_loopback(&address);
+}
+
+static int fail(const struct option_head *head, struct err *err, int code, const char *text) {
+    return head->conf ? conf_error(head->conf, err, code, "%s", text)
+                      : err_set(err, code, "%s", text);
+}
+
+static int check_tls(const struct mqtt_listener_config *listener, struct err *err) {
+    const struct mqtt_tls_config *tls = &listener->tls;
+    if (!tls->cert || !tls->key)
+        return fail(&tls->head, err, ERR_INVALID, "tls needs both cert and key");
+    if (tls->require_client_cert && !tls->client_ca)
+        return fail(&tls->head, err, ERR_INVALID, "require_client_cert needs client_ca");
+    return 0;
+}
+
+/* Law 8: beyond loopback nothing is open, and nothing is plain, unless somebody wrote that it shall
+ * be. */
+static int check_listener(const struct mqtt_config *config,
+                          const struct mqtt_listener_config *listener, struct err *err) {
+    struct sockaddr_storage address;
+    struct err why;
+    if (tcp_address(listener->bind, &address, &why))
+        return fail(&listener->head, err, ERR_INVALID, why.text);
+    bool has_tls = listener->tls.head.conf != NULL;
+    if (has_tls && check_tls(listener, err))
+        return ERR_INVALID;
+    bool has_credentials = config->users.count || (has_tls && listener->tls.client_ca);
+    if (!has_credentials && !mqtt_listener_is_anonymous(config, listener))
+        return fail(&listener->head, err, ERR_INVALID,
+                    "nobody could connect: add users, tls with client_ca, or anonymous: true");
+    if (!has_tls && !listener->plaintext && !tcp_address_is_loopback(&address))
+        return fail(&listener->head, err, ERR_INVALID,
+                    "a listener beyond loopback needs tls, or plaintext: true");
+    return 0;
+}
+
+static int check_user(const struct mqtt_user_config *user, struct err *err) {
+    struct err why;
+    if (mqtt_password_hash_check(user->password_hash, &why))
+        return fail(&user->head, err, ERR_INVALID, why.text);
+    /* A policy that is written down but not enforced would be worse than none. */
+    if (user->policy)
+        return fail(&user->head, err, ERR_UNSUPPORTED,
+                    "policies are not enforced yet: leave policy out");
+    return 0;
+}
+
+int mqtt_config_check(const struct mqtt_config *config, struct err *err) {
+    int failed = 0;
+    if (config->policies)
+        return conf_error(config->policies, err, ERR_UNSUPPORTED,
+                          "policies are not enforced yet: leave them out");
+    for (size_t i = 0; !failed && i < config->users.count; i++)
+        failed = check_user(OPTION_AT(config->users, struct mqtt_user_config, i), err);
+    for (size_t i = 0; !failed && i < config->listeners.count; i++)
+        failed = check_listener(config,
+                                OPTION_AT(config->listeners, struct mqtt_listener_config, i), err);
+    return failed;
+}
+
+struct tls_server_config mqtt_listener_tls(const struct mqtt_listener_config *listener) {
+    static const char *const alpn[] = {"mqtt", NULL};
+    return (struct tls_server_config){
+        .cert_path = listener->tls.cert,
+        .key_path = listener->tls.key,
+        .client_ca_path = listener->tls.client_ca,
+        .require_client_cert = listener->tls.require_client_cert,
+        .alpn = alpn,
+    };
+}

@@ -1,0 +1,288 @@
+/*
+ * CONNECT (section 3.1): checks, credentials, the client id, CONNACK.
+ *
+ * A password is verified on the pool, because it is slow on purpose. Then the connection claims its
+ * client id: it draws a serial number, ends another connection of the same id on this worker, and
+ * tells the other workers, which end theirs if its serial is lower. CONNACK leaves when all of them
+ * have answered, so that no two connections of one id are served at once. If two connect at the
+ * same time, the higher serial stays.
+ */
+#include <stdlib.h>
+
+#include "base/mem.h"
+#include "base/random.h"
+#include "flow/topic.h"
+#include "mqtt/broker.h"
+#include "mqtt/password.h"
+
+enum { CLIENT_ID_BYTES_MAX = 1024 };
+
+/* ---- CONNACK ---- */
+
+static struct packet_connack connack_for(const struct mqtt_connection *connection) {
+    const struct mqtt_config *config = connection->worker->config;
+    return (struct packet_connack){
+        .session_expiry_zero = connection->wants_expiry,
+        .receive_max = (uint16_t)config->inflight_max,
+        .topic_alias_max = (uint16_t)config->topic_alias_max,
+        .packet_bytes_max = (uint32_t)config->packet_bytes_max,
+        .server_keep_alive = connection->keep_alive_set,
+        .server_keep_alive_s = connection->keep_alive_s,
+        .assigned_client_id =
+            connection->id_assigned ? connection_client_id(connection) : (struct str){NULL, 0},
+    };
+}
+
+static void open_connection(struct mqtt_connection *connection) {
+    struct packet_connack connack = connack_for(connection);
+    connection->state = CONNECTION_OPEN;
+    connection->waiting = false;
+    packet_write_connack(connection_out(connection), connection->version, &connack);
+    wheel_add(connection);
+    connection_end_if_stopping(connection);
+}
+
+/* ---- the client id ---- */
+
+struct joining {
+    struct channel_wait wait;
+    struct mqtt_connection *connection;
+};
+
+static void on_claimed(struct channel_wait *wait) {
+    struct joining *joining = CONTAINER_OF(wait, struct joining, wait);
+    struct mqtt_connection *connection = joining->connection;
+    free(joining);
+    if (connection->state == CONNECTION_JOINING) {
+        open_connection(connection);
+        connection_resume(connection);
+    }
+    connection_unref(connection);
+}
+
+static void take_over(struct mqtt_connection *other) {
+    metric_add(&other->worker->metrics.closed_taken_over, 1);
+    connection_end(other, PACKET_TAKEN_OVER);
+}
+
+void connect_claimed(struct mqtt_worker *worker, uint64_t serial, struct str client_id) {
+    struct mqtt_connection *other = map_get(&worker->clients, client_id);
+    if (other && other->serial < serial)
+        take_over(other);
+}
+
+/* Returns with the connection open, or waiting for the other workers. */
+static void join(struct mqtt_connection *connection) {
+    struct mqtt_worker *worker = connection->worker;
+    struct str client_id = connection_client_id(connection);
+    struct mqtt_connection *other = map_get(&worker->clients, client_id);
+    if (other)
+        take_over(other);
+    map_put(&worker->clients, client_id, connection);
+    connection->serial = atomic_fetch_add(&worker->mqtt->connect_serial, 1) + 1;
+    connection->session = session_new(connection);
+    connection->state = CONNECTION_JOINING;
+    channel_send_claim(worker, connection->serial, client_id);
+    struct joining *joining = xcalloc(1, sizeof *joining);
+    joining->connection = connection;
+    connection->waiting = channel_wait(worker, &joining->wait, on_claimed);
+    if (connection->waiting) {
+        connection_ref(connection);
+    } else {
+        free(joining);
+        open_connection(connection);
+    }
+}
+
+/* ---- credentials ---- */
+
+struct verification {
+    struct work work;
+    struct mqtt_connection *connection;
+    const char *hash; /* of the configuration */
+    struct str password;
+    bool matches, user_exists;
+};
+
+static void run_verification(struct work *work) {
+    struct verification *verification = CONTAINER_OF(work, struct verification, work);
+    verification->matches = mqtt_password_verify(verification->password, verification->hash);
+}
+
+static void refuse(struct mqtt_connection *connection, enum packet_reason reason,
+                   const char *what) {
+    struct mqtt_worker *worker = connection->worker;
+    unsigned missed;
+    bool busy = reason == PACKET_SERVER_BUSY;
+    metric_add(busy ? &worker->metrics.refused_unavailable : &worker->metrics.refused_credentials,
+               1);
+    if (log_limit_pass(&worker->log_protocol, 1000, &missed))
+        log_warn("mqtt", "client \"%.*s\" at %s refused: %s (%u more like this)",
+                 STR_ARG(connection_client_id(connection)), connection->peer, what, missed);
+    connection_end(connection, reason);
+}
+
+static void on_verified(struct work *work) {
+    struct verification *verification = CONTAINER_OF(work, struct verification, work);
+    struct mqtt_connection *connection = verification->connection;
+    bool ok = verification->matches && verification->user_exists;
+    connection->worker->auth_under_way--;
+    explicit_bzero((char *)verification->password.at, verification->password.len);
+    free((char *)verification->password.at);
+    free(verification);
+    if (connection->state == CONNECTION_JOINING) {
+        connection->waiting = false;
+        if (ok) {
+            join(connection);
+            connection_resume(connection);
+        } else {
+            refuse(connection, PACKET_BAD_CREDENTIALS, "bad user name or password");
+        }
+    }
+    connection_unref(connection);
+}
+
+/* An unknown user costs as much time as a wrong password. */
+static void verify(struct mqtt_connection *connection, const struct packet_connect *in) {
+    struct mqtt_worker *worker = connection->worker;
+    if (worker->auth_under_way >= AUTH_UNDER_WAY_MAX) {
+        refuse(connection, PACKET_SERVER_BUSY, "too many passwords are being verified");
+        return;
+    }
+    const struct mqtt_user_config *user = map_get(&worker->mqtt->users, in->user);
+    struct verification *verification = xcalloc(1, sizeof *verification);
+    verification->connection = connection;
+    verification->user_exists = user != NULL;
+    verification->hash = user ? user->password_hash : password_nobody;
+    verification->password = str_from(str_dup(in->password), in->password.len);
+    connection->state = CONNECTION_JOINING;
+    connection->waiting = true;
+    connection_ref(connection);
+    worker->auth_under_way++;
+    loop_work(worker->loop, &verification->work, run_verification, on_verified);
+}
+
+/* ---- the packet ---- */
+
+static struct str copy_to(char **at, struct str s) {
+    struct str copy = str_from(*at, s.len);
+    if (s.len)
+        memcpy(*at, s.at, s.len);
+    *at += s.len;
+    return copy;
+}
+
+static struct will *will_new(const struct packet_will *in) {
+    struct will *will =
+        xcalloc(1, sizeof *will + in->topic.len + in->payload.len + in->properties.raw.len);
+    char *at = will->bytes;
+    will->publication.message.topic = copy_to(&at, in->topic);
+    will->publication.message.payload = copy_to(&at, in->payload);
+    will->publication.message.qos = in->qos;
+    will->publication.message.retain = in->retain;
+    /* The session ends with the connection, so the delay is over at once (section 3.1.3.2.2); it is
+     * not passed on. */
+    struct str raw = in->properties.raw;
+    size_t delay_at = in->properties.delay_at >= 0 ? (size_t)in->properties.delay_at : raw.len;
+    enum { DELAY_PROPERTY_BYTES = 5 };
+    struct str before = copy_to(&at, str_from(raw.at, delay_at));
+    struct str behind = copy_to(&at, str_skip(raw, delay_at + DELAY_PROPERTY_BYTES));
+    will->publication.message.properties = str_from(before.at, before.len + behind.len);
+    will->publication.expiry_at = in->properties.expiry_at;
+    if (in->properties.expiry_at > in->properties.delay_at && in->properties.delay_at >= 0)
+        will->publication.expiry_at -= DELAY_PROPERTY_BYTES;
+    return will;
+}
+
+/* The client certificate's fingerprint, if there is a certificate. */
+static bool certificate(const struct mqtt_connection *connection, char ret_fingerprint[65]) {
+    char common_name[65];
+    const struct tls *tls = connection->tcp ? connection->tcp->tls : NULL;
+    return tls && tls_peer(tls, common_name, ret_fingerprint);
+}
+
+static void set_names(struct mqtt_connection *connection, struct str client_id,
+                      struct str principal) {
+    char *names = xmalloc(client_id.len + principal.len + 1), *at = names;
+    copy_to(&at, client_id);
+    copy_to(&at, principal);
+    free(connection->names);
+    connection->names = names;
+    connection->client_id_bytes = (uint16_t)client_id.len;
+    connection->principal_bytes = (uint16_t)principal.len;
+}
+
+static void set_keep_alive(struct mqtt_connection *connection, uint16_t wanted_s) {
+    int64_t most_s = connection->worker->config->keep_alive_max_ms / 1000;
+    connection->keep_alive_s = wanted_s;
+    bool too_long = most_s && (wanted_s == 0 || wanted_s > most_s);
+    if (!too_long || connection->version != PACKET_VERSION_5) /* 3.1.1 cannot be told. */
+        return;
+    connection->keep_alive_s = (uint16_t)most_s;
+    connection->keep_alive_set = true;
+}
+
+static enum packet_reason check(const struct packet_connect *in) {
+    bool v5 = in->version == PACKET_VERSION_5;
+    if (in->client_id.len > CLIENT_ID_BYTES_MAX ||
+        (!v5 && in->client_id.len == 0 && !in->clean_start))
+        return PACKET_CLIENT_ID_INVALID;
+    if (packet_has(&in->properties, PROPERTY_AUTH_METHOD))
+        return PACKET_BAD_AUTHENTICATION_METHOD;
+    if (packet_has(&in->properties, PROPERTY_AUTH_DATA))
+        return PACKET_PROTOCOL_ERROR; /* section 3.1.2.11.10 */
+    if (in->will.present && in->will.qos == 2)
+        return PACKET_QOS_NOT_SUPPORTED;
+    if (in->will.present && !topic_name_valid(in->will.topic))
+        return PACKET_TOPIC_NAME_INVALID;
+    return PACKET_NORMAL;
+}
+
+static void take_settings(struct mqtt_connection *connection, const struct packet_connect *in) {
+    const struct packet_properties *properties = &in->properties;
+    connection->wants_expiry = properties->session_expiry_s != 0;
+    connection->packet_bytes_max = properties->packet_bytes_max;
+    connection->receive_max =
+        packet_has(properties, PROPERTY_RECEIVE_MAX) ? properties->receive_max : UINT16_MAX;
+    set_keep_alive(connection, in->keep_alive_s);
+    if (in->will.present)
+        connection->will = will_new(&in->will);
+    struct str client_id = in->client_id;
+    char made[sizeof "auto-" - 1 + UUID_CHARS] = "auto-";
+    if (client_id.len == 0) {
+        random_uuid(made + sizeof "auto-" - 1);
+        client_id = str_from(made, sizeof made);
+        connection->id_assigned = true;
+    }
+    char fingerprint[65];
+    bool has_certificate = certificate(connection, fingerprint);
+    bool checks_users = connection->worker->mqtt->users.count > 0;
+    struct str principal = has_certificate ? str_of(fingerprint) : (struct str){NULL, 0};
+    set_names(connection, client_id, in->has_user && checks_users ? in->user : principal);
+    connection->anonymous |= has_certificate;
+}
+
+void connect_take(struct mqtt_connection *connection, const struct packet *packet) {
+    struct mqtt_worker *worker = connection->worker;
+    if (connection->state != CONNECTION_NEW) {
+        connection_fail(connection, PACKET_PROTOCOL_ERROR, "a second CONNECT");
+        return;
+    }
+    struct packet_connect in;
+    enum packet_reason reason = packet_read_connect(packet, &in);
+    bool named = reason != PACKET_MALFORMED || in.version == PACKET_VERSION_5;
+    connection->version = named ? in.version : 0;
+    reason = reason ? reason : check(&in);
+    if (reason) {
+        connection_fail(connection, reason, "CONNECT: %s", packet_reason_text(reason));
+        return;
+    }
+    take_settings(connection, &in);
+    if (in.has_user && worker->mqtt->users.count)
+        verify(connection, &in);
+    else if (connection->anonymous)
+        join(connection);
+    else
+        refuse(connection, PACKET_NOT_AUTHORIZED,
+               "no credentials, and the listener is not anonymous");
+}

@@ -1,0 +1,161 @@
+/* CONNECT and what comes back. */
+#include "mqtt/rig_test.h"
+
+static struct rig rig;
+static struct peer a, b;
+
+static int set_up(void **state) {
+    rig_init(&rig);
+    rig_start(&rig);
+    return 0;
+}
+
+static int tear_down(void **state) {
+    rig_done(&rig);
+    return 0;
+}
+
+static void connects_byte_by_byte(void **state) {
+    peer_open(&a, &rig);
+    a.byte_by_byte = 1;
+    peer_send(&a, "10 0e 0004'MQTT'04 02 003c 0002'aa'"
+                  "c000"
+                  "82 08 0001 0003'a/b' 00"
+                  "30 07 0003'a/b' 'hi'");
+    assert_received(&a, "20 02 00 00"
+                        "d0 00"
+                        "90 03 0001 00"
+                        "30 07 0003'a/b' 'hi'");
+    peer_send(&a, "e0 00");
+    assert_true(a.closed);
+    assert_received(&a, "");
+    peer_done(&a);
+}
+
+static void assigns_a_client_id(void **state) {
+    peer_open(&a, &rig);
+    peer_send(&a, "10 0d 0004'MQTT'05 02 0000 00 0000");
+    struct str in = buf_str(&a.in);
+    assert_int_equal(in.len, 2 + 0x3e);
+    assert_memory_equal(in.at + 4 + 1 + 3 + 2 + 5,
+                        "\x12\x00\x29"
+                        "auto-",
+                        8);
+    peer_done(&a);
+}
+
+static void refuses_an_empty_client_id_with_a_session(void **state) {
+    peer_open(&a, &rig);
+    peer_send(&a, "10 0c 0004'MQTT'04 00 0000 0000");
+    assert_received(&a, "20 02 00 02");
+    assert_true(a.closed);
+    peer_done(&a);
+}
+
+static void session_expiry_is_reported_as_zero(void **state) {
+    peer_open(&a, &rig);
+    peer_send(&a, "10 14 0004'MQTT'05 02 0000 05 11 0000003c 0002'aa'");
+    assert_received(&a, "20 17 00 00 14 11 00000000 21 0400 24 01 27 00200000 22 0010 2a 00");
+    peer_done(&a);
+}
+
+static void server_keep_alive_is_told(void **state) {
+    rig.config.keep_alive_max_ms = 60000;
+    peer_open(&a, &rig);
+    peer_send(&a, "10 0f 0004'MQTT'05 02 0000 00 0002'aa'");
+    assert_received(&a, "20 15 00 00 12 21 0400 24 01 27 00200000 22 0010 2a 00 13 003c");
+    assert_int_equal(a.connection->keep_alive_s, 60);
+    peer_done(&a);
+}
+
+/* Each CONNECT, and all that comes back before the connection is closed. */
+static const struct refusal {
+    const char *connect, *answer;
+} refusals[] = {
+    {"10 0e 0004'MQTT'03 02 0000 0002'aa'", "20 02 00 01"},       /* level 3 */
+    {"10 10 0006'MQIsdp'03 02 0000 0002'aa'", "20 02 00 01"},     /* MQTT 3.1 */
+    {"10 0f 0004'MQTT'06 02 0000 00 0002'aa'", "20 03 00 84 00"}, /* level 6 */
+    {"10 0e 0004'HTTP'04 02 0000 0002'aa'", ""},                  /* another protocol */
+    {"10 0e 0004'MQTT'04 03 0000 0002'aa'", ""},                  /* reserved flag */
+    {"10 0f 0004'MQTT'05 03 0000 00 0002'aa'", "20 03 00 81 00"}, /* the same in 5.0 */
+    {"10 0f 0004'MQTT'05 1a 0000 00 0002'aa'", "20 03 00 81 00"}, /* will QoS without will */
+    {"11 0e 0004'MQTT'04 02 0000 0002'aa'", ""},                  /* flags of the fixed header */
+    {"10 0f 0004'MQTT'04 02 0000 0002'aa'00", ""},                /* a byte too many */
+    {"10 0e 0004'MQTT'04 02 0000 0002 ffff", ""},                 /* client id not UTF-8 */
+    {"10 12 0004'MQTT'04 42 0000 0002'aa' 0002'pw'", ""},         /* password without user */
+    {"10 12 0004'MQTT'05 02 0000 03 21 0000 0002'aa'", "20 03 00 82 00"}, /* receive maximum 0 */
+    {"10 14 0004'MQTT'05 02 0000 05 27 00000000 0002'aa'", "20 03 00 82 00"}, /* packet size 0 */
+    {"10 12 0004'MQTT'05 02 0000 03 23 0001 0002'aa'", "20 03 00 82 00"}, /* a PUBLISH property */
+    {"10 11 0004'MQTT'05 02 0000 02 7f 01 0002'aa'", "20 03 00 81 00"},   /* no such property */
+    {"10 15 0004'MQTT'05 02 0000 06 21 0001 21 0001 0002'aa'", "20 03 00 82 00"}, /* twice */
+    {"10 14 0004'MQTT'05 02 0000 05 15 0002'xy' 0002'aa'", "20 03 00 8c 00"},     /* AUTH method */
+    {"10 16 0004'MQTT'05 16 0000 00 0002'aa' 00 0001't' 0001'p'",
+     "20 03 00 9b 00"}, /* will QoS 2 */
+    {"10 16 0004'MQTT'05 06 0000 00 0002'aa' 00 0001'#' 0001'p'",
+     "20 03 00 90 00"},        /* will topic */
+    {"30 05 0003'a/b'", ""},   /* the first packet is not CONNECT */
+    {"10 ff ff ff ff 7f", ""}, /* length of five bytes */
+    {"10 80 80 80 80 01", ""},
+};
+
+static void refuses_bad_connects(void **state) {
+    for (size_t i = 0; i < COUNT_OF(refusals); i++) {
+        for (unsigned byte_by_byte = 0; byte_by_byte < 2; byte_by_byte++) {
+            peer_open(&a, &rig);
+            a.byte_by_byte = byte_by_byte;
+            peer_send(&a, refusals[i].connect);
+            if (!a.closed)
+                print_error("not closed: %s\n", refusals[i].connect);
+            assert_true(a.closed);
+            assert_received(&a, refusals[i].answer);
+            peer_done(&a);
+        }
+    }
+    assert_int_equal(metric_get(&rig.worker->metrics.connections), 0);
+}
+
+static void a_second_connect_is_a_protocol_error(void **state) {
+    peer_connect_5(&a, &rig, "aa");
+    peer_send(&a, "10 0f 0004'MQTT'05 02 0000 00 0002'aa'");
+    assert_received(&a, "e0 01 82");
+    assert_true(a.closed);
+    peer_done(&a);
+}
+
+static void the_same_client_id_takes_over(void **state) {
+    peer_connect_5(&a, &rig, "aa");
+    peer_connect_5(&b, &rig, "aa");
+    rig_turn(&rig);
+    assert_received(&a, "e0 01 8e");
+    assert_true(a.closed);
+    peer_done(&a);
+    peer_send(&b, "c0 00");
+    assert_received(&b, "d0 00");
+    peer_done(&b);
+}
+
+static void connections_are_bounded(void **state) {
+    rig.config.connections_max = 1;
+    peer_connect_5(&a, &rig, "aa");
+    assert_null(mqtt_worker_attach(rig.worker, &peer_ops, &b, "127.0.0.1:1", true));
+    peer_done(&a);
+    peer_connect_5(&b, &rig, "bb");
+    peer_done(&b);
+}
+
+#define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        TEST(connects_byte_by_byte),
+        TEST(assigns_a_client_id),
+        TEST(refuses_an_empty_client_id_with_a_session),
+        TEST(session_expiry_is_reported_as_zero),
+        TEST(server_keep_alive_is_told),
+        TEST(refuses_bad_connects),
+        TEST(a_second_connect_is_a_protocol_error),
+        TEST(the_same_client_id_takes_over),
+        TEST(connections_are_bounded),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

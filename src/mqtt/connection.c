@@ -1,0 +1,273 @@
+/*
+ * The life of a connection, and its way out.
+ *
+ *      NEW ── CONNECT ──> JOINING ── credentials and client id settled ──> OPEN ──> ENDED
+ *
+ * A connection is counted by references: the transport's until mqtt_connection_detach(), and one
+ * for each thing under way that will look at it again (a held acknowledgement, a wait, a password).
+ * ENDED means that the broker keeps nothing for it any more; the memory goes with the last
+ * reference. The way in is input.c.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "mqtt/broker.h"
+
+/* ---- life ---- */
+
+/* "127.0.0.1:1234", "[::1]:1234" */
+static void set_peer(struct mqtt_connection *connection, const char *peer) {
+    const char *colon = strrchr(peer, ':');
+    size_t bytes = colon ? (size_t)(colon - peer) : strlen(peer);
+    bool bracketed = bytes >= 2 && peer[0] == '[';
+    ASSERT(bytes <= UINT8_MAX);
+    connection->peer = xstrdup(peer);
+    connection->ip_at = bracketed;
+    connection->ip_bytes = (uint8_t)(bracketed ? bytes - 2 : bytes);
+}
+
+static bool admit(struct mqtt_worker *worker) {
+    _Atomic int64_t *count = &worker->mqtt->connection_count;
+    if (atomic_fetch_add_explicit(count, 1, memory_order_relaxed) < worker->config->connections_max)
+        return true;
+    atomic_fetch_sub_explicit(count, 1, memory_order_relaxed);
+    return false;
+}
+
+struct mqtt_connection *connection_new(struct mqtt_worker *worker, const char *peer,
+                                       bool anonymous) {
+    if (!admit(worker)) {
+        unsigned missed;
+        metric_add(&worker->metrics.refused_limit, 1);
+        if (log_limit_pass(&worker->log_protocol, 1000, &missed))
+            log_warn("mqtt",
+                     "connection from %s refused: connections_max is reached (%u more like this)",
+                     peer, missed);
+        return NULL;
+    }
+    struct mqtt_connection *connection = xcalloc(1, sizeof *connection);
+    connection->worker = worker;
+    connection->references = 1;
+    connection->anonymous = anonymous;
+    set_peer(connection, peer);
+    connection->names = xstrdup("");
+    connection->seen_s = worker->wheel.now_s;
+    connection->connect_due_s =
+        worker->wheel.now_s +
+        (uint32_t)((worker->config->connect_timeout_ms + WHEEL_TICK_MS - 1) / WHEEL_TICK_MS) + 1;
+    list_push_back(&worker->connections, &connection->link);
+    wheel_add(connection);
+    metric_add(&worker->metrics.connections, 1);
+    return connection;
+}
+
+void connection_ref(struct mqtt_connection *connection) {
+    connection->references++;
+}
+
+void connection_free_inbox(struct mqtt_connection *connection) {
+    if (connection->inbox)
+        buf_done(&connection->inbox->bytes);
+    free(connection->inbox);
+    connection->inbox = NULL;
+}
+
+static void free_gather(struct mqtt_connection *connection) {
+    list_remove(&connection->writing);
+    if (connection->gather)
+        buf_done(connection->gather);
+    free(connection->gather);
+    connection->gather = NULL;
+}
+
+void connection_unref(struct mqtt_connection *connection) {
+    if (--connection->references)
+        return;
+    ASSERT(connection->state == CONNECTION_ENDED && connection->detached);
+    list_remove(&connection->link);
+    connection_free_inbox(connection);
+    free_gather(connection);
+    if (connection->held)
+        buf_done(&connection->held->bytes);
+    free(connection->held);
+    free(connection->peer);
+    free(connection->names);
+    free(connection);
+}
+
+/* ---- out ---- */
+
+struct buf *connection_out(struct mqtt_connection *connection) {
+    if (connection->tcp)
+        return tcp_out(connection->tcp);
+    if (!connection->gather)
+        connection->gather = xcalloc(1, sizeof *connection->gather);
+    if (!list_linked(&connection->writing))
+        list_push_back(&connection->worker->writing, &connection->writing);
+    return connection->gather;
+}
+
+size_t connection_pending(const struct mqtt_connection *connection) {
+    if (connection->tcp)
+        return tcp_pending(connection->tcp);
+    size_t gathered = connection->gather ? buf_len(connection->gather) : 0;
+    return gathered + connection->ops->pending(connection->transport);
+}
+
+void connection_write_gathered(struct mqtt_connection *connection) {
+    struct buf bytes = {0};
+    if (connection->gather) {
+        bytes = *connection->gather;
+        *connection->gather = (struct buf){0};
+    }
+    free_gather(connection);
+    if (buf_len(&bytes))
+        connection->ops->write(connection->transport, buf_at(&bytes), buf_len(&bytes));
+    buf_done(&bytes);
+}
+
+void connection_close(struct mqtt_connection *connection) {
+    if (connection->closing || connection->detached)
+        return;
+    connection->closing = true;
+    if (connection->tcp) {
+        tcp_close_after_flush(connection->tcp);
+        return;
+    }
+    connection_write_gathered(connection);
+    connection->ops->close(connection->transport);
+}
+
+/* ---- the end ---- */
+
+/* MQTT 3.1.1, table 3.1; 0: the connection is closed without a CONNACK. */
+static uint8_t return_code(enum packet_reason reason) {
+    switch (reason) {
+    case PACKET_UNSUPPORTED_VERSION:
+        return 1;
+    case PACKET_CLIENT_ID_INVALID:
+        return 2;
+    case PACKET_SERVER_UNAVAILABLE:
+    case PACKET_SERVER_BUSY:
+    case PACKET_QUOTA_EXCEEDED:
+        return 3;
+    case PACKET_BAD_CREDENTIALS:
+        return 4;
+    case PACKET_NOT_AUTHORIZED:
+        return 5;
+    default:
+        return 0;
+    }
+}
+
+/* Reasons that stand in a DISCONNECT but not in a CONNACK (section 2.4). */
+static bool is_for_disconnect_only(enum packet_reason reason) {
+    return reason == PACKET_TAKEN_OVER || reason == PACKET_KEEP_ALIVE_TIMEOUT;
+}
+
+static void say_why(struct mqtt_connection *connection, enum packet_reason reason) {
+    bool v5 = connection->version == PACKET_VERSION_5;
+    if (connection->state == CONNECTION_OPEN) {
+        if (v5)
+            packet_write_disconnect(connection_out(connection), reason);
+        return;
+    }
+    if (reason == PACKET_SHUTTING_DOWN)
+        reason = PACKET_SERVER_UNAVAILABLE;
+    struct packet_connack connack = {.reason = v5 ? (uint8_t)reason : return_code(reason)};
+    if (connection->version && connack.reason && !is_for_disconnect_only(reason))
+        packet_write_connack(connection_out(connection), connection->version, &connack);
+}
+
+static void publish_will(struct mqtt_connection *connection) {
+    struct will *will = connection->will;
+    connection->will = NULL;
+    will->publication.message.client_id = connection_client_id(connection);
+    will->publication.message.principal = connection_principal(connection);
+    will->publication.message.source_ip = connection_ip(connection);
+    connection->worker->wall_ms = will->publication.message.received_ms = clock_wall_ms();
+    int result = publish(connection->worker, &will->publication, NULL);
+    if (result < 0) {
+        metric_add(&connection->worker->metrics.dropped_refused, 1);
+        log_warn("mqtt", "client \"%.*s\": its will message was not taken: %s",
+                 STR_ARG(connection_client_id(connection)), err_text(result));
+    }
+    free(will);
+}
+
+void connection_unpark(struct mqtt_connection *connection) {
+    if (!list_linked(&connection->parked))
+        return;
+    list_remove(&connection->parked);
+    metric_add(&connection->worker->metrics.parked, -1);
+}
+
+void connection_retire(struct mqtt_connection *connection, bool with_will) {
+    struct mqtt_worker *worker = connection->worker;
+    if (connection->state == CONNECTION_ENDED)
+        return;
+    connection->state = CONNECTION_ENDED;
+    connection_unpark(connection);
+    list_remove(&connection->wheel);
+    struct str client_id = connection_client_id(connection);
+    if (map_get(&worker->clients, client_id) == connection)
+        map_remove(&worker->clients, client_id);
+    if (connection->session) {
+        subscribe_remove_all(connection);
+        session_free(connection->session);
+        connection->session = NULL;
+    }
+    aliases_free(connection);
+    if (connection->will && with_will)
+        publish_will(connection);
+    free(connection->will);
+    connection->will = NULL;
+    metric_add(&worker->metrics.connections, -1);
+    atomic_fetch_sub_explicit(&worker->mqtt->connection_count, 1, memory_order_relaxed);
+}
+
+void connection_end(struct mqtt_connection *connection, enum packet_reason reason) {
+    if (connection->state == CONNECTION_ENDED)
+        return;
+    bool was_open = connection->state == CONNECTION_OPEN;
+    say_why(connection, reason);
+    connection_retire(connection, was_open);
+    connection_close(connection);
+}
+
+void connection_fail(struct mqtt_connection *connection, enum packet_reason reason,
+                     const char *format, ...) {
+    struct mqtt_worker *worker = connection->worker;
+    if (connection->state == CONNECTION_ENDED)
+        return;
+    metric_add(connection->state == CONNECTION_OPEN ? &worker->metrics.closed_protocol
+                                                    : &worker->metrics.refused_protocol,
+               1);
+    unsigned missed;
+    if (log_limit_pass(&worker->log_protocol, 1000, &missed)) {
+        char what[200];
+        va_list args;
+        va_start(args, format);
+        vsnprintf(what, sizeof what, format, args);
+        va_end(args);
+        log_warn("mqtt", "client \"%.*s\" at %s closed, reason 0x%02x: %s (%u more like this)",
+                 STR_ARG(connection_client_id(connection)), connection->peer, (unsigned)reason,
+                 what, missed);
+    }
+    connection_end(connection, reason);
+}
+
+void connection_end_if_stopping(struct mqtt_connection *connection) {
+    if (connection->worker->stopping && !connection->waiting && hold_count(connection) == 0)
+        connection_end(connection, PACKET_SHUTTING_DOWN);
+}
+
+void mqtt_connection_detach(struct mqtt_connection *connection) {
+    connection->detached = true;
+    connection_retire(connection, connection->state == CONNECTION_OPEN);
+    free_gather(connection);
+    connection->tcp = NULL;
+    connection_unref(connection);
+}

@@ -1,0 +1,75 @@
+/* Deadlines, with a wheel that the test turns. */
+#include "mqtt/rig_test.h"
+
+static struct rig rig;
+static struct peer a, b;
+
+static int set_up(void **state) {
+    rig_init(&rig);
+    rig_start(&rig);
+    return 0;
+}
+
+static int tear_down(void **state) {
+    rig_done(&rig);
+    return 0;
+}
+
+static void tick(unsigned seconds) {
+    for (unsigned i = 0; i < seconds; i++)
+        wheel_tick(rig.worker);
+    rig_turn(&rig);
+}
+
+static void a_silent_client_is_closed(void **state) {
+    peer_open(&a, &rig);
+    peer_send(&a, "10 0f 0004'MQTT'05 02 000a 00 0002'aa'");
+    assert_received(&a, CONNACK_5);
+    tick(15);
+    assert_false(a.closed);
+    peer_send(&a, "c0 00");
+    assert_received(&a, "d0 00");
+    tick(15);
+    assert_false(a.closed);
+    tick(1);
+    assert_received(&a, "e0 01 8d");
+    assert_true(a.closed);
+    peer_done(&a);
+}
+
+static void a_long_keep_alive_outlasts_the_wheel(void **state) {
+    peer_open(&a, &rig);
+    peer_send(&a, "10 0e 0004'MQTT'04 02 0400 0002'aa'");
+    assert_received(&a, "20 02 00 00");
+    tick(1024 + 512);
+    assert_false(a.closed);
+    tick(1);
+    assert_true(a.closed);
+    peer_done(&a);
+}
+
+static void connect_must_come_in_time(void **state) {
+    peer_open(&a, &rig);
+    peer_connect_311(&b, &rig, "bb");
+    tick(9);
+    peer_send(&a, "10");
+    assert_false(a.closed);
+    tick(2);
+    assert_true(a.closed);
+    assert_received(&a, "");
+    tick(1000);
+    assert_false(b.closed);
+    peer_done(&a);
+    peer_done(&b);
+}
+
+#define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        TEST(a_silent_client_is_closed),
+        TEST(a_long_keep_alive_outlasts_the_wheel),
+        TEST(connect_must_come_in_time),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

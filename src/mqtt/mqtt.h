@@ -1,0 +1,181 @@
+/*
+ * The MQTT broker: MQTT 3.1.1 and 5.0, QoS 0 and 1, retained messages, wills.
+ *
+ * There is one `struct mqtt` and, on each loop that has MQTT connections or publishes internally,
+ * one `struct mqtt_worker`. A worker owns its connections, their sessions and its tree of
+ * subscriptions; workers tell each other which filters have subscribers and send each other
+ * messages, in batches, through the loops' task queues. Nothing is locked.
+ *
+ * Set-up and tear-down: make all workers, on any thread, before the first of them listens, attaches
+ * or publishes; then use each worker on its loop's thread only. Stop all workers; free them when
+ * every one of them has reported that it is done, and only then stop the loops. A worker must be
+ * made before other parts add turn hooks to its loop.
+ *
+ * A PUBACK leaves when the rules have taken the message (MESSAGE_TAKEN) or the gate has committed
+ * it (MESSAGE_STAGED), in the order of the PUBLISHes. What cannot be kept is refused: reason 0x97
+ * in 5.0, a closed connection in 3.1.1.
+ *
+ * Bounds and what happens at them: see mqtt_options. Metrics: weir_mqtt_*.
+ */
+#ifndef MQTT_MQTT_H
+#define MQTT_MQTT_H
+
+#include <netinet/in.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "base/option.h"
+#include "flow/message.h"
+#include "flow/sink.h"
+#include "io/loop.h"
+#include "io/tls.h"
+
+struct mqtt;
+struct mqtt_worker;
+struct mqtt_connection;
+
+/* ---- configuration: the map under `mqtt:` ---- */
+
+enum mqtt_anonymous { MQTT_ANONYMOUS_AUTO, MQTT_ANONYMOUS_FALSE, MQTT_ANONYMOUS_TRUE };
+
+struct mqtt_tls_config {
+    struct option_head head; /* head.conf is NULL when the listener is plain */
+    const char *cert, *key, *client_ca;
+    bool require_client_cert;
+};
+
+struct mqtt_listener_config {
+    struct option_head head;
+    const char *bind;
+    struct mqtt_tls_config tls;
+    int anonymous; /* enum mqtt_anonymous; auto: on loopback, if there are no users */
+    bool plaintext;
+};
+
+struct mqtt_user_config {
+    struct option_head head; /* head.name is the user name */
+    const char *password_hash, *policy;
+};
+
+struct mqtt_config {
+    struct option_head head;
+    struct option_items listeners; /* struct mqtt_listener_config */
+    struct option_items users;     /* struct mqtt_user_config */
+    const struct conf *policies;
+    int64_t packet_bytes_max, connections_max, subscriptions_max, inflight_max, out_bytes_max;
+    int64_t retained_max, retained_bytes_max, topic_alias_max, topic_levels_max;
+    int64_t keep_alive_max_ms, connect_timeout_ms;
+};
+
+extern const struct option mqtt_options[];
+
+/*
+ * Whether the settings are safe and possible: addresses, TLS files named, credentials where they
+ * are needed, password hashes well formed. mqtt_new() asserts nothing that this has not checked.
+ */
+int mqtt_config_check(const struct mqtt_config *config, struct err *err);
+
+/* The TLS settings of a listener for tls_server_context(). */
+struct tls_server_config mqtt_listener_tls(const struct mqtt_listener_config *listener);
+
+/* ---- life ---- */
+
+enum { MQTT_WORKERS_MAX = 64 };
+
+/* `config` was checked and must outlive the broker. `worker_count` counts all workers, that of the
+ * service loop too. */
+struct mqtt *mqtt_new(const struct mqtt_config *config, unsigned worker_count);
+
+/* When all workers are freed. NULL is fine. */
+void mqtt_free(struct mqtt *mqtt);
+
+struct mqtt_worker *mqtt_worker_new(struct mqtt *mqtt, unsigned index, struct loop *loop);
+
+/* After mqtt_worker_stop() is done; the loop may be stopped, but not freed. NULL is fine. */
+void mqtt_worker_free(struct mqtt_worker *worker);
+
+/*
+ * The rules that see every message published on this worker (NULL: none), and the gate through
+ * which they stage. Rules may be replaced at any time outside of their own calls; the gate stays
+ * the same once it is given.
+ */
+void mqtt_worker_set_rules(struct mqtt_worker *worker, struct message_sink *rules,
+                           struct sink_gate *gate);
+
+/*
+ * Listens at `address` (port 0 becomes the real one). `tls` as `config` says, NULL for a plain
+ * listener; both must outlive the worker.
+ */
+int mqtt_worker_listen(struct mqtt_worker *worker, const struct mqtt_listener_config *config,
+                       struct sockaddr_storage *address, struct tls_context *tls, struct err *err);
+
+/*
+ * For publishing on this worker's thread. A message without received_ms gets the present time. One of depth 0 is refused with ERR_FULL while there
+ * is no room (the publisher should try again later), a republished one (depth > 0) never;
+ * ERR_INVALID: topic or properties are not valid.
+ */
+struct message_publisher *mqtt_worker_publisher(struct mqtt_worker *worker);
+
+/*
+ * Stops accepting, and closes each connection with DISCONNECT 0x8B (5.0) as soon as its pending
+ * acknowledgements are committed and written. `done` runs on the loop, not before this returns;
+ * after MQTT_STOP_MS what is left is closed as it is. Committing must go on meanwhile, and so must
+ * the loops of all other workers until all are done.
+ */
+enum { MQTT_STOP_MS = 5000 };
+void mqtt_worker_stop(struct mqtt_worker *worker, void (*done)(void *data), void *data);
+
+/* ---- other transports: MQTT over WebSocket (MQTT 5.0 section 6) ---- */
+
+struct mqtt_transport_ops {
+    /* Sends bytes (copies them). Called at the end of a turn, once with all that gathered. */
+    void (*write)(void *transport, const uint8_t *at, size_t len);
+    /* Sends what was written, then closes. mqtt_connection_detach() must follow, not before this
+     * returns. */
+    void (*close)(void *transport);
+    /* Back-pressure. */
+    void (*read_stop)(void *transport);
+    void (*read_start)(void *transport);
+    /* Bytes written and not yet taken by the network. */
+    size_t (*pending)(void *transport);
+};
+
+/*
+ * A new connection from `peer` ("127.0.0.1:1234"; copied) over a foreign transport; NULL when the
+ * worker is stopping. `anonymous`: whether it may connect without credentials. It lives until
+ * mqtt_connection_detach().
+ */
+struct mqtt_connection *mqtt_worker_attach(struct mqtt_worker *worker,
+                                           const struct mqtt_transport_ops *ops, void *transport,
+                                           const char *peer, bool anonymous);
+
+/* Bytes from the client, cut anyhow. May call the transport's operations. */
+void mqtt_connection_feed(struct mqtt_connection *connection, const uint8_t *at, size_t len);
+
+/* pending() has become small again. */
+void mqtt_connection_drained(struct mqtt_connection *connection);
+
+/* The transport is gone; neither side uses the other from now on. */
+void mqtt_connection_detach(struct mqtt_connection *connection);
+
+/* ---- passwords ---- */
+
+enum {
+    MQTT_PASSWORD_HASH_CHARS = 128,
+    MQTT_PASSWORD_ITERATIONS = 100000,
+    MQTT_PASSWORD_ITERATIONS_MAX = 10000000
+};
+
+/* "$pbkdf2-sha256$ITERATIONS$SALT$HASH" (base64) with a new salt, for the configuration. Slow on
+ * purpose. Any thread. */
+void mqtt_password_hash(struct str password, unsigned iterations,
+                        char ret_hash[MQTT_PASSWORD_HASH_CHARS]);
+
+/* ERR_INVALID if `hash` has not that form; says what is wrong. */
+int mqtt_password_hash_check(const char *hash, struct err *err);
+
+/* Slow on purpose, and takes the same time whether it matches or not. Any thread. */
+bool mqtt_password_verify(struct str password, const char *hash);
+
+#endif

@@ -1,0 +1,243 @@
+/*
+ * MQTT control packets on the wire: MQTT 3.1.1 and MQTT 5.0, section numbers are those of 5.0. Pure
+ * functions over bytes, without state; the views that a decoder gives look into the packet.
+ *
+ * Decoders return 0 or the reason code that the connection has to end with (PACKET_MALFORMED where
+ * bytes are not as the specification lays them out, PACKET_PROTOCOL_ERROR and others where they
+ * are, but say something forbidden).
+ */
+#ifndef MQTT_PACKET_H
+#define MQTT_PACKET_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/str.h"
+#include "flow/message.h"
+
+/* Section 2.1.2. */
+enum packet_type {
+    PACKET_CONNECT = 1,
+    PACKET_CONNACK,
+    PACKET_PUBLISH,
+    PACKET_PUBACK,
+    PACKET_PUBREC,
+    PACKET_PUBREL,
+    PACKET_PUBCOMP,
+    PACKET_SUBSCRIBE,
+    PACKET_SUBACK,
+    PACKET_UNSUBSCRIBE,
+    PACKET_UNSUBACK,
+    PACKET_PINGREQ,
+    PACKET_PINGRESP,
+    PACKET_DISCONNECT,
+    PACKET_AUTH,
+    PACKET_WILL, /* not a packet: the will properties inside CONNECT, for the property table */
+};
+
+/* Section 2.4: name, code, text for people. */
+#define PACKET_REASONS(X)                                                                          \
+    X(NORMAL, 0x00, "normal")                                                                      \
+    X(DISCONNECT_WITH_WILL, 0x04, "disconnect with will message")                                  \
+    X(NO_SUBSCRIPTION_EXISTED, 0x11, "no subscription existed")                                    \
+    X(UNSPECIFIED, 0x80, "unspecified error")                                                      \
+    X(MALFORMED, 0x81, "malformed packet")                                                         \
+    X(PROTOCOL_ERROR, 0x82, "protocol error")                                                      \
+    X(UNSUPPORTED_VERSION, 0x84, "unsupported protocol version")                                   \
+    X(CLIENT_ID_INVALID, 0x85, "client identifier not valid")                                      \
+    X(BAD_CREDENTIALS, 0x86, "bad user name or password")                                          \
+    X(NOT_AUTHORIZED, 0x87, "not authorized")                                                      \
+    X(SERVER_UNAVAILABLE, 0x88, "server unavailable")                                              \
+    X(SERVER_BUSY, 0x89, "server busy")                                                            \
+    X(SHUTTING_DOWN, 0x8b, "server shutting down")                                                 \
+    X(BAD_AUTHENTICATION_METHOD, 0x8c, "bad authentication method")                                \
+    X(KEEP_ALIVE_TIMEOUT, 0x8d, "keep alive timeout")                                              \
+    X(TAKEN_OVER, 0x8e, "session taken over")                                                      \
+    X(TOPIC_FILTER_INVALID, 0x8f, "topic filter invalid")                                          \
+    X(TOPIC_NAME_INVALID, 0x90, "topic name invalid")                                              \
+    X(RECEIVE_MAXIMUM, 0x93, "receive maximum exceeded")                                           \
+    X(TOPIC_ALIAS_INVALID, 0x94, "topic alias invalid")                                            \
+    X(TOO_LARGE, 0x95, "packet too large")                                                         \
+    X(QUOTA_EXCEEDED, 0x97, "quota exceeded")                                                      \
+    X(QOS_NOT_SUPPORTED, 0x9b, "QoS not supported")                                                \
+    X(SHARED_NOT_SUPPORTED, 0x9e, "shared subscriptions not supported")
+
+enum packet_reason {
+#define X(name, code, text) PACKET_##name = code,
+    PACKET_REASONS(X)
+#undef X
+};
+
+const char *packet_reason_text(enum packet_reason reason);
+
+enum { PACKET_VERSION_3_1_1 = 4, PACKET_VERSION_5 = 5, PACKET_HEADER_BYTES_MAX = 5 };
+
+/* A packet as it stands in the read buffer. */
+struct packet {
+    uint8_t type, flags;
+    struct str body;
+    size_t bytes; /* header and body */
+};
+
+/*
+ * Looks for a packet at the beginning of the bytes. 0: it is there, whole. ERR_AGAIN: more bytes
+ * are needed (ret->bytes is its size if the header already tells it, else 0). ERR_TOO_LARGE: its
+ * header announces more than `packet_bytes_max`. ERR_INVALID: the length is no variable byte
+ * integer (section 1.5.5).
+ */
+int packet_find(const uint8_t *at, size_t len, size_t packet_bytes_max, struct packet *ret);
+
+/* All properties of section 2.2.2.2 that a client may send. `present` tells which were there: bit n
+ * for identifier n. */
+struct packet_properties {
+    uint64_t present;
+    uint8_t payload_format, request_problem, request_response;
+    uint16_t receive_max, topic_alias_max, topic_alias;
+    uint32_t message_expiry_s, session_expiry_s, will_delay_s, packet_bytes_max, subscription_id;
+    struct str content_type, response_topic, correlation_data, auth_method, auth_data, reason_text;
+    struct str raw; /* all of them as on the wire, without the length */
+    int32_t
+        expiry_at; /* where in `raw` the four bytes of the message expiry interval stand, or -1 */
+    int32_t alias_at; /* where in `raw` the topic alias property (three bytes) begins, or -1 */
+    int32_t delay_at; /* where in `raw` the will delay property (five bytes) begins, or -1 */
+};
+
+enum packet_property {
+    PROPERTY_PAYLOAD_FORMAT = 0x01,
+    PROPERTY_MESSAGE_EXPIRY = 0x02,
+    PROPERTY_CONTENT_TYPE = 0x03,
+    PROPERTY_RESPONSE_TOPIC = 0x08,
+    PROPERTY_CORRELATION_DATA = 0x09,
+    PROPERTY_SUBSCRIPTION_ID = 0x0b,
+    PROPERTY_SESSION_EXPIRY = 0x11,
+    PROPERTY_ASSIGNED_CLIENT_ID = 0x12,
+    PROPERTY_SERVER_KEEP_ALIVE = 0x13,
+    PROPERTY_AUTH_METHOD = 0x15,
+    PROPERTY_AUTH_DATA = 0x16,
+    PROPERTY_REQUEST_PROBLEM = 0x17,
+    PROPERTY_WILL_DELAY = 0x18,
+    PROPERTY_REQUEST_RESPONSE = 0x19,
+    PROPERTY_REASON_TEXT = 0x1f,
+    PROPERTY_RECEIVE_MAX = 0x21,
+    PROPERTY_TOPIC_ALIAS_MAX = 0x22,
+    PROPERTY_TOPIC_ALIAS = 0x23,
+    PROPERTY_MAXIMUM_QOS = 0x24,
+    PROPERTY_USER = 0x26,
+    PROPERTY_PACKET_BYTES_MAX = 0x27,
+    PROPERTY_SHARED_AVAILABLE = 0x2a,
+};
+
+static inline bool packet_has(const struct packet_properties *properties, enum packet_property id) {
+    return properties->present >> id & 1;
+}
+
+/* Reads properties without their length, as they may stand in a packet of `type` (PACKET_WILL for
+ * those of a will). */
+enum packet_reason packet_read_properties(struct str raw, enum packet_type type,
+                                          struct packet_properties *ret);
+
+struct packet_will {
+    bool present, retain;
+    uint8_t qos;
+    struct str topic, payload;
+    struct packet_properties properties;
+};
+
+struct packet_connect {
+    uint8_t version; /* set as soon as it is known, also when decoding fails behind it */
+    bool clean_start, has_user, has_password;
+    uint16_t keep_alive_s;
+    struct str client_id, user, password;
+    struct packet_will will;
+    struct packet_properties properties;
+};
+
+enum packet_reason packet_read_connect(const struct packet *packet, struct packet_connect *ret);
+
+struct packet_publish {
+    uint8_t qos;
+    bool retain, duplicate;
+    uint16_t packet_id; /* 0 for QoS 0 */
+    struct str topic;   /* not yet validated: see topic_name_valid() */
+    struct str payload;
+    struct str properties; /* raw; still with the topic alias, if alias_at >= 0 */
+    uint16_t topic_alias;  /* 0: none */
+    int32_t expiry_at, alias_at;
+};
+
+enum packet_reason packet_read_publish(const struct packet *packet, uint8_t version,
+                                       struct packet_publish *ret);
+
+/* PUBACK and its kin: the identifier and the reason (0 when left out). */
+enum packet_reason packet_read_ack(const struct packet *packet, uint8_t version,
+                                   uint16_t *ret_packet_id, uint8_t *ret_reason);
+
+/* Options of one filter of a SUBSCRIBE (section 3.8.3.1). */
+struct packet_filter {
+    struct str filter;
+    uint8_t qos, retain_handling;
+    bool no_local, retain_as_published;
+};
+
+/* SUBSCRIBE and UNSUBSCRIBE: the header first, then filter after filter. */
+struct packet_filters {
+    uint8_t version, type;
+    uint16_t packet_id;
+    uint32_t subscription_id; /* 0: none */
+    struct str rest;
+};
+
+enum packet_reason packet_read_filters(const struct packet *packet, uint8_t version,
+                                       struct packet_filters *ret);
+
+/* The next filter; *ret_more is false behind the last. Filters are UTF-8, but not yet known to be
+ * valid filters. */
+enum packet_reason packet_next_filter(struct packet_filters *filters, struct packet_filter *ret,
+                                      bool *ret_more);
+
+enum packet_reason packet_read_disconnect(const struct packet *packet, uint8_t version,
+                                          uint8_t *ret_reason, struct packet_properties *ret);
+
+/* What a CONNACK says; zero or empty members are left out. */
+struct packet_connack {
+    uint8_t reason;
+    bool session_present, session_expiry_zero;
+    uint16_t receive_max, topic_alias_max, server_keep_alive_s;
+    bool server_keep_alive;
+    uint32_t packet_bytes_max;
+    struct str assigned_client_id;
+};
+
+void packet_write_connack(struct buf *out, uint8_t version, const struct packet_connack *connack);
+
+/* Five bytes at most. A reason other than 0 is for version 5 only. */
+enum { PACKET_ACK_BYTES = 4, PACKET_ACK_REASON_BYTES = 5 };
+void packet_write_ack(struct buf *out, enum packet_type type, uint16_t packet_id, uint8_t reason);
+
+/* SUBACK and UNSUBACK; version 3.1.1 has no codes in UNSUBACK. */
+void packet_write_suback(struct buf *out, enum packet_type type, uint8_t version,
+                         uint16_t packet_id, struct str codes);
+
+void packet_write_disconnect(struct buf *out, enum packet_reason reason);
+void packet_write_pingresp(struct buf *out);
+
+/* How a message goes to one subscriber, or to all that take it in the same form. */
+struct packet_form {
+    uint8_t version, qos;
+    bool retain;
+    uint16_t packet_id;
+    const uint32_t *subscription_ids;
+    unsigned subscription_id_count;
+};
+
+/* Where in the written packet stands what may differ from one copy to the next; 0: it is not there.
+ */
+struct packet_marks {
+    size_t bytes, packet_id_at, properties_at;
+};
+
+void packet_write_publish(struct buf *out, const struct message *message,
+                          const struct packet_form *form, struct packet_marks *ret);
+
+#endif

@@ -1,0 +1,177 @@
+/* PUBLISH in: from the packet to rules, retained store, subscribers here and on other workers, and
+ * the acknowledgement. */
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "flow/topic.h"
+#include "mqtt/broker.h"
+
+void publish_keep(struct mqtt_worker *worker, struct retained *retained) {
+    struct retained_store *store = &worker->retained;
+    retained_put(store, retained, loop_now_ms(worker->loop));
+    if (worker->index == 0) { /* Replicas are alike: one of them is counted. */
+        metric_set(&worker->metrics.retained_count, (int64_t)store->count);
+        metric_set(&worker->metrics.retained_bytes, (int64_t)store->bytes);
+    }
+}
+
+static void keep_everywhere(struct mqtt_worker *worker, const struct publication *publication) {
+    uint64_t version = atomic_fetch_add(&worker->mqtt->retained_version, 1) + 1;
+    struct retained *retained = retained_new(publication, version);
+    publish_keep(worker, retained);
+    channel_send_retained(worker, retained);
+    retained_unref(retained);
+}
+
+/* A topic of many levels costs more in the tree than its bytes count. */
+static bool may_keep(struct mqtt_worker *worker, const struct message *message) {
+    struct str ignored;
+    unsigned levels_max = (unsigned)worker->config->topic_levels_max;
+    return !topic_level(message->topic, levels_max + 1, &ignored) &&
+           retained_has_room(&worker->retained, message, worker->wall_ms);
+}
+
+int publish(struct mqtt_worker *worker, const struct publication *publication,
+            const struct session *from) {
+    const struct message *message = &publication->message;
+    const struct route *route = route_find(worker, message->topic);
+    if (!route)
+        return ERR_INVALID;
+    if (message->retain && !may_keep(worker, message))
+        return ERR_FULL;
+    int result = MESSAGE_TAKEN;
+    if (route->rules) {
+        uint64_t epoch = worker->routes.epoch;
+        result = worker->rules->push(worker->rules, route->rules, message);
+        if (result < 0)
+            return result;
+        if (epoch != worker->routes.epoch) /* A republished message has emptied the cache. */
+            route = route_find(worker, message->topic);
+    }
+    if (message->retain)
+        keep_everywhere(worker, publication);
+    if (route->target_count)
+        deliver(worker, route, publication, from);
+    if (route->workers)
+        channel_send_publication(worker, route->workers, publication);
+    return result;
+}
+
+/* ---- topic aliases, section 3.3.2.3.4 ---- */
+
+void aliases_free(struct mqtt_connection *connection) {
+    if (!connection->aliases)
+        return;
+    for (int64_t i = 0; i <= connection->worker->config->topic_alias_max; i++)
+        free((char *)connection->aliases[i].at);
+    free(connection->aliases);
+    connection->aliases = NULL;
+}
+
+/* Learns or replaces the alias by its topic; takes it out of the properties, which go to
+ * subscribers. */
+static enum packet_reason resolve_alias(struct mqtt_connection *connection,
+                                        struct packet_publish *in) {
+    const struct mqtt_config *config = connection->worker->config;
+    if (in->topic_alias > config->topic_alias_max)
+        return PACKET_TOPIC_ALIAS_INVALID;
+    if (!connection->aliases)
+        connection->aliases =
+            xcalloc((size_t)config->topic_alias_max + 1, sizeof *connection->aliases);
+    struct str *alias = &connection->aliases[in->topic_alias];
+    if (in->topic.len) {
+        free((char *)alias->at);
+        *alias = str_from(str_dup(in->topic), in->topic.len);
+    } else if (!alias->at) {
+        return PACKET_PROTOCOL_ERROR;
+    }
+    in->topic = *alias;
+    enum { ALIAS_PROPERTY_BYTES = 3 };
+    struct buf *cut = &connection->worker->properties;
+    size_t at = (size_t)in->alias_at;
+    buf_clear(cut);
+    buf_add(cut, in->properties.at, at);
+    buf_add_str(cut, str_skip(in->properties, at + ALIAS_PROPERTY_BYTES));
+    in->properties = buf_str(cut);
+    if (in->expiry_at > in->alias_at)
+        in->expiry_at -= ALIAS_PROPERTY_BYTES;
+    return PACKET_NORMAL;
+}
+
+/* ---- from a client ---- */
+
+static void count_received(struct worker_metrics *metrics, const struct packet_publish *in) {
+    metric_add(in->qos ? &metrics->received_qos1 : &metrics->received_qos0, 1);
+    metric_add(in->qos ? &metrics->received_bytes_qos1 : &metrics->received_bytes_qos0,
+               (int64_t)in->payload.len);
+}
+
+static enum packet_reason read_in(struct mqtt_connection *connection, const struct packet *packet,
+                                  struct packet_publish *ret) {
+    enum packet_reason reason = packet_read_publish(packet, connection->version, ret);
+    if (reason)
+        return reason;
+    if (ret->qos == 2)
+        return PACKET_QOS_NOT_SUPPORTED;
+    /* In 3.1.1, where there is no such maximum, the connection was parked before. */
+    if (ret->qos == 1 && hold_count(connection) >= connection->worker->config->inflight_max)
+        return PACKET_RECEIVE_MAXIMUM;
+    return ret->topic_alias ? resolve_alias(connection, ret) : PACKET_NORMAL;
+}
+
+static void refuse(struct mqtt_connection *connection, const struct packet_publish *in, int code) {
+    struct mqtt_worker *worker = connection->worker;
+    if (code == ERR_INVALID) {
+        connection_fail(connection,
+                        in->topic.len ? PACKET_TOPIC_NAME_INVALID : PACKET_PROTOCOL_ERROR,
+                        "PUBLISH to a topic that is empty, not UTF-8, or holds '+', '#' or U+0000");
+        return;
+    }
+    unsigned missed;
+    metric_add(&worker->metrics.dropped_refused, 1);
+    if (log_limit_pass(&worker->log_keep, 10000, &missed))
+        log_warn("mqtt",
+                 "client \"%.*s\" at %s: message to \"%.*s\" refused: %s (%u more like this)",
+                 STR_ARG(connection_client_id(connection)), connection->peer, STR_ARG(in->topic),
+                 err_text(code), missed);
+    if (in->qos == 0)
+        return;
+    if (connection->version == PACKET_VERSION_5) {
+        hold_ack(connection, in->packet_id, PACKET_QUOTA_EXCEEDED, false, 0);
+    } else {
+        metric_add(&worker->metrics.closed_not_kept, 1);
+        connection_end(connection, PACKET_QUOTA_EXCEEDED);
+    }
+}
+
+void publish_take(struct mqtt_connection *connection, const struct packet *packet) {
+    struct mqtt_worker *worker = connection->worker;
+    struct packet_publish in;
+    enum packet_reason reason = read_in(connection, packet, &in);
+    if (reason) {
+        connection_fail(connection, reason, "PUBLISH: %s", packet_reason_text(reason));
+        return;
+    }
+    struct publication publication = {
+        .message = {.topic = in.topic,
+                    .payload = in.payload,
+                    .properties = in.properties,
+                    .client_id = connection_client_id(connection),
+                    .principal = connection_principal(connection),
+                    .source_ip = connection_ip(connection),
+                    .received_ms = worker->wall_ms,
+                    .qos = in.qos,
+                    .retain = in.retain},
+        .expiry_at = in.expiry_at,
+    };
+    uint64_t ticket = worker->gate ? sink_gate_ticket(worker->gate) : 0;
+    int result = publish(worker, &publication, connection->session);
+    if (result < 0) {
+        refuse(connection, &in, result);
+        return;
+    }
+    count_received(&worker->metrics, &in);
+    if (in.qos)
+        hold_ack(connection, in.packet_id, 0, result == MESSAGE_STAGED, ticket);
+}

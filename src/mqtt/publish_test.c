@@ -1,0 +1,112 @@
+/* PUBLISH in, from clients and from inside. */
+#include "mqtt/rig_test.h"
+
+static struct rig rig;
+static struct peer a, b;
+
+static int set_up(void **state) {
+    rig_init(&rig);
+    rig_start(&rig);
+    return 0;
+}
+
+static int tear_down(void **state) {
+    rig_done(&rig);
+    return 0;
+}
+
+static void messages_cross_versions(void **state) {
+    peer_connect_5(&a, &rig, "aa");
+    peer_connect_311(&b, &rig, "bb");
+    peer_send(&a, "82 09 0001 00 0003'a/+' 01");
+    peer_send(&b, "82 06 0001 0001'#' 00");
+    assert_received(&a, "90 04 0001 00 01");
+    assert_received(&b, "90 03 0001 00");
+    /* user property x=y and a message expiry of a minute */
+    peer_send(&a, "32 16 0003'a/b' 0009 0c 26 0001'x' 0001'y' 02 0000003c 'hi'");
+    assert_received(&a, "32 16 0003'a/b' 0001 0c 26 0001'x' 0001'y' 02 0000003c 'hi'"
+                        "40 02 0009");
+    assert_received(&b, "30 07 0003'a/b' 'hi'");
+    peer_send(&b, "30 06 0003'a/c' '!'");
+    assert_received(&a, "30 07 0003'a/c' 00 '!'");
+    assert_received(&b, "30 06 0003'a/c' '!'");
+    peer_send(&b, "30 07 0004'$SYS' '!'"); /* not for "#" */
+    assert_received(&b, "");
+    peer_done(&a);
+    peer_done(&b);
+}
+
+static void topic_aliases_are_resolved(void **state) {
+    peer_connect_5(&a, &rig, "aa");
+    peer_send(&a, "82 07 0001 00 0001'#' 00");
+    buf_clear(&a.in);
+    peer_send(&a, "30 0e 0003'a/b' 07 03 0001't' 23 0005 'x'");
+    assert_received(&a, "30 0b 0003'a/b' 04 03 0001't' 'x'");
+    peer_send(&a, "30 07 0000 03 23 0005 'y'");
+    assert_received(&a, "30 07 0003'a/b' 00 'y'");
+    peer_send(&a, "30 0f 0003'c/d' 08 23 0005 02 00000009 'z'");
+    assert_received(&a, "30 0c 0003'c/d' 05 02 00000009 'z'");
+    peer_send(&a, "30 07 0000 03 23 0005 'y'");
+    assert_received(&a, "30 07 0003'c/d' 00 'y'");
+    peer_done(&a);
+}
+
+static void retained_messages_are_bounded(void **state) {
+    peer_connect_5(&a, &rig, "aa");
+    rig.worker->retained.count_max = 1;
+    peer_send(&a, "33 09 0003'a/b' 0001 00 'x'");
+    peer_send(&a, "33 09 0003'a/c' 0002 00 'x'");
+    peer_send(&a, "33 09 0003'a/b' 0003 00 'y'");
+    assert_received(&a, "40 02 0001 40 03 0002 97 40 02 0003");
+    peer_done(&a);
+}
+
+static void the_publisher_reaches_subscribers(void **state) {
+    struct message_publisher *publisher = mqtt_worker_publisher(rig.worker);
+    peer_connect_5(&a, &rig, "aa");
+    peer_send(&a, "82 07 0001 00 0001't' 01");
+    buf_clear(&a.in);
+    struct message message = {.topic = STR("t"), .payload = STR("x"), .qos = 1};
+    assert_int_equal(publisher->publish(publisher, &message), MESSAGE_TAKEN);
+    rig_turn(&rig);
+    assert_received(&a, "32 07 0001't' 0001 00 'x'");
+    message.topic = STR("t/#");
+    assert_int_equal(publisher->publish(publisher, &message), ERR_INVALID);
+    message.topic = STR("t");
+    message.properties = STR("\x7f");
+    assert_int_equal(publisher->publish(publisher, &message), ERR_INVALID);
+    message.properties = STR("");
+    rig.full = true;
+    assert_int_equal(publisher->publish(publisher, &message), ERR_FULL);
+    message.republish_depth = 1;
+    assert_int_equal(publisher->publish(publisher, &message), MESSAGE_TAKEN);
+    rig_turn(&rig);
+    peer_done(&a);
+}
+
+static void routes_expire_with_subscriptions(void **state) {
+    peer_connect_5(&a, &rig, "aa");
+    peer_send(&a, "30 05 0001't' 00 'x'");
+    assert_received(&a, "");
+    peer_send(&a, "82 07 0001 00 0001't' 00");
+    buf_clear(&a.in);
+    peer_send(&a, "30 05 0001't' 00 'x'");
+    assert_received(&a, "30 05 0001't' 00 'x'");
+    peer_send(&a, "a2 06 0002 00 0001't'");
+    buf_clear(&a.in);
+    peer_send(&a, "30 05 0001't' 00 'x'");
+    assert_received(&a, "");
+    assert_int_equal(metric_get(&rig.worker->metrics.routes), 1);
+    peer_done(&a);
+}
+
+#define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        TEST(messages_cross_versions),          TEST(topic_aliases_are_resolved),
+        TEST(retained_messages_are_bounded),    TEST(the_publisher_reaches_subscribers),
+        TEST(routes_expire_with_subscriptions),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

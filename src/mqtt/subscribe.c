@@ -1,0 +1,224 @@
+/*
+ * SUBSCRIBE and UNSUBSCRIBE (sections 3.8, 3.10).
+ *
+ * A subscription takes effect on this worker at once. If it is the first here for its filter, the
+ * other workers are told, and SUBACK leaves when all have confirmed; until then nothing more is
+ * handled for the connection, which also bounds what one client can have under way. Retained
+ * messages are looked up at that moment, see channel.c.
+ */
+#include <stdlib.h>
+
+#include "base/mem.h"
+#include "flow/topic.h"
+#include "mqtt/broker.h"
+
+/* An answer that waits for the other workers. */
+struct answer {
+    struct channel_wait wait;
+    struct mqtt_connection *connection;
+    uint8_t type;
+    uint16_t packet_id;
+    struct buf codes;
+    struct buf wanted; /* struct wanted and the filter's text, one after the other */
+};
+
+/* A filter whose retained messages are to be sent. */
+struct wanted {
+    uint32_t filter_bytes, subscription_id;
+    uint8_t qos;
+};
+
+/* ---- the tree ---- */
+
+static uint8_t subscribe(struct mqtt_connection *connection, const struct packet_filter *filter,
+                         uint32_t id, bool *ret_is_new) {
+    struct mqtt_worker *worker = connection->worker;
+    struct session *session = connection->session;
+    struct subscription *subscription =
+        session_find(session, &worker->subscriptions, filter->filter);
+    *ret_is_new = !subscription;
+    if (!subscription) {
+        if (session->subscription_count >= worker->config->subscriptions_max)
+            return PACKET_QUOTA_EXCEEDED;
+        bool first;
+        subscription = session_subscribe(session, &worker->subscriptions, filter->filter, &first);
+        metric_add(&worker->metrics.subscriptions, 1);
+        if (first)
+            channel_send_interest(worker, true, filter->filter);
+    }
+    subscription->id = id;
+    subscription->qos = filter->qos < 1 ? filter->qos : 1;
+    subscription->no_local = filter->no_local;
+    subscription->retain_as_published = filter->retain_as_published;
+    routes_expire(&worker->routes);
+    return subscription->qos;
+}
+
+static void unsubscribe(struct mqtt_worker *worker, struct subscription *subscription) {
+    struct buf filter = {0};
+    session_filter_text(subscription->node, &filter);
+    if (session_unsubscribe(&worker->subscriptions, subscription))
+        channel_send_interest(worker, false, buf_str(&filter));
+    metric_add(&worker->metrics.subscriptions, -1);
+    routes_expire(&worker->routes);
+    buf_done(&filter);
+}
+
+void subscribe_remove_all(struct mqtt_connection *connection) {
+    LIST_EACH(item, &connection->session->subscriptions)
+    unsubscribe(connection->worker, LIST_ITEM(item, struct subscription, link));
+}
+
+/* ---- the answer ---- */
+
+static void answer_free(struct answer *answer) {
+    buf_done(&answer->codes);
+    buf_done(&answer->wanted);
+    free(answer);
+}
+
+struct search {
+    struct mqtt_connection *connection;
+    struct wanted wanted;
+};
+
+static void want_retained(void *data, struct retained *retained) {
+    struct search *search = data;
+    struct mqtt_worker *worker = search->connection->worker;
+    if (!session_retained_push(search->connection->session, retained, search->wanted.qos,
+                               search->wanted.subscription_id,
+                               (size_t)worker->config->retained_max))
+        metric_add(&worker->metrics.dropped_queue_full, 1);
+}
+
+static void find_retained(const struct answer *answer) {
+    struct mqtt_worker *worker = answer->connection->worker;
+    struct search search = {.connection = answer->connection};
+    for (struct str rest = buf_str(&answer->wanted); rest.len;) {
+        memcpy(&search.wanted, rest.at, sizeof search.wanted);
+        rest = str_skip(rest, sizeof search.wanted);
+        retained_find(&worker->retained, str_from(rest.at, search.wanted.filter_bytes),
+                      worker->wall_ms, want_retained, &search);
+        rest = str_skip(rest, search.wanted.filter_bytes);
+    }
+}
+
+static void give_answer(const struct answer *answer) {
+    struct mqtt_connection *connection = answer->connection;
+    packet_write_suback(connection_out(connection), answer->type, connection->version,
+                        answer->packet_id, buf_str(&answer->codes));
+    find_retained(answer);
+    deliver_waiting(connection);
+}
+
+static void on_confirmed(struct channel_wait *wait) {
+    struct answer *answer = CONTAINER_OF(wait, struct answer, wait);
+    struct mqtt_connection *connection = answer->connection;
+    if (connection->state == CONNECTION_OPEN) {
+        connection->waiting = false;
+        give_answer(answer);
+        connection_end_if_stopping(connection);
+        connection_resume(connection);
+    }
+    connection_unref(connection);
+    answer_free(answer);
+}
+
+static void answer_when_confirmed(struct answer *answer) {
+    struct mqtt_connection *connection = answer->connection;
+    connection->waiting = channel_wait(connection->worker, &answer->wait, on_confirmed);
+    if (connection->waiting) {
+        connection_ref(connection);
+    } else {
+        give_answer(answer);
+        answer_free(answer);
+    }
+}
+
+/* ---- the packets ---- */
+
+static uint8_t code_for(const struct mqtt_connection *connection, enum packet_reason reason) {
+    bool v5 = connection->version == PACKET_VERSION_5;
+    return (uint8_t)(v5 || reason < PACKET_UNSPECIFIED ? reason : PACKET_UNSPECIFIED);
+}
+
+static bool too_deep(const struct mqtt_connection *connection, struct str filter) {
+    struct str ignored;
+    return topic_level(filter, (unsigned)connection->worker->config->topic_levels_max + 1,
+                       &ignored);
+}
+
+static enum packet_reason subscribe_one(struct answer *answer, const struct packet_filter *filter,
+                                        uint32_t id) {
+    struct mqtt_connection *connection = answer->connection;
+    struct str name, inner;
+    if (topic_share_parse(filter->filter, &name, &inner))
+        return PACKET_SHARED_NOT_SUPPORTED;
+    if (!topic_filter_valid(filter->filter) || str_starts(filter->filter, STR("$share/")))
+        return PACKET_TOPIC_FILTER_INVALID;
+    if (too_deep(connection, filter->filter))
+        return PACKET_QUOTA_EXCEEDED;
+    bool is_new;
+    uint8_t code = subscribe(connection, filter, id, &is_new);
+    /* Retain handling (section 3.8.3.1): 0 always, 1 if the subscription is new, 2 never. */
+    bool wants = filter->retain_handling == 0 || (filter->retain_handling == 1 && is_new);
+    if (code < PACKET_UNSPECIFIED && wants) {
+        struct wanted wanted = {(uint32_t)filter->filter.len, id, code};
+        buf_add(&answer->wanted, &wanted, sizeof wanted);
+        buf_add_str(&answer->wanted, filter->filter);
+    }
+    return code;
+}
+
+static enum packet_reason unsubscribe_one(struct answer *answer,
+                                          const struct packet_filter *filter) {
+    struct mqtt_worker *worker = answer->connection->worker;
+    struct subscription *subscription =
+        session_find(answer->connection->session, &worker->subscriptions, filter->filter);
+    if (!subscription)
+        return PACKET_NO_SUBSCRIPTION_EXISTED;
+    unsubscribe(worker, subscription);
+    return PACKET_NORMAL;
+}
+
+static enum packet_reason take_filters(struct answer *answer, const struct packet *packet) {
+    struct mqtt_connection *connection = answer->connection;
+    struct packet_filters filters;
+    enum packet_reason reason = packet_read_filters(packet, connection->version, &filters);
+    answer->packet_id = filters.packet_id;
+    for (bool more = true; !reason;) {
+        struct packet_filter filter;
+        reason = packet_next_filter(&filters, &filter, &more);
+        if (reason || !more)
+            return reason;
+        enum packet_reason code = packet->type == PACKET_SUBSCRIBE
+                                      ? subscribe_one(answer, &filter, filters.subscription_id)
+                                      : unsubscribe_one(answer, &filter);
+        buf_add_u8(&answer->codes, code_for(connection, code));
+    }
+    return reason;
+}
+
+static void take(struct mqtt_connection *connection, const struct packet *packet,
+                 uint8_t answer_type) {
+    struct answer *answer = xcalloc(1, sizeof *answer);
+    answer->connection = connection;
+    answer->type = answer_type;
+    enum packet_reason reason = take_filters(answer, packet);
+    if (reason) {
+        connection_fail(connection, reason, "%s: %s",
+                        packet->type == PACKET_SUBSCRIBE ? "SUBSCRIBE" : "UNSUBSCRIBE",
+                        packet_reason_text(reason));
+        answer_free(answer);
+        return;
+    }
+    answer_when_confirmed(answer);
+}
+
+void subscribe_take(struct mqtt_connection *connection, const struct packet *packet) {
+    take(connection, packet, PACKET_SUBACK);
+}
+
+void unsubscribe_take(struct mqtt_connection *connection, const struct packet *packet) {
+    take(connection, packet, PACKET_UNSUBACK);
+}

@@ -1,0 +1,216 @@
+/* The broker and its workers: making, joining to rules and gate, back-pressure, stopping. */
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "mqtt/broker.h"
+
+/* ---- the broker ---- */
+
+struct mqtt *mqtt_new(const struct mqtt_config *config, unsigned worker_count) {
+    ASSERT(worker_count >= 1 && worker_count <= MQTT_WORKERS_MAX);
+    struct mqtt *mqtt = xcalloc(1, sizeof *mqtt);
+    mqtt->config = config;
+    mqtt->worker_count = worker_count;
+    for (size_t i = 0; i < config->users.count; i++) {
+        struct mqtt_user_config *user = OPTION_AT(config->users, struct mqtt_user_config, i);
+        map_put(&mqtt->users, str_of(user->head.name), user);
+    }
+    return mqtt;
+}
+
+void mqtt_free(struct mqtt *mqtt) {
+    if (!mqtt)
+        return;
+    for (unsigned i = 0; i < mqtt->worker_count; i++)
+        ASSERT(!mqtt->workers[i]);
+    map_done(&mqtt->users);
+    free(mqtt);
+}
+
+/* ---- room ---- */
+
+bool worker_has_room(struct mqtt_worker *worker) {
+    return worker->channels_full == 0 && (!worker->gate || sink_gate_has_room(worker->gate));
+}
+
+/* Each of those that wait now gets its turn at most once: one that has to wait again goes to the
+ * end. */
+void worker_unpark(struct mqtt_worker *worker) {
+    struct link mark = {0}, *item;
+    if (list_empty(&worker->parked))
+        return;
+    list_push_back(&worker->parked, &mark);
+    while (worker_has_room(worker) && worker->parked.next != &mark) {
+        item = worker->parked.next;
+        connection_resume(LIST_ITEM(item, struct mqtt_connection, parked));
+    }
+    list_remove(&mark);
+}
+
+static void on_commit(struct sink_gate_listener *listener, uint64_t ticket, int status) {
+    holds_commit(CONTAINER_OF(listener, struct mqtt_worker, gate_listener), ticket, status);
+}
+
+static void on_room(struct sink_gate_listener *listener) {
+    worker_unpark(CONTAINER_OF(listener, struct mqtt_worker, gate_listener));
+}
+
+void mqtt_worker_set_rules(struct mqtt_worker *worker, struct message_sink *rules,
+                           struct sink_gate *gate) {
+    ASSERT(!worker->gate || worker->gate == gate);
+    if (gate && !worker->gate) {
+        worker->gate_listener.on_commit = on_commit;
+        worker->gate_listener.on_room = on_room;
+        sink_gate_listen(gate, &worker->gate_listener);
+    }
+    worker->gate = gate;
+    worker->rules = rules;
+    routes_expire(&worker->routes);
+}
+
+/* ---- publishing from inside ---- */
+
+static int publish_message(struct message_publisher *publisher, const struct message *message) {
+    struct mqtt_worker *worker = CONTAINER_OF(publisher, struct mqtt_worker, publisher);
+    struct publication publication;
+    if (!publication_from_message(message, &publication))
+        return ERR_INVALID;
+    if (message->republish_depth == 0 && !worker_has_room(worker))
+        return ERR_FULL;
+    worker->wall_ms = clock_wall_ms();
+    if (message->received_ms == 0)
+        publication.message.received_ms = worker->wall_ms;
+    return publish(worker, &publication, NULL);
+}
+
+struct message_publisher *mqtt_worker_publisher(struct mqtt_worker *worker) {
+    return &worker->publisher;
+}
+
+/* ---- the turn ---- */
+
+static void write_gathered(struct mqtt_worker *worker) {
+    LIST_EACH(item, &worker->writing)
+    connection_write_gathered(LIST_ITEM(item, struct mqtt_connection, writing));
+}
+
+static void on_turn_end(struct turn_hook *hook) {
+    struct mqtt_worker *worker = CONTAINER_OF(hook, struct mqtt_worker, turn_end);
+    channels_flush(worker);
+    write_gathered(worker);
+    if (worker->stopping)
+        worker_check_stopped(worker);
+}
+
+/* ---- life ---- */
+
+static void init_metrics(struct worker_metrics *metrics) {
+#define X(member, type, ...) metric_init(&metrics->member, METRIC_##type, __VA_ARGS__);
+    MQTT_METRICS(X)
+#undef X
+}
+
+static void done_metrics(struct worker_metrics *metrics) {
+#define X(member, ...) metric_done(&metrics->member);
+    MQTT_METRICS(X)
+#undef X
+}
+
+struct mqtt_worker *mqtt_worker_new(struct mqtt *mqtt, unsigned index, struct loop *loop) {
+    ASSERT(index < mqtt->worker_count && !mqtt->workers[index]);
+    struct mqtt_worker *worker = xcalloc(1, sizeof *worker);
+    worker->mqtt = mqtt;
+    worker->config = mqtt->config;
+    worker->index = index;
+    worker->loop = loop;
+    worker->publisher.publish = publish_message;
+    worker->turn_end.run = on_turn_end;
+    list_init(&worker->connections);
+    list_init(&worker->parked);
+    list_init(&worker->writing);
+    list_init(&worker->listeners);
+    retained_store_init(&worker->retained, (size_t)worker->config->retained_max,
+                        (size_t)worker->config->retained_bytes_max, mqtt->worker_count == 1);
+    init_metrics(&worker->metrics);
+    channels_init(worker);
+    wheel_start(worker);
+    loop_hook_add(loop, &worker->turn_end);
+    mqtt->workers[index] = worker;
+    return worker;
+}
+
+void mqtt_worker_free(struct mqtt_worker *worker) {
+    if (!worker)
+        return;
+    ASSERT(worker->stopped && list_empty(&worker->connections));
+    loop_hook_remove(&worker->turn_end);
+    list_remove(&worker->gate_listener.link);
+    channels_done(worker);
+    routes_done(&worker->routes);
+    interest_done(worker);
+    tree_done(&worker->subscriptions);
+    retained_store_done(&worker->retained);
+    map_done(&worker->clients);
+    buf_done(&worker->scratch);
+    buf_done(&worker->properties);
+    done_metrics(&worker->metrics);
+    worker->mqtt->workers[worker->index] = NULL;
+    free(worker);
+}
+
+struct mqtt_connection *mqtt_worker_attach(struct mqtt_worker *worker,
+                                           const struct mqtt_transport_ops *ops, void *transport,
+                                           const char *peer, bool anonymous) {
+    struct mqtt_connection *connection =
+        worker->stopping ? NULL : connection_new(worker, peer, anonymous);
+    if (!connection)
+        return NULL;
+    connection->ops = ops;
+    connection->transport = transport;
+    return connection;
+}
+
+/* ---- stopping ---- */
+
+static void on_timers_closed(struct timer *timer) {
+    struct mqtt_worker *worker = CONTAINER_OF(timer, struct mqtt_worker, stop_timer);
+    worker->stopped = true;
+    worker->on_stopped(worker->on_stopped_data);
+}
+
+static void on_wheel_closed(struct timer *timer) {
+    struct mqtt_worker *worker = CONTAINER_OF(timer, struct mqtt_worker, wheel.timer);
+    timer_close(&worker->stop_timer, on_timers_closed);
+}
+
+void worker_check_stopped(struct mqtt_worker *worker) {
+    if (worker->stop_checked || !list_empty(&worker->connections) || !channels_idle(worker) ||
+        worker->auth_under_way)
+        return;
+    worker->stop_checked = true;
+    holds_done(worker);
+    timer_close(&worker->wheel.timer, on_wheel_closed);
+}
+
+static void on_stop_late(struct timer *timer) {
+    struct mqtt_worker *worker = CONTAINER_OF(timer, struct mqtt_worker, stop_timer);
+    holds_done(worker);
+    LIST_EACH(item, &worker->connections) {
+        struct mqtt_connection *connection = LIST_ITEM(item, struct mqtt_connection, link);
+        connection_end(connection, PACKET_SHUTTING_DOWN);
+        if (connection->tcp)
+            tcp_close(connection->tcp);
+    }
+}
+
+void mqtt_worker_stop(struct mqtt_worker *worker, void (*done)(void *data), void *data) {
+    ASSERT(!worker->stopping);
+    worker->stopping = true;
+    worker->on_stopped = done;
+    worker->on_stopped_data = data;
+    listeners_close(worker);
+    timer_start(worker->loop, &worker->stop_timer, MQTT_STOP_MS, 0, on_stop_late);
+    LIST_EACH(item, &worker->connections)
+    connection_end_if_stopping(LIST_ITEM(item, struct mqtt_connection, link));
+}
