@@ -133,7 +133,7 @@ enum stream_from {
     STREAM_TRIM_HORIZON,
     STREAM_LATEST,       /* resolved when the reader is opened */
     STREAM_AT_TIMESTAMP, /* first record with arrival >= timestamp_ms */
-    STREAM_AT_COUNTER,   /* that record, or the oldest if it is gone, or the tip if it lies beyond */
+    STREAM_AT_COUNTER, /* that record, or the oldest if it is gone, or the tip if it lies beyond */
 };
 
 struct stream_position {
