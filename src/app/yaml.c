@@ -207,7 +207,9 @@ int yaml_read(struct arena *arena, const char *file, struct str text, const stru
         return err_set(err, ERR_TOO_LARGE, "%s: larger than %d bytes", file, YAML_BYTES_MAX);
     int made = yaml_parser_initialize(&reader.parser);
     ASSERT(made);
-    yaml_parser_set_input_string(&reader.parser, (const unsigned char *)text.at, text.len);
+    /* libyaml asserts that there is an input, even an empty one. */
+    const char *input = text.len ? text.at : "";
+    yaml_parser_set_input_string(&reader.parser, (const unsigned char *)input, text.len);
     struct conf *root = NULL;
     int code = read_document(&reader, &root);
     yaml_parser_delete(&reader.parser);

@@ -384,6 +384,9 @@ static inline struct str connection_ip(const struct mqtt_connection *connection)
 /* The client has closed its side of the connection: what it sent before is still handled. */
 void connection_peer_ended(struct mqtt_connection *connection);
 
+/* Reads from the client, or does not, as bounds and stopping want it. */
+void input_update_reading(struct mqtt_connection *connection);
+
 /* Goes on with what the inbox holds. */
 void connection_resume(struct mqtt_connection *connection);
 

@@ -1,7 +1,7 @@
 /*
  * The life of a connection, and its way out.
  *
- *      NEW ── CONNECT ──> JOINING ── credentials and client id settled ──> OPEN ──> ENDED
+ *      NEW -- CONNECT --> JOINING -- credentials and client id settled --> OPEN --> ENDED
  *
  * A connection is counted by references: the transport's until mqtt_connection_detach(), and one
  * for each thing under way that will look at it again (a held acknowledgement, a wait, a password).
@@ -260,7 +260,8 @@ void connection_fail(struct mqtt_connection *connection, enum packet_reason reas
 }
 
 void connection_end_if_stopping(struct mqtt_connection *connection) {
-    if (connection->worker->stopping && !connection->waiting && hold_count(connection) == 0)
+    bool busy = connection->waiting || list_linked(&connection->parked) || hold_count(connection);
+    if (connection->worker->stopping && !busy)
         connection_end(connection, PACKET_SHUTTING_DOWN);
 }
 

@@ -1,6 +1,7 @@
 /*
- * The state machine: a script of steps, each one byte for what, one for how much, then bytes. Two clients, a gate that fills and
- * commits, time that passes, transports that come and go. Nothing may crash, leak, or stay behind when all is stopped.
+ * The state machine: a script of steps, each one byte for what, one for how much, then bytes. Two
+ * clients, a gate that fills and commits, time that passes, transports that come and go. Nothing
+ * may crash, leak, or stay behind when all is stopped.
  */
 #include "mqtt/rig.h"
 

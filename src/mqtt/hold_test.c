@@ -265,6 +265,23 @@ static void stopping_waits_for_the_commit(void **state) {
     peer_done(&b);
 }
 
+static void stopping_finishes_what_was_read(void **state) {
+    connect_5(&a);
+    rig.full = true;
+    publish_5(&a, "rule/1", 1);
+    mqtt_worker_stop(rig.worker, rig_on_stopped, &rig);
+    rig_turn(&rig);
+    assert_true(a.reading_stopped);
+    assert_false(a.closed);
+    rig_make_room(&rig);
+    assert_int_equal(rig.rules_count, 1);
+    assert_received(&a, "");
+    rig_commit(&rig, 1, 0);
+    assert_received(&a, "40 02 0001 e0 01 8b");
+    assert_true(a.closed);
+    peer_done(&a);
+}
+
 #define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
 
 int main(void) {
@@ -282,6 +299,7 @@ int main(void) {
         TEST(what_was_sent_before_the_end_is_still_taken),
         TEST(rules_see_the_properties),
         TEST(stopping_waits_for_the_commit),
+        TEST(stopping_finishes_what_was_read),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -44,11 +44,11 @@ static bool is_blocked(const struct mqtt_connection *connection) {
 static bool may_read(const struct mqtt_connection *connection) {
     const struct inbox *inbox = connection->inbox;
     bool full = is_blocked(connection) && inbox && buf_len(&inbox->bytes) >= PARKED_BYTES_MAX;
-    return !full &&
+    return !full && !connection->worker->stopping &&
            connection_pending(connection) <= (size_t)connection->worker->config->out_bytes_max;
 }
 
-static void update_reading(struct mqtt_connection *connection) {
+void input_update_reading(struct mqtt_connection *connection) {
     if (connection->state == CONNECTION_ENDED)
         return;
     if (may_read(connection))
@@ -151,7 +151,7 @@ static bool must_park(struct mqtt_connection *connection) {
         return false;
     bool too_many = connection->version != PACKET_VERSION_5 &&
                     hold_count(connection) >= worker->config->inflight_max;
-    return too_many || worker->stopping || !worker_has_room(worker);
+    return too_many || !worker_has_room(worker);
 }
 
 static void park(struct mqtt_connection *connection) {
@@ -233,6 +233,8 @@ static size_t complete_packet(struct mqtt_connection *connection, const uint8_t 
 }
 
 void mqtt_connection_feed(struct mqtt_connection *connection, const uint8_t *at, size_t len) {
+    if (connection->worker->stopping) /* What came before is finished, and nothing else. */
+        return;
     connection->seen_s = connection->worker->wheel.now_s;
     connection->worker->wall_ms = clock_wall_ms();
     while (len && connection->state != CONNECTION_ENDED && !is_blocked(connection)) {
@@ -246,7 +248,7 @@ void mqtt_connection_feed(struct mqtt_connection *connection, const uint8_t *at,
     if (len && connection->state != CONNECTION_ENDED)
         stash(connection, at, len);
     answer_pings(connection);
-    update_reading(connection);
+    input_update_reading(connection);
 }
 
 void connection_resume(struct mqtt_connection *connection) {
@@ -262,13 +264,14 @@ void connection_resume(struct mqtt_connection *connection) {
         connection_close(connection);
         return;
     }
+    connection_end_if_stopping(connection);
     answer_pings(connection);
-    update_reading(connection);
+    input_update_reading(connection);
 }
 
 void mqtt_connection_drained(struct mqtt_connection *connection) {
     deliver_waiting(connection);
-    update_reading(connection);
+    input_update_reading(connection);
 }
 
 void connection_peer_ended(struct mqtt_connection *connection) {

@@ -111,14 +111,14 @@ int mqtt_worker_listen(struct mqtt_worker *worker, const struct mqtt_listener_co
                        struct sockaddr_storage *address, struct tls_context *tls, struct err *err);
 
 /*
- * For publishing on this worker's thread. A message without received_ms gets the present time. One of depth 0 is refused with ERR_FULL while there
- * is no room (the publisher should try again later), a republished one (depth > 0) never;
- * ERR_INVALID: topic or properties are not valid.
+ * For publishing on this worker's thread. A message without received_ms gets the present time. One of depth 0 is
+ * refused with ERR_FULL while there is no room (the publisher should try again later), a republished one (depth > 0)
+ * never is. ERR_INVALID: topic or properties are not valid.
  */
 struct message_publisher *mqtt_worker_publisher(struct mqtt_worker *worker);
 
 /*
- * Stops accepting, and closes each connection with DISCONNECT 0x8B (5.0) as soon as its pending
+ * Stops accepting and reading, finishes what was read, and closes each connection with DISCONNECT 0x8B (5.0) as soon as its pending
  * acknowledgements are committed and written. `done` runs on the loop, not before this returns;
  * after MQTT_STOP_MS what is left is closed as it is. Committing must go on meanwhile, and so must
  * the loops of all other workers until all are done.

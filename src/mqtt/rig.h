@@ -1,6 +1,7 @@
 /*
- * For the tests and the fuzzer of the broker: one worker on a loop that the test turns by hand, clients without sockets that hand over bytes
- * through the transport interface, and a gate and rules that the test moves.
+ * For the tests and the fuzzer of the broker: one worker on a loop that is turned by hand, clients
+ * without sockets that hand over bytes through the transport interface, and a gate and rules that
+ * the test moves.
  */
 #ifndef MQTT_RIG_H
 #define MQTT_RIG_H

@@ -2,6 +2,9 @@
  * The route cache: what a message of a topic is for, found with one probe. A topic gets into it
  * only when it is a valid topic name, so a hit needs no validation either.
  *
+ * A topic "$aws/rules/NAME/..." is for that rule alone and reaches no subscriber (AWS IoT Core Developer
+ * Guide, "Reducing messaging costs with Basic Ingest").
+ *
  * A route is made from the rules, this worker's subscriptions and the other workers' interests.
  * When any of these changes, all routes expire by a change of the generation, and each is made anew
  * when it is next looked up. When there are ROUTES_MAX topics the cache is emptied as a whole,

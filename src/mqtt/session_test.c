@@ -139,8 +139,9 @@ static void filters_are_found_again(void **state) {
     assert_null(session_find(other, &tree, STR("a/b")));
     assert_false(session_unsubscribe(&tree, session_find(session, &tree, STR("a"))));
     assert_true(session_unsubscribe(&tree, shared));
-    LIST_EACH(item, &session->subscriptions)
-    assert_true(session_unsubscribe(&tree, LIST_ITEM(item, struct subscription, link)));
+    LIST_EACH(item, &session->subscriptions) {
+        assert_true(session_unsubscribe(&tree, LIST_ITEM(item, struct subscription, link)));
+    }
     assert_int_equal(tree.node_count, 0);
     session_free(other);
     buf_done(&text);

@@ -65,8 +65,9 @@ static void unsubscribe(struct mqtt_worker *worker, struct subscription *subscri
 }
 
 void subscribe_remove_all(struct mqtt_connection *connection) {
-    LIST_EACH(item, &connection->session->subscriptions)
-    unsubscribe(connection->worker, LIST_ITEM(item, struct subscription, link));
+    LIST_EACH(item, &connection->session->subscriptions) {
+        unsubscribe(connection->worker, LIST_ITEM(item, struct subscription, link));
+    }
 }
 
 /* ---- the answer ---- */

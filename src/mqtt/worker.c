@@ -91,8 +91,9 @@ struct message_publisher *mqtt_worker_publisher(struct mqtt_worker *worker) {
 /* ---- the turn ---- */
 
 static void write_gathered(struct mqtt_worker *worker) {
-    LIST_EACH(item, &worker->writing)
-    connection_write_gathered(LIST_ITEM(item, struct mqtt_connection, writing));
+    LIST_EACH(item, &worker->writing) {
+        connection_write_gathered(LIST_ITEM(item, struct mqtt_connection, writing));
+    }
 }
 
 static void on_turn_end(struct turn_hook *hook) {
@@ -211,6 +212,9 @@ void mqtt_worker_stop(struct mqtt_worker *worker, void (*done)(void *data), void
     worker->on_stopped_data = data;
     listeners_close(worker);
     timer_start(worker->loop, &worker->stop_timer, MQTT_STOP_MS, 0, on_stop_late);
-    LIST_EACH(item, &worker->connections)
-    connection_end_if_stopping(LIST_ITEM(item, struct mqtt_connection, link));
+    LIST_EACH(item, &worker->connections) {
+        struct mqtt_connection *connection = LIST_ITEM(item, struct mqtt_connection, link);
+        input_update_reading(connection);
+        connection_end_if_stopping(connection);
+    }
 }

@@ -224,3 +224,16 @@ def test_client_certificates_can_be_required(make_weir):
     device = ["--cert", weir.path("device.pem"), "--key", weir.path("device.key")]
     assert subprocess.run([*publish, *device], timeout=20).returncode == 0
     assert subprocess.run(publish, timeout=20, capture_output=True).returncode != 0
+
+
+def test_basic_ingest_goes_to_the_rule_alone(weir):
+    """AWS IoT Core: $aws/rules/NAME/TOPIC runs that rule, whatever its FROM says, and reaches no subscriber."""
+    listener = Client(weir).connected().subscribe("#").subscribe("$aws/rules/#")
+    publisher = Client(weir).connected()
+    publisher.paho.publish("$aws/rules/sensorsKinesis/any/topic", "ingested", qos=1).wait_for_publish(10)
+    publisher.paho.publish("seen", "seen", qos=1).wait_for_publish(10)
+    wait_for(lambda: listener.messages, what="the other message")
+    assert listener.payloads() == ["seen"]
+    assert [record["data"] for record in weir.stream_records()] == ["ingested"]
+    listener.close()
+    publisher.close()
