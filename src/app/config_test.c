@@ -65,7 +65,7 @@ static void an_empty_file_is_a_broker_on_loopback(void **state) {
 static const struct {
     const char *replaced, *by, *expected;
 } broken[] = {
-    {"stream: sensors,", "stream: sensor,", ":10:38: there is no stream \"sensor\""},
+    {"stream: sensors,", "stream: sensor,", ":10:36: there is no stream \"sensor\""},
     {"function: f,", "function: g,", "there is no function \"g\""},
     {"bucket: b ", "bucket: c ", "there is no bucket \"c\""},
     {"stream_name: sensors", "stream_name: other", "other"},
