@@ -22,10 +22,12 @@ def make_weir(request):
 
     yield make
     failed = getattr(request.node, "failed", False)
+    findings = [instance.sanitizer_findings() for instance in made]
     for instance in made:
         if failed and os.path.exists(instance.log_path):
             print(f"--- log of {instance.directory}\n{instance.log()[-8000:]}")
         weir_module.cleanup(instance)
+    assert not any(findings), "\n".join(findings)
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ import time
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 BUILD = os.environ.get("WEIR_BUILD", os.path.join(ROOT, "build", "release"))
 PROGRAM = os.path.join(BUILD, "weir")
+SANITIZED = os.path.basename(BUILD.rstrip("/")) in ("asan", "tsan")  # whose memory says nothing about the product's
 COUNTER = os.path.join(BUILD, "functions", "sensor-counter")
 
 
@@ -135,6 +136,13 @@ class Weir:
     def log(self):
         with open(self.log_path, encoding="utf-8", errors="replace") as file:
             return file.read()
+
+    def sanitizer_findings(self):
+        """What ASan, UBSan or TSan wrote into the log; empty when all is well."""
+        if not os.path.exists(self.log_path):
+            return ""
+        found = re.search(r"(WARNING: ThreadSanitizer|ERROR: AddressSanitizer|ERROR: LeakSanitizer|runtime error:).*", self.log(), re.S)
+        return found.group(0)[:6000] if found else ""
 
     def path(self, *parts):
         return os.path.join(self.directory, *parts)

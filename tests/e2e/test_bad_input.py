@@ -7,8 +7,9 @@ import time
 
 import pytest
 
-from weir import PROGRAM, pipeline, wait_for
+from weir import PROGRAM, SANITIZED, pipeline, wait_for
 
+MEMORY = pytest.mark.skipif(SANITIZED, reason="a sanitizer's memory is not the product's")
 CONNECT = b"\x10\x0e\x00\x04MQTT\x04\x02\x00\x3c\x00\x02ab"
 CONNECT5 = b"\x10\x0f\x00\x04MQTT\x05\x02\x00\x3c\x00\x00\x02ab"
 
@@ -97,6 +98,7 @@ def test_half_packets_wait_and_then_end(make_weir):
     assert slow.recv(4) == b"\x20\x02\x00\x00"
 
 
+@MEMORY
 def test_a_flood_of_unfinished_packets_costs_bounded_memory(weir):
     before = weir.metric("process_resident_memory_bytes")
     flood = [open_raw(weir, CONNECT.replace(b"ab", b"%02d" % i) + b"\x30\x80\x80\x40\x00\x01a" + b"x" * 1000) for i in range(90)]
@@ -106,6 +108,7 @@ def test_a_flood_of_unfinished_packets_costs_bounded_memory(weir):
         connection.close()
 
 
+@MEMORY
 def test_a_reader_that_stops_reading_slows_no_one(weir):
     stuck = open_raw(weir, CONNECT, b"\x82\x0a\x00\x01\x00\x05big/#\x00")
     before = weir.metric("process_resident_memory_bytes")
