@@ -10,7 +10,7 @@ struct value rule_function_get(struct evaluation *evaluation, const struct value
     if (args[0].type == VALUE_OBJECT)
         return args[1].type == VALUE_STRING ? rule_value_member(evaluation, args[0], args[1].text)
                                             : value_undefined();
-    if (!rule_value_to_int(args[1], VALUE_NEAREST, &index))
+    if (!rule_value_to_int(args[1], NUMBER_NEAREST, &index))
         return value_undefined();
     return rule_value_item(evaluation, args[0], index);
 }

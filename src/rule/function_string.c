@@ -19,7 +19,7 @@ static bool two_strs(struct evaluation *evaluation, const struct value *args, st
 struct value rule_function_chr(struct evaluation *evaluation, const struct value *args,
                                size_t count) {
     int64_t code;
-    if (!rule_value_to_int(args[0], VALUE_FLOOR, &code) || code < 0 || code > 127)
+    if (!rule_value_to_int(args[0], NUMBER_FLOOR, &code) || code < 0 || code > 127)
         return value_undefined();
     char *text = rule_evaluation_alloc(evaluation, 1);
     if (!text)
@@ -178,7 +178,7 @@ static struct value pad(struct evaluation *evaluation, const struct value *args,
     struct str text;
     int64_t blanks;
     if (!rule_function_str(evaluation, args[0], &text) ||
-        !rule_value_to_int(args[1], VALUE_FLOOR, &blanks))
+        !rule_value_to_int(args[1], NUMBER_FLOOR, &blanks))
         return value_undefined();
     blanks = blanks < 0 ? 0 : blanks > BLANKS_MAX ? BLANKS_MAX : blanks;
     char *padded = rule_evaluation_alloc(evaluation, text.len + (size_t)blanks);
@@ -253,8 +253,8 @@ struct value rule_function_substring(struct evaluation *evaluation, const struct
     struct str text;
     int64_t from, to = INT64_MAX;
     if (!rule_function_str(evaluation, args[0], &text) ||
-        !rule_value_to_int(args[1], VALUE_FLOOR, &from) ||
-        (count == 3 && !rule_value_to_int(args[2], VALUE_FLOOR, &to)))
+        !rule_value_to_int(args[1], NUMBER_FLOOR, &from) ||
+        (count == 3 && !rule_value_to_int(args[2], NUMBER_FLOOR, &to)))
         return value_undefined();
     size_t begin = text.len, end = text.len, at = 0;
     from = from < 0 ? 0 : from;

@@ -165,7 +165,7 @@ static int plan_cast(struct planner *planner, const struct ast_node *node,
         {"varchar", VALUE_CAST_STRING, RULE_VERSION_2015_10_08},
         {"int", VALUE_CAST_INT, RULE_VERSION_2015_10_08},
         {"integer", VALUE_CAST_INT, RULE_VERSION_2015_10_08},
-        {"double", VALUE_CAST_DECIMAL, RULE_VERSION_2015_10_08},
+        {"double", VALUE_CAST_DOUBLE, RULE_VERSION_2015_10_08},
         {"decimal", VALUE_CAST_DECIMAL, RULE_VERSION_2016_03_23},
         {"bool", VALUE_CAST_BOOLEAN, RULE_VERSION_2016_03_23},
         {"boolean", VALUE_CAST_BOOLEAN, RULE_VERSION_2016_03_23},
@@ -234,15 +234,24 @@ static int plan_operator(struct planner *planner, const struct ast_node *node, e
     return plan_children(planner, node, ret);
 }
 
+static int plan_number(struct planner *planner, const struct ast_node *node, struct str text,
+                       struct plan_expression *ret) {
+    struct value number = rule_value_read_number(planner->version, text);
+    if (number.beyond)
+        return FAIL(planner, node->at, ERR_INVALID,
+                    "this number is beyond the range of the dialect, 1E-999 to 9.99E999");
+    return plan_constant(ret, number);
+}
+
 static int plan_negate(struct planner *planner, const struct ast_node *node,
                        struct plan_expression *ret) {
     if (node->first->kind != AST_NUMBER)
         return plan_operator(planner, node, PLAN_NEGATE, 0, ret);
-    char *text = arena_alloc(planner->arena, 1 + node->first->text.len);
+    struct str digits = node->first->text;
+    char *text = arena_alloc(planner->arena, 1 + digits.len);
     text[0] = '-';
-    memcpy(text + 1, node->first->text.at, node->first->text.len);
-    return plan_constant(
-        ret, rule_value_number(planner->version, str_from(text, 1 + node->first->text.len)));
+    memcpy(text + 1, digits.at, digits.len);
+    return plan_number(planner, node->first, str_from(text, 1 + digits.len), ret);
 }
 
 /* One line per kind of node. */
@@ -256,7 +265,7 @@ static int plan_node(struct planner *planner, const struct ast_node *node,
     case AST_FALSE:
         return plan_constant(ret, value_boolean(false));
     case AST_NUMBER:
-        return plan_constant(ret, rule_value_number(planner->version, node->text));
+        return plan_number(planner, node, node->text, ret);
     case AST_STRING:
         return plan_constant(ret, value_string(node->text));
     case AST_STAR:
