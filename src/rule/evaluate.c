@@ -36,6 +36,13 @@ struct value rule_evaluation_take_scratch(struct evaluation *evaluation) {
     return copy ? value_string(str_from(copy, len)) : value_undefined();
 }
 
+size_t rule_evaluation_measure(struct evaluation *evaluation, struct value value) {
+    rule_value_write(evaluation, evaluation->scratch, value);
+    size_t len = buf_len(evaluation->scratch);
+    buf_clear(evaluation->scratch);
+    return len;
+}
+
 struct str rule_evaluation_trace_id(struct evaluation *evaluation) {
     if (evaluation->trace_id[0] == '\0')
         evaluation->environment->uuid(evaluation->environment, evaluation->trace_id);
@@ -129,6 +136,7 @@ static struct value evaluate_call(const struct plan_expression *call,
         args[i] = evaluate(&call->args[i], evaluation);
     if (evaluation->exhausted)
         return value_undefined();
+    evaluation->call = call;
     return call->function->call(evaluation, args, call->count);
 }
 
@@ -391,8 +399,15 @@ static void evaluate_variables(const struct plan *plan, struct evaluation *evalu
         return;
     evaluation->variables =
         rule_evaluation_alloc(evaluation, PLAN_VARIABLES_MAX * sizeof *evaluation->variables);
-    for (size_t i = 0; evaluation->variables && i < plan->variable_count; i++)
-        evaluation->variables[i] = evaluate(plan->variables[i], evaluation);
+    size_t bytes = 0;
+    for (size_t i = 0; evaluation->variables && i < plan->variable_count; i++) {
+        struct value value = evaluate(plan->variables[i], evaluation);
+        if (value.type >= VALUE_STRING)
+            bytes += rule_evaluation_measure(evaluation, value);
+        evaluation->variables[i] = value;
+    }
+    if (bytes > EVALUATION_VALUE_BYTES_MAX)
+        evaluation->exhausted = true;
 }
 
 /* SELECT VALUE in 2015-10-08 gives a scalar or nothing. */

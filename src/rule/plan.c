@@ -111,6 +111,14 @@ static int check_scheme(struct planner *planner, const struct ast_node *node) {
                 STR_ARG(scheme->text));
 }
 
+/* AWS reads the mode before it evaluates anything. */
+static int check_mode(struct planner *planner, const struct ast_node *node) {
+    if (node->first && node->first->kind == AST_VARIABLE)
+        return FAIL(planner, node->first->at, ERR_INVALID,
+                    "the mode of transform() cannot be a variable");
+    return 0;
+}
+
 static int check_function(struct planner *planner, const struct ast_node *node,
                           const struct function *function) {
     if (!function) {
@@ -128,7 +136,21 @@ static int check_function(struct planner *planner, const struct ast_node *node,
     if (node->count > FUNCTION_ARGS_MAX)
         return FAIL(planner, node->at, ERR_INVALID, "more than %d arguments", FUNCTION_ARGS_MAX);
     bool coder = function->call == rule_function_encode || function->call == rule_function_decode;
+    if (function->call == rule_function_transform)
+        return check_mode(planner, node);
     return coder ? check_scheme(planner, node) : 0;
+}
+
+/* Patterns and time zones that stand in the rule are made once. */
+static void prepare_args(struct planner *planner, const struct function *function,
+                         struct plan_expression *call) {
+    for (size_t i = 0; i < call->count && i < FUNCTION_PREPARED_MAX; i++) {
+        struct plan_expression *arg = &call->args[i];
+        bool string = arg->kind == PLAN_CONSTANT && arg->constant.type == VALUE_STRING;
+        if (string && function->prepare[i])
+            arg->prepared =
+                rule_cache_make(function->prepare[i], planner->arena, arg->constant.text, true);
+    }
 }
 
 /* A call with a wrong number of arguments is Undefined in this dialect, no error. */
@@ -145,6 +167,7 @@ static int plan_call(struct planner *planner, const struct ast_node *node,
         return plan_constant(ret, value_undefined());
     ret->kind = PLAN_CALL;
     ret->function = function;
+    prepare_args(planner, function, ret);
     if (function->call == rule_function_encode && ret->args[0].kind == PLAN_STAR &&
         !planner->nested)
         ret->args[0].kind = PLAN_BYTES;

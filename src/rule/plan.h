@@ -46,6 +46,7 @@ struct plan_expression {
     unsigned how;
     size_t index;
     struct value constant;
+    const void *prepared; /* as a constant argument: what the function needs of it, or NULL */
     const struct function *function;
     struct str *names;
     size_t name_count;
