@@ -45,9 +45,11 @@ void arena_reset(struct arena *arena) {
     if (!kept)
         return;
     run_cleanups(arena);
-    struct arena rest = {.blocks = kept->next};
-    arena_done(&rest);
-    kept->next = NULL;
+    if (kept->next) {
+        struct arena rest = {.blocks = kept->next};
+        arena_done(&rest);
+        kept->next = NULL;
+    }
     kept->used = 0;
     arena->used_bytes = 0;
 }

@@ -71,6 +71,9 @@ enum rule_outcome rule_evaluate(const struct plan *plan, struct evaluation *eval
 struct value rule_evaluate_expression(const struct plan_expression *expression,
                                       struct evaluation *evaluation);
 
+/* What * stands for: the element of the innermost query, else the payload. */
+struct value rule_evaluation_star(struct evaluation *evaluation);
+
 /* A UUID for the message, made when it is first asked for. */
 struct str rule_evaluation_trace_id(struct evaluation *evaluation);
 

@@ -52,14 +52,16 @@ bool rule_value_equal(struct evaluation *evaluation, struct value a, struct valu
     }
 }
 
-static bool comparable(struct value value) {
-    return value_is_number(value) || value.type == VALUE_STRING;
+/* Numbers, and strings by the pattern. */
+static bool comparable(struct evaluation *evaluation, struct value *value) {
+    if (value_is_number(*value))
+        return !value->beyond;
+    return value->type == VALUE_STRING && rule_value_to_number(evaluation->version, *value, value);
 }
 
 struct value rule_value_compare(struct evaluation *evaluation, enum value_comparison how,
                                 struct value a, struct value b) {
-    if (!comparable(a) || !comparable(b) || !rule_value_to_number(evaluation->version, a, &a) ||
-        !rule_value_to_number(evaluation->version, b, &b))
+    if (!comparable(evaluation, &a) || !comparable(evaluation, &b))
         return value_undefined();
     int order = rule_number_order(a.number, b.number);
     switch (how) {

@@ -6,6 +6,7 @@
  */
 #include "rule/plan.h"
 
+#include "base/json_write.h"
 #include "base/mem.h"
 #include "flow/topic.h"
 #include "rule/lexer.h"
@@ -359,6 +360,15 @@ static bool natural_name(const struct ast_node *node, struct str *ret_name) {
            node->kind == AST_CAST;
 }
 
+static struct str write_key(struct arena *arena, struct str key) {
+    struct buf written = {0};
+    json_write_string(&written, key);
+    buf_add_u8(&written, ':');
+    struct str copy = {arena_strdup(arena, buf_str(&written)), buf_len(&written)};
+    buf_done(&written);
+    return copy;
+}
+
 /* The output of that key: the one there is, or a new one at the end of the list. */
 static struct plan_output *output_for(struct planner *planner, struct plan_output **list,
                                       struct str key) {
@@ -374,6 +384,7 @@ static struct plan_output *output_for(struct planner *planner, struct plan_outpu
         return found;
     *list = arena_zalloc(planner->arena, sizeof **list);
     (*list)->key = key;
+    (*list)->written_key = write_key(planner->arena, key);
     return *list;
 }
 

@@ -78,6 +78,10 @@ bool rule_value_to_number(enum rule_version version, struct value value, struct 
 
 bool rule_value_to_whole(struct value value, enum number_rounding rounding,
                          struct number *ret_whole) {
+    if (value.type == VALUE_INT) {
+        *ret_whole = value.number;
+        return true;
+    }
     bool cut = value.type == VALUE_STRING && rounding == NUMBER_NEAREST;
     if (!rule_value_to_number(RULE_VERSION_2016_03_23, value, &value))
         return false;
@@ -246,11 +250,24 @@ struct value rule_value_item(struct evaluation *evaluation, struct value value, 
  * goes out as it came. */
 static bool goes_unchanged(struct evaluation *evaluation, struct json_value json) {
     const struct json_entry *entry = json_entry(json), *end = json.json->entries + entry->next;
+    struct number number;
     if (evaluation->version == RULE_VERSION_2015_10_08)
         return true;
-    while (entry < end && !(entry->info & JSON_FRACTIONAL))
-        entry++;
-    return entry == end;
+    rule_evaluation_spend(evaluation, (size_t)(end - entry) / 4);
+    for (; entry < end; entry++) {
+        struct str text = str_from(json.json->text.at + entry->at, entry->len);
+        if (entry->info & JSON_FRACTIONAL && rule_number_read(text, &number) &&
+            number.exponent == 0)
+            return false;
+    }
+    return true;
+}
+
+void rule_value_write_json(struct evaluation *evaluation, struct buf *out, struct json_value json) {
+    if (goes_unchanged(evaluation, json) && buf_len(out) <= EVALUATION_OUTPUT_BYTES_MAX)
+        buf_add_str(out, json_raw(json));
+    else
+        rule_value_write(evaluation, out, rule_value_from_json(evaluation, json));
 }
 
 static void write_items(struct evaluation *evaluation, struct buf *out, struct value value) {

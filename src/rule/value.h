@@ -132,6 +132,9 @@ void rule_value_add_text(struct evaluation *evaluation, struct buf *out, struct 
 /* As JSON; Undefined is nothing. */
 void rule_value_write(struct evaluation *evaluation, struct buf *out, struct value value);
 
+/* The same for a value of the payload. */
+void rule_value_write_json(struct evaluation *evaluation, struct buf *out, struct json_value json);
+
 /* Of an object; Undefined if there is none. */
 struct value rule_value_member(struct evaluation *evaluation, struct value value, struct str key);
 

@@ -42,7 +42,7 @@ def test_a_payload_from_a_file_or_none(tmp_path):
 def test_a_statement_with_a_mistake():
     code, said = rule_test("SELECT t\nFROM 'dev/#' WHERE nosuch(t)", b"{}")
     assert code == 1
-    assert said == {"valid": False, "error": {"line": 2, "column": 19, "message": "there is no function nosuch()"}}
+    assert said == {"valid": False, "error": {"line": 2, "column": 20, "message": "there is no function nosuch()"}}
 
 
 def test_a_wrong_command_line():
