@@ -17,8 +17,9 @@ weir_package(lmdb lmdb)
 weir_package(yaml yaml-0.1)
 weir_package(cmocka cmocka)
 weir_package(deflate libdeflate)
+weir_package(pcre2 libpcre2-8)
 
-# These two come without a pkg-config file.
+# These come without a pkg-config file.
 function(weir_plain_library name library)
     find_library(PLAIN_${name} ${library} REQUIRED)
     add_library(weir_pkg_${name} INTERFACE)
@@ -28,3 +29,10 @@ endfunction()
 
 weir_plain_library(wslay wslay)
 weir_plain_library(http_parser http_parser)
+weir_plain_library(unistring unistring)
+
+# Intel's decimal library comes in eight builds; this one takes arguments by value and has neither a global rounding mode
+# nor global flags, so threads share nothing. Its header must be told the same.
+weir_plain_library(intelrdfpmath bidgcc000)
+target_compile_definitions(weir_pkg_intelrdfpmath INTERFACE
+    DECIMAL_CALL_BY_REFERENCE=0 DECIMAL_GLOBAL_ROUNDING=0 DECIMAL_GLOBAL_EXCEPTION_FLAGS=0)

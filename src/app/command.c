@@ -92,6 +92,8 @@ static const char usage[] =
     "POSITION is\n"
     "                                      TRIM_HORIZON, LATEST, a time (RFC 3339) or a sequence "
     "number\n"
+    "  weir rule test --sql SQL --topic TOPIC [--payload FILE|-] [--sql-version 2016-03-23]\n"
+    "                                      what a rule makes of a message and why, as JSON\n"
     "  weir passwd                         hashes a password from standard input for mqtt.users\n"
     "  weir help config                    every key of the configuration\n"
     "  weir version\n";

@@ -13,7 +13,26 @@ struct arena_block {
     _Alignas(max_align_t) uint8_t bytes[];
 };
 
+struct arena_cleanup {
+    struct arena_cleanup *next;
+    void (*run)(void *data);
+    void *data;
+};
+
+static void run_cleanups(struct arena *arena) {
+    for (struct arena_cleanup *cleanup = arena->cleanups; cleanup; cleanup = cleanup->next)
+        cleanup->run(cleanup->data);
+    arena->cleanups = NULL;
+}
+
+void arena_defer(struct arena *arena, void (*run)(void *data), void *data) {
+    struct arena_cleanup *cleanup = arena_alloc(arena, sizeof *cleanup);
+    *cleanup = (struct arena_cleanup){arena->cleanups, run, data};
+    arena->cleanups = cleanup;
+}
+
 void arena_done(struct arena *arena) {
+    run_cleanups(arena);
     for (struct arena_block *block = arena->blocks, *next; block; block = next) {
         next = block->next;
         free(block);
@@ -25,9 +44,12 @@ void arena_reset(struct arena *arena) {
     struct arena_block *kept = arena->blocks;
     if (!kept)
         return;
-    struct arena rest = {kept->next, 0};
-    arena_done(&rest);
-    kept->next = NULL;
+    run_cleanups(arena);
+    if (kept->next) {
+        struct arena rest = {.blocks = kept->next};
+        arena_done(&rest);
+        kept->next = NULL;
+    }
     kept->used = 0;
     arena->used_bytes = 0;
 }

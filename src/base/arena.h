@@ -8,11 +8,13 @@
 #include "base/str.h"
 
 struct arena_block;
+struct arena_cleanup;
 
 /* Zeroed is valid and empty. */
 struct arena {
     struct arena_block *blocks;
     size_t used_bytes; /* what was asked for in all, to bound what a peer can make grow */
+    struct arena_cleanup *cleanups;
 };
 
 /* Frees everything. */
@@ -24,6 +26,10 @@ void arena_reset(struct arena *arena);
 /* Aligned for any type; not cleared. */
 void *arena_alloc(struct arena *arena, size_t size);
 void *arena_zalloc(struct arena *arena, size_t size);
+
+/* Calls run(data) when the arena is freed or reset, the last one first: for what lives as long as
+ * the arena and is not memory of it. */
+void arena_defer(struct arena *arena, void (*run)(void *data), void *data);
 
 /* A NUL-terminated copy. */
 char *arena_strdup(struct arena *arena, struct str s);

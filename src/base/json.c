@@ -235,7 +235,8 @@ static inline const char *read_scalar(struct reader *reader, const char *at) {
 }
 
 /* The key of a member and its colon. */
-static inline const char *read_key(struct reader *reader, const char *at) {
+static inline __attribute__((always_inline)) const char *read_key(struct reader *reader,
+                                                                  const char *at) {
     at = skip_blank(at, reader->end);
     if (at == reader->end || *at != '"')
         return fail(reader, at, "a member must begin with its name in quotes");
@@ -352,13 +353,23 @@ bool json_next(struct json_cursor *cursor) {
     return true;
 }
 
+/* On the way of every message: over the tape itself, and most keys are passed by for their length. */
 struct json_value json_member(struct json_value value, struct str key) {
     struct json_value found = {0};
     if (json_type(value) != JSON_OBJECT)
         return found;
-    for (struct json_cursor cursor = json_each(value); json_next(&cursor);)
-        if (json_str_eq(cursor.key, key))
-            found = cursor.value;
+    const struct json_entry *entries = value.json->entries;
+    const char *text = value.json->text.at;
+    uint32_t end = entries[value.index].next;
+    for (uint32_t at = value.index + 1; at < end; at = entries[at + 1].next) {
+        const struct json_entry *name = &entries[at];
+        bool same = name->info & JSON_ESCAPED
+                        ? json_str_eq((struct json_value){value.json, at}, key)
+                        : name->len == key.len &&
+                              (key.len == 0 || memcmp(text + name->at, key.at, key.len) == 0);
+        if (same)
+            found = (struct json_value){value.json, at + 1};
+    }
     return found;
 }
 

@@ -1,11 +1,12 @@
 #include "base/random.h"
 
+#include <errno.h>
 #include <string.h>
 #include <sys/random.h>
 
 #include "base/err.h"
 
-enum { BLOCK_BYTES = 4096, GETRANDOM_WHOLE = 256 };
+enum { BLOCK_BYTES = 4096 };
 
 static _Thread_local struct {
     uint8_t bytes[BLOCK_BYTES];
@@ -13,10 +14,11 @@ static _Thread_local struct {
 } block;
 
 static void refill(void) {
-    /* Requests of up to 256 bytes are never cut short (getrandom(2)). */
-    for (size_t at = 0; at < BLOCK_BYTES; at += GETRANDOM_WHOLE) {
-        ssize_t got = getrandom(block.bytes + at, GETRANDOM_WHOLE, 0);
-        ASSERT(got == GETRANDOM_WHOLE);
+    for (size_t at = 0; at < BLOCK_BYTES;) {
+        /* A signal may cut it short (getrandom(2)). */
+        ssize_t got = getrandom(block.bytes + at, BLOCK_BYTES - at, 0);
+        ASSERT(got > 0 || errno == EINTR);
+        at += got > 0 ? (size_t)got : 0;
     }
     block.left = BLOCK_BYTES;
 }
@@ -43,15 +45,14 @@ uint64_t random_u64(void) {
 
 void random_uuid(char ret_text[UUID_CHARS]) {
     static const char hex[] = "0123456789abcdef";
+    static const uint8_t place[16] = {0, 2, 4, 6, 9, 11, 14, 16, 19, 21, 24, 26, 28, 30, 32, 34};
     uint8_t bytes[16];
     random_bytes(bytes, sizeof bytes);
     bytes[6] = (uint8_t)((bytes[6] & 0x0f) | 0x40);
     bytes[8] = (uint8_t)((bytes[8] & 0x3f) | 0x80);
-    char *to = ret_text;
     for (int i = 0; i < 16; i++) {
-        if (i == 4 || i == 6 || i == 8 || i == 10)
-            *to++ = '-';
-        *to++ = hex[bytes[i] >> 4];
-        *to++ = hex[bytes[i] & 15];
+        ret_text[place[i]] = hex[bytes[i] >> 4];
+        ret_text[place[i] + 1] = hex[bytes[i] & 15];
     }
+    ret_text[8] = ret_text[13] = ret_text[18] = ret_text[23] = '-';
 }

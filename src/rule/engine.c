@@ -210,6 +210,7 @@ static int push(struct message_sink *sink, const void *route_, const struct mess
             .version = run.rule->rule->plan->version,
             .payload = &run.frame->payload,
             .arena = &run.frame->arena,
+            .cache = &engine->cache,
             .scratch = &run.frame->scratch,
             .trace_id = run.frame->trace_id,
             .effort_left = EVALUATION_EFFORT_MAX,
@@ -367,6 +368,7 @@ void rule_engine_free(struct rule_engine *engine) {
         done_rule(&engine->rules[i]);
     metric_done(&engine->not_found);
     rule_routes_done(engine);
+    rule_cache_done(&engine->cache);
     arena_done(&engine->arena);
     rule_set_unref(engine->set);
     free(engine);

@@ -57,6 +57,7 @@ struct rule_engine {
     struct sink_resolver *sinks;
     struct message_publisher *publisher;
     const struct rule_environment *environment;
+    struct rule_cache cache;
     struct engine_rule *rules;
     size_t count;
     struct arena arena; /* what lives as long as the engine */

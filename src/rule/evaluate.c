@@ -7,6 +7,7 @@
 #include "rule/evaluate.h"
 
 #include "base/random.h"
+#include "rule/output.h"
 
 bool rule_evaluation_spend(struct evaluation *evaluation, size_t steps) {
     if (steps > evaluation->effort_left ||
@@ -34,6 +35,13 @@ struct value rule_evaluation_take_scratch(struct evaluation *evaluation) {
         memcpy(copy, buf_at(scratch), len);
     buf_clear(scratch);
     return copy ? value_string(str_from(copy, len)) : value_undefined();
+}
+
+size_t rule_evaluation_measure(struct evaluation *evaluation, struct value value) {
+    rule_value_write(evaluation, evaluation->scratch, value);
+    size_t len = buf_len(evaluation->scratch);
+    buf_clear(evaluation->scratch);
+    return len;
 }
 
 struct str rule_evaluation_trace_id(struct evaluation *evaluation) {
@@ -88,7 +96,7 @@ static struct value look_up(struct evaluation *evaluation, struct str name) {
     return payload_field(evaluation, name);
 }
 
-static struct value star(struct evaluation *evaluation) {
+struct value rule_evaluation_star(struct evaluation *evaluation) {
     if (evaluation->scope)
         return evaluation->scope->element;
     switch (read_payload(evaluation)) {
@@ -129,6 +137,7 @@ static struct value evaluate_call(const struct plan_expression *call,
         args[i] = evaluate(&call->args[i], evaluation);
     if (evaluation->exhausted)
         return value_undefined();
+    evaluation->call = call;
     return call->function->call(evaluation, args, call->count);
 }
 
@@ -227,63 +236,12 @@ static bool is_true(struct value value) {
     return rule_value_to_boolean(value, &truth) && truth;
 }
 
-static struct value build_output(const struct plan_output *outputs, struct evaluation *evaluation);
-
-static struct value output_value(const struct plan_output *output, struct evaluation *evaluation) {
-    if (output->expression)
-        return evaluate(output->expression, evaluation);
-    struct value nested = build_output(output->first, evaluation);
-    return rule_value_count(nested) ? nested : value_undefined();
-}
-
-/* The members of the payload among the others; of the same name the later one stays. */
-static void add_star(struct evaluation *evaluation, struct value_object *object, struct value all) {
-    size_t before = object->count;
-    for (struct value_cursor cursor = rule_value_each(all); rule_value_next(evaluation, &cursor);) {
-        /* Only what stood before * can collide; the payload's own keys go through as they are. */
-        if (before)
-            rule_value_object_set(evaluation, object, cursor.key, cursor.value);
-        else
-            object->members[object->count++] = (struct value_member){cursor.key, cursor.value};
-    }
-}
-
-static struct value build_output(const struct plan_output *outputs, struct evaluation *evaluation) {
-    struct value all = {0};
-    size_t cap = 0;
-    for (const struct plan_output *output = outputs; output; output = output->next) {
-        if (output->star)
-            all = star(evaluation);
-        cap += output->star ? rule_value_count(all) : 1;
-    }
-    /* Items beside * need an object to stand in. */
-    if (all.type != VALUE_UNDEFINED && all.type != VALUE_OBJECT) {
-        bool payload = !evaluation->scope;
-        evaluation->payload_missed = evaluation->payload_missed || payload;
-        evaluation->star_missed = evaluation->star_missed || payload;
-        return value_undefined();
-    }
-    if (evaluation->star_missed)
-        return value_undefined();
-    struct value_object *object = rule_value_object_new(evaluation, cap);
-    for (const struct plan_output *output = outputs; object && output; output = output->next) {
-        if (output->star) {
-            add_star(evaluation, object, all);
-            continue;
-        }
-        struct value value = output_value(output, evaluation);
-        if (value.type != VALUE_UNDEFINED)
-            rule_value_object_set(evaluation, object, output->key, value);
-    }
-    return value_of_object(object);
-}
-
 static struct value select_value(const struct plan_select *select, struct evaluation *evaluation) {
     if (select->star_alone)
-        return star(evaluation);
+        return rule_evaluation_star(evaluation);
     if (select->value)
         return evaluate(select->value, evaluation);
-    return build_output(select->outputs, evaluation);
+    return rule_output_build(select->outputs, evaluation);
 }
 
 /* --- nested queries --- */
@@ -343,7 +301,7 @@ struct value rule_evaluate_expression(const struct plan_expression *expression,
     case PLAN_PATH:
         return evaluate_path(expression, evaluation);
     case PLAN_STAR:
-        return star(evaluation);
+        return rule_evaluation_star(evaluation);
     case PLAN_BYTES:
         return value_string(evaluation->message->payload);
     case PLAN_VARIABLE:
@@ -391,17 +349,23 @@ static void evaluate_variables(const struct plan *plan, struct evaluation *evalu
         return;
     evaluation->variables =
         rule_evaluation_alloc(evaluation, PLAN_VARIABLES_MAX * sizeof *evaluation->variables);
-    for (size_t i = 0; evaluation->variables && i < plan->variable_count; i++)
-        evaluation->variables[i] = evaluate(plan->variables[i], evaluation);
+    size_t bytes = 0;
+    for (size_t i = 0; evaluation->variables && i < plan->variable_count; i++) {
+        struct value value = evaluate(plan->variables[i], evaluation);
+        if (value.type >= VALUE_STRING)
+            bytes += rule_evaluation_measure(evaluation, value);
+        evaluation->variables[i] = value;
+    }
+    if (bytes > EVALUATION_VALUE_BYTES_MAX)
+        evaluation->exhausted = true;
 }
 
 /* SELECT VALUE in 2015-10-08 gives a scalar or nothing. */
-static struct value outgoing_value(const struct plan *plan, struct evaluation *evaluation) {
+static void write_value(const struct plan *plan, struct evaluation *evaluation, struct buf *out) {
     struct value value = select_value(&plan->select, evaluation);
     bool scalar = value.type != VALUE_ARRAY && value.type != VALUE_OBJECT;
-    if (plan->select.value && plan->version == RULE_VERSION_2015_10_08 && !scalar)
-        return value_undefined();
-    return value;
+    if (scalar || plan->version == RULE_VERSION_2016_03_23)
+        rule_value_write(evaluation, out, value);
 }
 
 enum rule_outcome rule_evaluate(const struct plan *plan, struct evaluation *evaluation,
@@ -416,11 +380,13 @@ enum rule_outcome rule_evaluate(const struct plan *plan, struct evaluation *eval
         *ret_payload = evaluation->message->payload;
         return RULE_RESULT;
     }
-    struct value value = outgoing_value(plan, evaluation);
+    buf_clear(out);
+    if (plan->select.value)
+        write_value(plan, evaluation, out);
+    else
+        rule_output_write(plan->select.outputs, evaluation, out);
     if (evaluation->star_missed)
         return RULE_UNREADABLE;
-    buf_clear(out);
-    rule_value_write(evaluation, out, value);
     if (evaluation->exhausted)
         return RULE_EXHAUSTED;
     *ret_payload = buf_str(out);

@@ -13,6 +13,7 @@ enum {
     EVALUATION_EFFORT_MAX = 250000,                /* steps: nodes, members and items looked at */
     EVALUATION_MEMORY_BYTES_MAX = 8 * 1024 * 1024, /* values built */
     EVALUATION_OUTPUT_BYTES_MAX = 1024 * 1024,     /* what actions are given: a record's limit */
+    EVALUATION_VALUE_BYTES_MAX = 128 * 1024, /* AWS: all SET variables; what transform() makes */
 };
 
 enum payload_state {
@@ -41,11 +42,13 @@ struct evaluation {
     struct str topic; /* as topic() sees it */
     enum rule_version version;
     struct rule_payload *payload;
-    struct arena *arena; /* values are built here; whoever owns it resets it */
-    struct buf *scratch; /* for texts on their way into the arena; empty between uses */
-    char *trace_id;      /* 36 characters, empty until it is asked for; one per message */
+    struct arena *arena;      /* values are built here; whoever owns it resets it */
+    struct rule_cache *cache; /* of the thread; outlives the evaluation */
+    struct buf *scratch;      /* for texts on their way into the arena; empty between uses */
+    char *trace_id;           /* 36 characters, empty until it is asked for; one per message */
     struct value *variables;
     const struct evaluation_scope *scope;
+    const struct plan_expression *call; /* whose function runs */
     unsigned effort_left;
     bool exhausted;      /* a bound was passed: the result is not to be used */
     bool payload_missed; /* a field was asked for and the payload is no document */
@@ -68,6 +71,9 @@ enum rule_outcome rule_evaluate(const struct plan *plan, struct evaluation *eval
 struct value rule_evaluate_expression(const struct plan_expression *expression,
                                       struct evaluation *evaluation);
 
+/* What * stands for: the element of the innermost query, else the payload. */
+struct value rule_evaluation_star(struct evaluation *evaluation);
+
 /* A UUID for the message, made when it is first asked for. */
 struct str rule_evaluation_trace_id(struct evaluation *evaluation);
 
@@ -76,6 +82,9 @@ bool rule_evaluation_spend(struct evaluation *evaluation, size_t steps);
 
 /* Memory for a value; NULL, and exhausted, if there is not so much left. */
 void *rule_evaluation_alloc(struct evaluation *evaluation, size_t size);
+
+/* How long the value is as JSON. */
+size_t rule_evaluation_measure(struct evaluation *evaluation, struct value value);
 
 /* A copy of what the scratch buffer holds, which is then empty, as a String. */
 struct value rule_evaluation_take_scratch(struct evaluation *evaluation);

@@ -202,12 +202,12 @@ static void arithmetic(void **state) {
         {"-color", ""},
         {"0.5 + 0.25", "0.75"},
         {"2 - -1", "3"},
-        {"9223372036854775807 + 1", "9223372036854776000"},
-        {"1E308 * 10", ""},
+        {"9223372036854775807 + 1", "9223372036854775808"},
+        {"1E999 * 10", ""},
         {"1 / 8192", "0.0001220703125"},
         {"1 / 1E9", "1E-9"},
         {"1.5 / 1E10", "1.5E-10"},
-        {"1E21 * 2", "2E21"},
+        {"1E34 * 2", "2E34"},
         {"1E20 * 2", "200000000000000000000"},
     };
     CHECK_EXPRESSIONS(V2, thing, cases);
@@ -251,7 +251,7 @@ static void case_compares_with_values(void **state) {
 static void casts(void **state) {
     static const struct expression_case cases[] = {
         {"cast(true AS Int)", "1"},
-        {"cast(\"5E-1\" AS Decimal)", "5E-1"},
+        {"cast(\"5E-1\" AS Decimal)", "0.5"},
         {"cast(-1.2 AS Int)", "-2"},
         {"cast(\"2.9\" AS INTEGER)", "2"},
         {"cast(0 AS Boolean)", "false"},

@@ -6,13 +6,10 @@
 #include "rule/function.h"
 
 #include "base/mem.h"
+#include "rule/evaluate.h"
 
 #define V1 RULE_VERSION_2015_10_08
 #define V2 RULE_VERSION_2016_03_23
-
-#define MISSING_OPENSSL "message digests"
-#define MISSING_REGEX   "regular expressions"
-#define MISSING_CALLS   "calls to other services"
 
 /* clang-format off */
 static const struct function functions[] = {
@@ -22,7 +19,7 @@ static const struct function functions[] = {
     {"asin", 1, 1, V1, rule_function_asin, NULL},
     {"atan", 1, 1, V1, rule_function_atan, NULL},
     {"atan2", 2, 2, V1, rule_function_atan2, NULL},
-    {"aws_lambda", 2, 2, V1, NULL, MISSING_CALLS},
+    {"aws_lambda", 2, 2, V1, NULL, "calls of functions from SQL"},
     {"bitand", 2, 2, V1, rule_function_bitand, NULL},
     {"bitnot", 1, 1, V1, rule_function_bitnot, NULL},
     {"bitor", 2, 2, V1, rule_function_bitor, NULL},
@@ -39,11 +36,11 @@ static const struct function functions[] = {
     {"exp", 1, 1, V1, rule_function_exp, NULL},
     {"floor", 1, 1, V1, rule_function_floor, NULL},
     {"get", 2, 2, V1, rule_function_get, NULL},
-    {"get_dynamodb", 4, 6, V2, NULL, MISSING_CALLS},
+    {"get_dynamodb", 4, 6, V2, NULL, "calls to DynamoDB"},
     {"get_mqtt_property", 1, 1, V1, rule_function_get_mqtt_property, NULL},
     {"get_or_default", 1, 2, V2, rule_function_get_or_default, NULL},
     {"get_registry_data", 3, 3, V2, NULL, "the registry of things"},
-    {"get_secret", 3, 4, V1, NULL, MISSING_CALLS},
+    {"get_secret", 3, 4, V1, NULL, "a store of secrets"},
     {"get_thing_shadow", 2, 3, V2, NULL, "thing shadows"},
     {"get_user_properties", 0, 1, V1, rule_function_get_user_properties, NULL},
     {"indexof", 2, 2, V2, rule_function_indexof, NULL},
@@ -55,30 +52,30 @@ static const struct function functions[] = {
     {"lower", 1, 1, V1, rule_function_lower, NULL},
     {"lpad", 2, 2, V1, rule_function_lpad, NULL},
     {"ltrim", 1, 1, V1, rule_function_ltrim, NULL},
-    {"machinelearning_predict", 3, 3, V1, NULL, MISSING_CALLS},
-    {"md2", 1, 1, V1, NULL, MISSING_OPENSSL},
-    {"md5", 1, 1, V1, NULL, MISSING_OPENSSL},
+    {"machinelearning_predict", 3, 3, V1, NULL, "calls to a machine learning service"},
+    {"md2", 1, 1, V1, rule_function_md2, NULL},
+    {"md5", 1, 1, V1, rule_function_md5, NULL},
     {"mod", 2, 2, V1, rule_function_mod, NULL},
     {"nanvl", 2, 2, V1, rule_function_nanvl, NULL},
     {"newuuid", 0, 0, V1, rule_function_newuuid, NULL},
     {"numbytes", 1, 1, V2, rule_function_numbytes, NULL},
-    {"parse_time", 2, 3, V2, NULL, "time zones and patterns"},
+    {"parse_time", 2, 3, V2, rule_function_parse_time, NULL, {CACHE_JODA_PATTERN, CACHE_NOTHING, CACHE_ZONE}},
     {"power", 2, 2, V1, rule_function_power, NULL},
     {"principal", 0, 0, V1, rule_function_principal, NULL},
     {"rand", 0, 0, V1, rule_function_rand, NULL},
-    {"regexp_matches", 2, 2, V1, NULL, MISSING_REGEX},
-    {"regexp_replace", 3, 3, V1, NULL, MISSING_REGEX},
-    {"regexp_substr", 2, 2, V1, NULL, MISSING_REGEX},
+    {"regexp_matches", 2, 2, V1, rule_function_regexp_matches, NULL, {CACHE_NOTHING, CACHE_REGEXP}},
+    {"regexp_replace", 3, 3, V1, rule_function_regexp_replace, NULL, {CACHE_NOTHING, CACHE_REGEXP}},
+    {"regexp_substr", 2, 2, V1, rule_function_regexp_substr, NULL, {CACHE_NOTHING, CACHE_REGEXP}},
     {"remainder", 2, 2, V1, rule_function_mod, NULL},
     {"replace", 3, 3, V1, rule_function_replace, NULL},
     {"round", 1, 1, V1, rule_function_round, NULL},
     {"rpad", 2, 2, V1, rule_function_rpad, NULL},
     {"rtrim", 1, 1, V1, rule_function_rtrim, NULL},
-    {"sha1", 1, 1, V1, NULL, MISSING_OPENSSL},
-    {"sha224", 1, 1, V1, NULL, MISSING_OPENSSL},
-    {"sha256", 1, 1, V1, NULL, MISSING_OPENSSL},
-    {"sha384", 1, 1, V1, NULL, MISSING_OPENSSL},
-    {"sha512", 1, 1, V1, NULL, MISSING_OPENSSL},
+    {"sha1", 1, 1, V1, rule_function_sha1, NULL},
+    {"sha224", 1, 1, V1, rule_function_sha224, NULL},
+    {"sha256", 1, 1, V1, rule_function_sha256, NULL},
+    {"sha384", 1, 1, V1, rule_function_sha384, NULL},
+    {"sha512", 1, 1, V1, rule_function_sha512, NULL},
     {"sign", 1, 1, V1, rule_function_sign, NULL},
     {"sin", 1, 1, V1, rule_function_sin, NULL},
     {"sinh", 1, 1, V1, rule_function_sinh, NULL},
@@ -89,7 +86,7 @@ static const struct function functions[] = {
     {"substring", 2, 3, V1, rule_function_substring, NULL},
     {"tan", 1, 1, V1, rule_function_tan, NULL},
     {"tanh", 1, 1, V1, rule_function_tanh, NULL},
-    {"time_to_epoch", 2, 2, V2, NULL, "time zones and patterns"},
+    {"time_to_epoch", 2, 2, V2, rule_function_time_to_epoch, NULL, {CACHE_NOTHING, CACHE_JDK_PATTERN}},
     {"timestamp", 0, 0, V1, rule_function_timestamp, NULL},
     {"topic", 0, 1, V1, rule_function_topic, NULL},
     {"traceid", 0, 0, V1, rule_function_traceid, NULL},
@@ -119,4 +116,20 @@ const char *rule_function_nearest(struct str name) {
         }
     }
     return nearest;
+}
+
+const void *rule_function_prepare(struct evaluation *evaluation, enum cache_kind kind,
+                                  struct str text) {
+    enum { EFFORT = 2500 };
+    bool made;
+    const void *prepared = rule_cache_get(evaluation->cache, kind, text, &made);
+    return !made || rule_evaluation_spend(evaluation, EFFORT) ? prepared : NULL;
+}
+
+const void *rule_function_prepared(struct evaluation *evaluation, size_t index, struct str text,
+                                   enum cache_kind kind) {
+    const struct plan_expression *arg = &evaluation->call->args[index];
+    if (arg->kind == PLAN_CONSTANT && arg->constant.type == VALUE_STRING)
+        return arg->prepared;
+    return rule_function_prepare(evaluation, kind, text);
 }

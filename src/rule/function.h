@@ -3,9 +3,10 @@
 #ifndef RULE_FUNCTION_H
 #define RULE_FUNCTION_H
 
+#include "rule/cache.h"
 #include "rule/value.h"
 
-enum { FUNCTION_ARGS_MAX = 255 };
+enum { FUNCTION_ARGS_MAX = 255, FUNCTION_PREPARED_MAX = 3 };
 
 typedef struct value function_call(struct evaluation *evaluation, const struct value *args,
                                    size_t count);
@@ -14,8 +15,9 @@ struct function {
     const char *name;
     unsigned char args_min, args_max; /* any other number of arguments makes the call Undefined */
     enum rule_version since;
-    function_call *call; /* NULL: the dialect has it, Weir has not */
-    const char *missing; /* then: what it waits for */
+    function_call *call;                            /* NULL: the dialect has it, Weir has not */
+    const char *missing;                            /* then: what it waits for */
+    enum cache_kind prepare[FUNCTION_PREPARED_MAX]; /* what arguments are prepared to be */
 };
 
 /* In any case of letters; NULL if there is none. */
@@ -26,6 +28,13 @@ const char *rule_function_nearest(struct str name);
 
 /* An argument of a string function as String; false for Null and Undefined. */
 bool rule_function_str(struct evaluation *evaluation, struct value value, struct str *ret_text);
+
+/* What an argument with this text is prepared to be: with the plan, if it stands in the rule as a
+ * string, else by way of the evaluation's cache. NULL if the text is of no use. */
+const void *rule_function_prepared(struct evaluation *evaluation, size_t index, struct str text,
+                                   enum cache_kind kind);
+const void *rule_function_prepare(struct evaluation *evaluation, enum cache_kind kind,
+                                  struct str text);
 
 #define FUNCTION(name)                                                                             \
     struct value rule_function_##name(struct evaluation *, const struct value *, size_t)
@@ -74,6 +83,21 @@ FUNCTION(startswith);
 FUNCTION(substring);
 FUNCTION(trim);
 FUNCTION(upper);
+
+FUNCTION(regexp_matches);
+FUNCTION(regexp_replace);
+FUNCTION(regexp_substr);
+
+FUNCTION(md2);
+FUNCTION(md5);
+FUNCTION(sha1);
+FUNCTION(sha224);
+FUNCTION(sha256);
+FUNCTION(sha384);
+FUNCTION(sha512);
+
+FUNCTION(parse_time);
+FUNCTION(time_to_epoch);
 
 FUNCTION(decode);
 FUNCTION(encode);

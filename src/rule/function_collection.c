@@ -10,7 +10,7 @@ struct value rule_function_get(struct evaluation *evaluation, const struct value
     if (args[0].type == VALUE_OBJECT)
         return args[1].type == VALUE_STRING ? rule_value_member(evaluation, args[0], args[1].text)
                                             : value_undefined();
-    if (!rule_value_to_int(args[1], VALUE_NEAREST, &index))
+    if (!rule_value_to_int(args[1], NUMBER_NEAREST, &index))
         return value_undefined();
     return rule_value_item(evaluation, args[0], index);
 }
@@ -34,7 +34,7 @@ struct value rule_function_isundefined(struct evaluation *evaluation, const stru
 }
 
 /* transform('enrichArray', object, array): each element with the object's members added; those of
- * the object win. */
+ * the object win. AWS bounds the result. */
 struct value rule_function_transform(struct evaluation *evaluation, const struct value *args,
                                      size_t count) {
     bool mode = args[0].type == VALUE_STRING && str_eq(args[0].text, STR("enrichArray"));
@@ -57,7 +57,10 @@ struct value rule_function_transform(struct evaluation *evaluation, const struct
             rule_value_object_set(evaluation, object, member.key, member.value);
         array->items[array->count++] = value_of_object(object);
     }
-    return value_of_array(array);
+    struct value made = value_of_array(array);
+    if (rule_evaluation_measure(evaluation, made) > EVALUATION_VALUE_BYTES_MAX)
+        evaluation->exhausted = true;
+    return made;
 }
 
 /* The scheme is checked when the rule is compiled. encode(*, ...) comes here as the bytes of the

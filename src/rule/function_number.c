@@ -15,7 +15,7 @@ static struct value on_double(struct evaluation *evaluation, const struct value 
     struct value number;
     if (!rule_value_to_number(evaluation->version, args[0], &number))
         return value_undefined();
-    return rule_value_decimal(evaluation->version, f(rule_value_double(number)));
+    return rule_value_of_double(evaluation->version, f(rule_number_double(number.number)));
 }
 
 #define ON_DOUBLE(name, f)                                                                         \
@@ -44,7 +44,8 @@ static struct value on_doubles(struct evaluation *evaluation, const struct value
     if (!rule_value_to_number(evaluation->version, args[0], &a) ||
         !rule_value_to_number(evaluation->version, args[1], &b))
         return value_undefined();
-    return rule_value_decimal(evaluation->version, f(rule_value_double(a), rule_value_double(b)));
+    return rule_value_of_double(evaluation->version,
+                                f(rule_number_double(a.number), rule_number_double(b.number)));
 }
 
 struct value rule_function_atan2(struct evaluation *evaluation, const struct value *args,
@@ -59,31 +60,28 @@ struct value rule_function_power(struct evaluation *evaluation, const struct val
 
 /* --- to whole numbers --- */
 
-/* An Int stays; a Decimal goes through `f`. What leaves the range of int64 stays a Decimal. */
 static struct value to_whole(struct evaluation *evaluation, const struct value *args,
-                             double (*f)(double)) {
+                             enum number_rounding how) {
     struct value number;
     if (!rule_value_to_number(evaluation->version, args[0], &number))
         return value_undefined();
-    if (number.type == VALUE_INT)
-        return number;
-    return rule_value_decimal(RULE_VERSION_2016_03_23, f(number.decimal));
+    return rule_value_of_whole(rule_number_round(number.number, how, 0));
 }
 
 struct value rule_function_ceil(struct evaluation *evaluation, const struct value *args,
                                 size_t count) {
-    return to_whole(evaluation, args, ceil);
+    return to_whole(evaluation, args, NUMBER_CEIL);
 }
 
 struct value rule_function_floor(struct evaluation *evaluation, const struct value *args,
                                  size_t count) {
-    return to_whole(evaluation, args, floor);
+    return to_whole(evaluation, args, NUMBER_FLOOR);
 }
 
 /* Halves away from zero. */
 struct value rule_function_round(struct evaluation *evaluation, const struct value *args,
                                  size_t count) {
-    return to_whole(evaluation, args, round);
+    return to_whole(evaluation, args, NUMBER_NEAREST);
 }
 
 struct value rule_function_sign(struct evaluation *evaluation, const struct value *args,
@@ -91,8 +89,7 @@ struct value rule_function_sign(struct evaluation *evaluation, const struct valu
     struct value number;
     if (!rule_value_to_number(evaluation->version, args[0], &number))
         return value_undefined();
-    double x = rule_value_double(number);
-    return value_int((x > 0) - (x < 0));
+    return value_int((number.number.coefficient > 0) - (number.number.coefficient < 0));
 }
 
 struct value rule_function_abs(struct evaluation *evaluation, const struct value *args,
@@ -100,31 +97,14 @@ struct value rule_function_abs(struct evaluation *evaluation, const struct value
     struct value number;
     if (!rule_value_to_number(evaluation->version, args[0], &number))
         return value_undefined();
-    return rule_value_double(number) < 0 ? rule_value_negate(evaluation, number) : number;
+    number.number = number.number.coefficient < 0 ? number_negate(number.number) : number.number;
+    number.text = (struct str){0};
+    return number;
 }
 
 struct value rule_function_mod(struct evaluation *evaluation, const struct value *args,
                                size_t count) {
     return rule_value_arithmetic(evaluation, VALUE_MODULO, args[0], args[1]);
-}
-
-/* The first `places` decimals of a Decimal: cut in its text, since 2.3 times ten is not 23 in
- * binary. */
-static double cut_decimals(struct evaluation *evaluation, struct value number, size_t places) {
-    struct buf *scratch = evaluation->scratch;
-    number.text = (struct str){0};
-    rule_value_write(evaluation, scratch, number);
-    struct str text = buf_str(scratch);
-    double cut = number.decimal;
-    size_t point = str_find(text, '.');
-    if (str_find(text, 'E') < text.len) {
-        cut = fabs(cut) < 1 && places < 7 ? 0 : cut; /* 1E-8 has no digit among the first seven */
-    } else if (point < text.len) {
-        size_t len = point + (places ? 1 + places : 0);
-        cut = json_number_double(str_from(text.at, len < text.len ? len : text.len));
-    }
-    buf_clear(scratch);
-    return cut;
 }
 
 /* trunc(x, n): n places, floored and clamped to 0..34; a String for n is Undefined. */
@@ -133,45 +113,55 @@ struct value rule_function_trunc(struct evaluation *evaluation, const struct val
     enum { PLACES_MAX = 34 };
     struct value number;
     int64_t places;
-    if (!value_is_number(args[1]) || !rule_value_to_int(args[1], VALUE_FLOOR, &places) ||
+    if (!value_is_number(args[1]) || !rule_value_to_int(args[1], NUMBER_FLOOR, &places) ||
         !rule_value_to_number(evaluation->version, args[0], &number))
         return value_undefined();
-    if (number.type == VALUE_INT)
-        return number;
     places = places < 0 ? 0 : places > PLACES_MAX ? PLACES_MAX : places;
-    return rule_value_decimal(RULE_VERSION_2016_03_23,
-                              cut_decimals(evaluation, number, (size_t)places));
+    return rule_value_of_whole(rule_number_round(number.number, NUMBER_CUT, (unsigned)places));
 }
 
-/* --- bits: both arguments rounded down --- */
+/* --- bits: both arguments rounded down, in two's complement of 128 bits --- */
 
-static bool two_ints(const struct value *args, int64_t *a, int64_t *b) {
-    return rule_value_to_int(args[0], VALUE_FLOOR, a) && rule_value_to_int(args[1], VALUE_FLOOR, b);
+static bool to_bits(struct value value, __int128 *ret_bits) {
+    struct number whole;
+    if (!rule_value_to_whole(value, NUMBER_FLOOR, &whole) || whole.exponent != 0)
+        return false;
+    *ret_bits = whole.coefficient;
+    return true;
+}
+
+/* The bits of two numbers of 34 digits may make one of 35. */
+static struct value of_bits(__int128 bits) {
+    struct number number = {.coefficient = bits}, limit = {.coefficient = 1};
+    for (int i = 0; i < NUMBER_DIGITS_MAX; i++)
+        limit.coefficient *= 10;
+    bool fits = bits < limit.coefficient && bits > -limit.coefficient;
+    return fits ? rule_value_of_whole(number) : value_undefined();
 }
 
 struct value rule_function_bitand(struct evaluation *evaluation, const struct value *args,
                                   size_t count) {
-    int64_t a, b;
-    return two_ints(args, &a, &b) ? value_int(a & b) : value_undefined();
+    __int128 a, b;
+    return to_bits(args[0], &a) && to_bits(args[1], &b) ? of_bits(a & b) : value_undefined();
 }
 
 struct value rule_function_bitor(struct evaluation *evaluation, const struct value *args,
                                  size_t count) {
-    int64_t a, b;
-    return two_ints(args, &a, &b) ? value_int(a | b) : value_undefined();
+    __int128 a, b;
+    return to_bits(args[0], &a) && to_bits(args[1], &b) ? of_bits(a | b) : value_undefined();
 }
 
 struct value rule_function_bitxor(struct evaluation *evaluation, const struct value *args,
                                   size_t count) {
-    int64_t a, b;
-    return two_ints(args, &a, &b) ? value_int(a ^ b) : value_undefined();
+    __int128 a, b;
+    return to_bits(args[0], &a) && to_bits(args[1], &b) ? of_bits(a ^ b) : value_undefined();
 }
 
-/* Two's complement; AWS's page prints bitnot(13) = 2, which no width that it names would give. */
+/* AWS's page prints bitnot(13) = 2, which no width that it names would give. */
 struct value rule_function_bitnot(struct evaluation *evaluation, const struct value *args,
                                   size_t count) {
-    int64_t a;
-    return rule_value_to_int(args[0], VALUE_FLOOR, &a) ? value_int(~a) : value_undefined();
+    __int128 a;
+    return to_bits(args[0], &a) ? of_bits(~a) : value_undefined();
 }
 
 /* --- the rest --- */
@@ -184,6 +174,6 @@ struct value rule_function_nanvl(struct evaluation *evaluation, const struct val
 
 struct value rule_function_rand(struct evaluation *evaluation, const struct value *args,
                                 size_t count) {
-    return rule_value_decimal(evaluation->version,
-                              evaluation->environment->random(evaluation->environment));
+    return rule_value_of_double(evaluation->version,
+                                evaluation->environment->random(evaluation->environment));
 }

@@ -1,8 +1,11 @@
 /*
  * Functions on strings. Arguments are converted to String first (numbers and Booleans as text,
  * arrays and objects as JSON); Null and Undefined make the call Undefined. Characters are code
- * points. lower() and upper() know ASCII, Latin-1, Greek and Cyrillic letters.
+ * points.
  */
+#include <stdlib.h>
+#include <unicase.h>
+
 #include "base/utf8.h"
 #include "rule/evaluate.h"
 #include "rule/function.h"
@@ -19,7 +22,7 @@ static bool two_strs(struct evaluation *evaluation, const struct value *args, st
 struct value rule_function_chr(struct evaluation *evaluation, const struct value *args,
                                size_t count) {
     int64_t code;
-    if (!rule_value_to_int(args[0], VALUE_FLOOR, &code) || code < 0 || code > 127)
+    if (!rule_value_to_int(args[0], NUMBER_FLOOR, &code) || code < 0 || code > 127)
         return value_undefined();
     char *text = rule_evaluation_alloc(evaluation, 1);
     if (!text)
@@ -120,46 +123,47 @@ struct value rule_function_numbytes(struct evaluation *evaluation, const struct 
     return value_int((int64_t)text.len);
 }
 
-/* The other case of a letter of two bytes in UTF-8, where both cases have two. */
-static unsigned fold_wide(unsigned code, bool upper) {
-    static const struct {
-        unsigned lower_first, lower_last, distance; /* to the capital */
-    } ranges[] = {
-        {0xe0, 0xf6, 0x20},
-        {0xf8, 0xfe, 0x20}, /* Latin-1 */
-        {0x3b1, 0x3c1, 0x20},
-        {0x3c3, 0x3cb, 0x20}, /* Greek; U+03C2, final sigma, has no capital of its own */
-        {0x430, 0x44f, 0x20},
-        {0x450, 0x45f, 0x50}, /* Cyrillic */
-    };
-    for (size_t i = 0; i < COUNT_OF(ranges); i++) {
-        unsigned distance = ranges[i].distance, lower = upper ? code : code + distance;
-        if (lower >= ranges[i].lower_first && lower <= ranges[i].lower_last)
-            return upper ? code - distance : lower;
+static bool is_ascii(struct str text) {
+    unsigned char all = 0;
+    for (size_t i = 0; i < text.len; i++)
+        all |= (unsigned char)text.at[i];
+    return all < 0x80;
+}
+
+static struct value fold_ascii(struct evaluation *evaluation, struct str text, bool upper) {
+    char *copy = rule_evaluation_alloc(evaluation, text.len);
+    if (!copy)
+        return value_undefined();
+    for (size_t i = 0; i < text.len; i++) {
+        char c = text.at[i];
+        bool folds = upper ? c >= 'a' && c <= 'z' : c >= 'A' && c <= 'Z';
+        copy[i] = folds ? c ^ 0x20 : c;
     }
-    return code;
+    return value_string(str_from(copy, text.len));
+}
+
+/* Unicode's full mapping, which may change the length (as in Java); bytes that are no UTF-8 stay. */
+static struct value fold_wide(struct evaluation *evaluation, struct str text, bool upper) {
+    size_t len;
+    uint8_t *folded =
+        (upper ? u8_toupper : u8_tolower)((const uint8_t *)text.at, text.len, "", NULL, NULL, &len);
+    if (!folded)
+        return value_string(text);
+    char *copy = rule_evaluation_spend(evaluation, text.len / 8)
+                     ? rule_evaluation_alloc(evaluation, len)
+                     : NULL;
+    if (copy)
+        memcpy(copy, folded, len);
+    free(folded);
+    return copy ? value_string(str_from(copy, len)) : value_undefined();
 }
 
 static struct value fold(struct evaluation *evaluation, struct value value, bool upper) {
     struct str text;
     if (!rule_function_str(evaluation, value, &text))
         return value_undefined();
-    unsigned char *copy = rule_evaluation_alloc(evaluation, text.len);
-    if (!copy)
-        return value_undefined();
-    for (size_t i = 0; i < text.len; i++) {
-        unsigned char c = (unsigned char)text.at[i];
-        if (c >= 0xc3 && c <= 0xd1 && utf8_sequence(str_skip(text, i)) == 2) {
-            unsigned code =
-                fold_wide((c & 0x1fu) << 6 | ((unsigned char)text.at[i + 1] & 0x3fu), upper);
-            copy[i++] = (unsigned char)(0xc0 | code >> 6);
-            copy[i] = (unsigned char)(0x80 | (code & 0x3f));
-        } else {
-            bool folds = upper ? c >= 'a' && c <= 'z' : c >= 'A' && c <= 'Z';
-            copy[i] = folds ? c ^ 0x20 : c;
-        }
-    }
-    return value_string(str_from(copy, text.len));
+    return is_ascii(text) ? fold_ascii(evaluation, text, upper)
+                          : fold_wide(evaluation, text, upper);
 }
 
 struct value rule_function_lower(struct evaluation *evaluation, const struct value *args,
@@ -178,7 +182,7 @@ static struct value pad(struct evaluation *evaluation, const struct value *args,
     struct str text;
     int64_t blanks;
     if (!rule_function_str(evaluation, args[0], &text) ||
-        !rule_value_to_int(args[1], VALUE_FLOOR, &blanks))
+        !rule_value_to_int(args[1], NUMBER_FLOOR, &blanks))
         return value_undefined();
     blanks = blanks < 0 ? 0 : blanks > BLANKS_MAX ? BLANKS_MAX : blanks;
     char *padded = rule_evaluation_alloc(evaluation, text.len + (size_t)blanks);
@@ -253,8 +257,8 @@ struct value rule_function_substring(struct evaluation *evaluation, const struct
     struct str text;
     int64_t from, to = INT64_MAX;
     if (!rule_function_str(evaluation, args[0], &text) ||
-        !rule_value_to_int(args[1], VALUE_FLOOR, &from) ||
-        (count == 3 && !rule_value_to_int(args[2], VALUE_FLOOR, &to)))
+        !rule_value_to_int(args[1], NUMBER_FLOOR, &from) ||
+        (count == 3 && !rule_value_to_int(args[2], NUMBER_FLOOR, &to)))
         return value_undefined();
     size_t begin = text.len, end = text.len, at = 0;
     from = from < 0 ? 0 : from;

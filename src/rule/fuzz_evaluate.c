@@ -22,6 +22,7 @@ static void evaluate(struct str sql, struct str payload, enum rule_version versi
     static const struct rule_environment environment = {now_ms, uuid, half, "123456789012"};
     struct arena plan_arena = {0}, arena = {0};
     struct rule_payload read = {0};
+    struct rule_cache cache = {0};
     struct buf out = {0}, scratch = {0};
     char trace_id[36] = "";
     struct plan *plan;
@@ -34,6 +35,7 @@ static void evaluate(struct str sql, struct str payload, enum rule_version versi
                                     .version = version,
                                     .payload = &read,
                                     .arena = &arena,
+                                    .cache = &cache,
                                     .scratch = &scratch,
                                     .trace_id = trace_id,
                                     .effort_left = EVALUATION_EFFORT_MAX};
@@ -44,6 +46,7 @@ static void evaluate(struct str sql, struct str payload, enum rule_version versi
             abort();
     }
     json_done(&read.json);
+    rule_cache_done(&cache);
     buf_done(&out);
     buf_done(&scratch);
     arena_done(&plan_arena);

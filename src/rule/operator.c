@@ -2,20 +2,13 @@
  * The operators of the dialect, by the tables of the AWS IoT Core Developer Guide ("SQL reference",
  * "Operators" and "Data types"). What a table does not list is Undefined.
  */
-#include <math.h>
-
 #include "rule/evaluate.h"
 #include "rule/value.h"
 
-/* -1, 0, 1; exact also between an Int beyond 2^53 and a Decimal. */
-static int order_numbers(struct value a, struct value b) {
-    if (a.type == VALUE_INT && b.type == VALUE_INT)
-        return (a.integer > b.integer) - (a.integer < b.integer);
-    /* The mantissa of long double holds any int64 wherever Weir runs: 64 bits on x86-64, 113 on
-     * AArch64. */
-    long double left = a.type == VALUE_INT ? (long double)a.integer : (long double)a.decimal;
-    long double right = b.type == VALUE_INT ? (long double)b.integer : (long double)b.decimal;
-    return (left > right) - (left < right);
+static bool equal_numbers(struct value a, struct value b) {
+    if (a.beyond || b.beyond)
+        return a.beyond && b.beyond && str_eq(a.text, b.text);
+    return rule_number_order(a.number, b.number) == 0;
 }
 
 static bool equal_arrays(struct evaluation *evaluation, struct value a, struct value b) {
@@ -42,7 +35,7 @@ bool rule_value_equal(struct evaluation *evaluation, struct value a, struct valu
     if (!rule_evaluation_spend(evaluation, 1))
         return false;
     if (value_is_number(a) && value_is_number(b))
-        return order_numbers(a, b) == 0;
+        return equal_numbers(a, b);
     if (a.type != b.type)
         return false;
     switch (a.type) {
@@ -59,16 +52,18 @@ bool rule_value_equal(struct evaluation *evaluation, struct value a, struct valu
     }
 }
 
-static bool comparable(struct value value) {
-    return value_is_number(value) || value.type == VALUE_STRING;
+/* Numbers, and strings by the pattern. */
+static bool comparable(struct evaluation *evaluation, struct value *value) {
+    if (value_is_number(*value))
+        return !value->beyond;
+    return value->type == VALUE_STRING && rule_value_to_number(evaluation->version, *value, value);
 }
 
 struct value rule_value_compare(struct evaluation *evaluation, enum value_comparison how,
                                 struct value a, struct value b) {
-    if (!comparable(a) || !comparable(b) || !rule_value_to_number(evaluation->version, a, &a) ||
-        !rule_value_to_number(evaluation->version, b, &b))
+    if (!comparable(evaluation, &a) || !comparable(evaluation, &b))
         return value_undefined();
-    int order = order_numbers(a, b);
+    int order = rule_number_order(a.number, b.number);
     switch (how) {
     case VALUE_LESS:
         return value_boolean(order < 0);
@@ -94,68 +89,50 @@ static struct value concatenate(struct evaluation *evaluation, struct value a, s
     return value_string(str_from(joined, left.len + right.len));
 }
 
+/* Two Ints give an Int where they can. */
+static struct value of_operands(struct evaluation *evaluation, struct value a, struct value b,
+                                struct number result) {
+    return a.type == VALUE_INT && b.type == VALUE_INT
+               ? rule_value_of_whole(result)
+               : rule_value_of_number(evaluation->version, result);
+}
+
 struct value rule_value_add(struct evaluation *evaluation, struct value a, struct value b) {
     if (a.type == VALUE_STRING || b.type == VALUE_STRING)
         return concatenate(evaluation, a, b);
     if (!value_is_number(a) || !value_is_number(b))
         return value_undefined();
-    int64_t sum;
-    if (a.type == VALUE_INT && b.type == VALUE_INT &&
-        !__builtin_add_overflow(a.integer, b.integer, &sum))
-        return value_int(sum);
-    return rule_value_decimal(evaluation->version, rule_value_double(a) + rule_value_double(b));
+    struct number sum;
+    if (a.beyond || b.beyond || !rule_number_add(a.number, b.number, &sum))
+        return value_undefined();
+    return of_operands(evaluation, a, b, sum);
 }
 
-/*
- * Two Ints to an Int; false if it is none or too large. The table gives Int / Int an Int, AWS's own
- * examples a fraction where there is one; like those we divide exactly.
- */
-static bool int_arithmetic(enum value_arithmetic how, int64_t a, int64_t b, int64_t *ret_integer) {
+static bool operate(enum value_arithmetic how, struct number a, struct number b,
+                    struct number *ret_number) {
     switch (how) {
     case VALUE_SUBTRACT:
-        return !__builtin_sub_overflow(a, b, ret_integer);
+        return rule_number_add(a, number_negate(b), ret_number);
     case VALUE_MULTIPLY:
-        return !__builtin_mul_overflow(a, b, ret_integer);
+        return rule_number_multiply(a, b, ret_number);
     case VALUE_DIVIDE:
-        if ((a == INT64_MIN && b == -1) || a % b != 0)
-            return false;
-        *ret_integer = a / b;
-        return true;
+        return rule_number_divide(a, b, ret_number);
     case VALUE_MODULO:
-        *ret_integer = b == -1 ? 0 : a % b;
-        return true;
+        return rule_number_modulo(a, b, ret_number);
     }
     return false;
 }
 
-static double double_arithmetic(enum value_arithmetic how, double a, double b) {
-    switch (how) {
-    case VALUE_SUBTRACT:
-        return a - b;
-    case VALUE_MULTIPLY:
-        return a * b;
-    case VALUE_DIVIDE:
-        return a / b;
-    case VALUE_MODULO:
-        return fmod(a, b);
-    }
-    return NAN;
-}
-
+/* The table gives Int / Int an Int, AWS's own examples a fraction where there is one; like those we
+ * divide exactly. */
 struct value rule_value_arithmetic(struct evaluation *evaluation, enum value_arithmetic how,
                                    struct value a, struct value b) {
+    struct number result;
     if (!rule_value_to_number(evaluation->version, a, &a) ||
-        !rule_value_to_number(evaluation->version, b, &b))
+        !rule_value_to_number(evaluation->version, b, &b) ||
+        !operate(how, a.number, b.number, &result))
         return value_undefined();
-    bool divides = how == VALUE_DIVIDE || how == VALUE_MODULO;
-    if (divides && rule_value_double(b) == 0)
-        return value_undefined();
-    int64_t integer;
-    if (a.type == VALUE_INT && b.type == VALUE_INT &&
-        int_arithmetic(how, a.integer, b.integer, &integer))
-        return value_int(integer);
-    return rule_value_decimal(evaluation->version,
-                              double_arithmetic(how, rule_value_double(a), rule_value_double(b)));
+    return of_operands(evaluation, a, b, result);
 }
 
 struct value rule_value_negate(struct evaluation *evaluation, struct value value) {
@@ -172,23 +149,32 @@ struct value rule_value_in(struct evaluation *evaluation, struct value value, st
 }
 
 static struct value cast_int(struct value value) {
-    int64_t integer;
+    struct number whole;
     if (value.type == VALUE_BOOLEAN)
         return value_int(value.boolean);
-    return rule_value_to_int(value, VALUE_FLOOR, &integer) ? value_int(integer) : value_undefined();
+    return rule_value_to_whole(value, NUMBER_FLOOR, &whole) ? rule_value_of_whole(whole)
+                                                            : value_undefined();
 }
 
 static struct value cast_decimal(struct evaluation *evaluation, struct value value) {
     struct value number;
     if (value.type == VALUE_BOOLEAN)
-        return rule_value_decimal(evaluation->version, value.boolean);
+        return rule_value_of_number(evaluation->version, number_int(value.boolean));
     return rule_value_to_number(evaluation->version, value, &number) ? number : value_undefined();
+}
+
+/* A Decimal that went through double precision; Ints stay. */
+static struct value cast_double(struct evaluation *evaluation, struct value value) {
+    value = cast_decimal(evaluation, value);
+    if (value.type != VALUE_DECIMAL)
+        return value;
+    return rule_value_of_double(evaluation->version, rule_number_double(value.number));
 }
 
 static struct value cast_boolean(struct value value) {
     bool boolean;
     if (value_is_number(value))
-        return value_boolean(rule_value_double(value) != 0);
+        return value.beyond ? value_undefined() : value_boolean(value.number.coefficient != 0);
     return rule_value_to_boolean(value, &boolean) ? value_boolean(boolean) : value_undefined();
 }
 
@@ -203,6 +189,8 @@ struct value rule_value_cast(struct evaluation *evaluation, enum value_cast type
         return cast_int(value);
     case VALUE_CAST_DECIMAL:
         return cast_decimal(evaluation, value);
+    case VALUE_CAST_DOUBLE:
+        return cast_double(evaluation, value);
     case VALUE_CAST_BOOLEAN:
         return cast_boolean(value);
     }

@@ -6,6 +6,7 @@
  */
 #include "rule/plan.h"
 
+#include "base/json_write.h"
 #include "base/mem.h"
 #include "flow/topic.h"
 #include "rule/lexer.h"
@@ -111,6 +112,14 @@ static int check_scheme(struct planner *planner, const struct ast_node *node) {
                 STR_ARG(scheme->text));
 }
 
+/* AWS reads the mode before it evaluates anything. */
+static int check_mode(struct planner *planner, const struct ast_node *node) {
+    if (node->first && node->first->kind == AST_VARIABLE)
+        return FAIL(planner, node->first->at, ERR_INVALID,
+                    "the mode of transform() cannot be a variable");
+    return 0;
+}
+
 static int check_function(struct planner *planner, const struct ast_node *node,
                           const struct function *function) {
     if (!function) {
@@ -128,7 +137,21 @@ static int check_function(struct planner *planner, const struct ast_node *node,
     if (node->count > FUNCTION_ARGS_MAX)
         return FAIL(planner, node->at, ERR_INVALID, "more than %d arguments", FUNCTION_ARGS_MAX);
     bool coder = function->call == rule_function_encode || function->call == rule_function_decode;
+    if (function->call == rule_function_transform)
+        return check_mode(planner, node);
     return coder ? check_scheme(planner, node) : 0;
+}
+
+/* Patterns and time zones that stand in the rule are made once. */
+static void prepare_args(struct planner *planner, const struct function *function,
+                         struct plan_expression *call) {
+    for (size_t i = 0; i < call->count && i < FUNCTION_PREPARED_MAX; i++) {
+        struct plan_expression *arg = &call->args[i];
+        bool string = arg->kind == PLAN_CONSTANT && arg->constant.type == VALUE_STRING;
+        if (string && function->prepare[i])
+            arg->prepared =
+                rule_cache_make(function->prepare[i], planner->arena, arg->constant.text, true);
+    }
 }
 
 /* A call with a wrong number of arguments is Undefined in this dialect, no error. */
@@ -145,6 +168,7 @@ static int plan_call(struct planner *planner, const struct ast_node *node,
         return plan_constant(ret, value_undefined());
     ret->kind = PLAN_CALL;
     ret->function = function;
+    prepare_args(planner, function, ret);
     if (function->call == rule_function_encode && ret->args[0].kind == PLAN_STAR &&
         !planner->nested)
         ret->args[0].kind = PLAN_BYTES;
@@ -165,7 +189,7 @@ static int plan_cast(struct planner *planner, const struct ast_node *node,
         {"varchar", VALUE_CAST_STRING, RULE_VERSION_2015_10_08},
         {"int", VALUE_CAST_INT, RULE_VERSION_2015_10_08},
         {"integer", VALUE_CAST_INT, RULE_VERSION_2015_10_08},
-        {"double", VALUE_CAST_DECIMAL, RULE_VERSION_2015_10_08},
+        {"double", VALUE_CAST_DOUBLE, RULE_VERSION_2015_10_08},
         {"decimal", VALUE_CAST_DECIMAL, RULE_VERSION_2016_03_23},
         {"bool", VALUE_CAST_BOOLEAN, RULE_VERSION_2016_03_23},
         {"boolean", VALUE_CAST_BOOLEAN, RULE_VERSION_2016_03_23},
@@ -234,15 +258,24 @@ static int plan_operator(struct planner *planner, const struct ast_node *node, e
     return plan_children(planner, node, ret);
 }
 
+static int plan_number(struct planner *planner, const struct ast_node *node, struct str text,
+                       struct plan_expression *ret) {
+    struct value number = rule_value_read_number(planner->version, text);
+    if (number.beyond)
+        return FAIL(planner, node->at, ERR_INVALID,
+                    "this number is beyond the range of the dialect, 1E-999 to 9.99E999");
+    return plan_constant(ret, number);
+}
+
 static int plan_negate(struct planner *planner, const struct ast_node *node,
                        struct plan_expression *ret) {
     if (node->first->kind != AST_NUMBER)
         return plan_operator(planner, node, PLAN_NEGATE, 0, ret);
-    char *text = arena_alloc(planner->arena, 1 + node->first->text.len);
+    struct str digits = node->first->text;
+    char *text = arena_alloc(planner->arena, 1 + digits.len);
     text[0] = '-';
-    memcpy(text + 1, node->first->text.at, node->first->text.len);
-    return plan_constant(
-        ret, rule_value_number(planner->version, str_from(text, 1 + node->first->text.len)));
+    memcpy(text + 1, digits.at, digits.len);
+    return plan_number(planner, node->first, str_from(text, 1 + digits.len), ret);
 }
 
 /* One line per kind of node. */
@@ -256,7 +289,7 @@ static int plan_node(struct planner *planner, const struct ast_node *node,
     case AST_FALSE:
         return plan_constant(ret, value_boolean(false));
     case AST_NUMBER:
-        return plan_constant(ret, rule_value_number(planner->version, node->text));
+        return plan_number(planner, node, node->text, ret);
     case AST_STRING:
         return plan_constant(ret, value_string(node->text));
     case AST_STAR:
@@ -327,6 +360,15 @@ static bool natural_name(const struct ast_node *node, struct str *ret_name) {
            node->kind == AST_CAST;
 }
 
+static struct str write_key(struct arena *arena, struct str key) {
+    struct buf written = {0};
+    json_write_string(&written, key);
+    buf_add_u8(&written, ':');
+    struct str copy = {arena_strdup(arena, buf_str(&written)), buf_len(&written)};
+    buf_done(&written);
+    return copy;
+}
+
 /* The output of that key: the one there is, or a new one at the end of the list. */
 static struct plan_output *output_for(struct planner *planner, struct plan_output **list,
                                       struct str key) {
@@ -342,6 +384,7 @@ static struct plan_output *output_for(struct planner *planner, struct plan_outpu
         return found;
     *list = arena_zalloc(planner->arena, sizeof **list);
     (*list)->key = key;
+    (*list)->written_key = write_key(planner->arena, key);
     return *list;
 }
 

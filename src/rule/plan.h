@@ -46,6 +46,7 @@ struct plan_expression {
     unsigned how;
     size_t index;
     struct value constant;
+    const void *prepared; /* as a constant argument: what the function needs of it, or NULL */
     const struct function *function;
     struct str *names;
     size_t name_count;
@@ -57,7 +58,8 @@ struct plan_expression {
 /* One member of what SELECT makes, in their order; with children for AS a.b. */
 struct plan_output {
     struct str key;
-    bool star; /* all members of the payload instead */
+    struct str written_key; /* as JSON, with the colon */
+    bool star;              /* all members of the payload instead */
     struct plan_expression *expression;
     struct plan_output *first, *next; /* children, sibling */
 };

@@ -39,7 +39,7 @@ void rule_routes_done(struct rule_engine *engine) {
 }
 
 /* MQTT's matching, but "a/#" does not match "a": so AWS has it, for rules as for subscriptions. */
-static bool rule_matches(const struct plan *plan, struct str topic) {
+bool rule_route_matches(const struct plan *plan, struct str topic) {
     struct str filter = plan->filter;
     if (!plan->has_filter || !topic_matches(filter, topic))
         return false;
@@ -67,7 +67,7 @@ const struct rule_route *rule_route_find(struct rule_engine *engine, struct str 
     size_t count = 0;
     for (size_t i = 0; i < engine->count; i++) {
         const struct rule *rule = engine->rules[i].rule;
-        if (!rule->disabled && rule_matches(rule->plan, topic)) {
+        if (!rule->disabled && rule_route_matches(rule->plan, topic)) {
             bits[i / 8] |= (char)(1 << i % 8);
             count++;
         }

@@ -25,6 +25,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/buf.h"
 #include "base/err.h"
 #include "base/option.h"
 #include "flow/message.h"
@@ -101,6 +102,23 @@ struct rule_environment {
 
 /* The wall clock, the kernel's random bytes, account 000000000000. */
 extern const struct rule_environment rule_environment_default;
+
+/* A statement and a message to try it on. */
+struct rule_question {
+    struct str sql;
+    int sql_version; /* enum rule_version */
+    struct str topic, payload;
+    const struct rule_environment *environment;
+};
+
+/*
+ * What the statement makes of the message and why, as a JSON object: `valid`; if not, `error` with
+ * `line`, `column` and `message`; else `matched` (FROM takes the topic), `variables` and `where` (each
+ * with `type` and, if JSON can say it, `value`), `fires` (actions would run), and `result`, or
+ * `result_base64` if it is no JSON, or the `reason` for which there is none. WHERE and SELECT are
+ * evaluated even if the topic does not match. Returns whether the statement is valid.
+ */
+bool rule_explain(const struct rule_question *question, struct buf *out);
 
 struct rule_engine;
 

@@ -31,6 +31,7 @@ static const struct rule_environment test_environment = {test_now_ms, test_uuid,
 struct sql_run {
     struct arena plan_arena, arena;
     struct rule_payload payload;
+    struct rule_cache cache;
     struct buf out, scratch, room;
     char trace_id[36];
     struct message message;
@@ -43,6 +44,7 @@ static inline void sql_run_done(struct sql_run *run) {
     arena_done(&run->plan_arena);
     arena_done(&run->arena);
     json_done(&run->payload.json);
+    rule_cache_done(&run->cache);
     buf_done(&run->out);
     buf_done(&run->scratch);
     buf_done(&run->room);
@@ -67,6 +69,7 @@ static inline int sql_run_init(struct sql_run *run, enum rule_version version, c
         .version = version,
         .payload = &run->payload,
         .arena = &run->arena,
+        .cache = &run->cache,
         .scratch = &run->scratch,
         .trace_id = run->trace_id,
         .effort_left = EVALUATION_EFFORT_MAX,

@@ -2,37 +2,45 @@
  * operator.c. */
 #include "rule/value.h"
 
-#include <math.h>
-
 #include "base/json_write.h"
 #include "base/utf8.h"
 #include "rule/evaluate.h"
-#include "rule/number.h"
 
-/* 2^63: the first double beyond int64. */
-#define INT64_END 9223372036854775808.0
-
-static bool fits_int(double number) {
-    return number >= -INT64_END && number < INT64_END;
+struct value rule_value_of_whole(struct number number) {
+    return (struct value){.type = number.exponent == 0 ? VALUE_INT : VALUE_DECIMAL,
+                          .number = number};
 }
 
-struct value rule_value_decimal(enum rule_version version, double decimal) {
-    if (!isfinite(decimal))
-        return value_undefined();
-    if (version == RULE_VERSION_2016_03_23 && fits_int(decimal) && trunc(decimal) == decimal)
-        return value_int((int64_t)decimal);
-    return (struct value){.type = VALUE_DECIMAL, .decimal = decimal};
+struct value rule_value_of_number(enum rule_version version, struct number number) {
+    struct value value = rule_value_of_whole(number);
+    if (version == RULE_VERSION_2015_10_08)
+        value.type = VALUE_DECIMAL;
+    return value;
 }
 
-struct value rule_value_number(enum rule_version version, struct str text) {
-    int64_t integer;
-    if (rule_number_to_int(text, &integer))
-        return value_int(integer);
-    double decimal = json_number_double(text);
-    if (version == RULE_VERSION_2016_03_23 && fits_int(decimal) && trunc(decimal) == decimal &&
-        rule_number_is_whole(text))
-        return value_int((int64_t)decimal);
-    return (struct value){.type = VALUE_DECIMAL, .decimal = decimal, .text = text};
+struct value rule_value_of_double(enum rule_version version, double from) {
+    struct number number;
+    return rule_number_from_double(from, &number) ? rule_value_of_number(version, number)
+                                                  : value_undefined();
+}
+
+static bool is_digits(struct str text) {
+    for (size_t i = text.len && text.at[0] == '-'; i < text.len; i++)
+        if (text.at[i] < '0' || text.at[i] > '9')
+            return false;
+    return true;
+}
+
+struct value rule_value_read_number(enum rule_version version, struct str text) {
+    struct value value = {.type = VALUE_DECIMAL, .beyond = true, .text = text};
+    if (!rule_number_read(text, &value.number))
+        return value;
+    value.beyond = false;
+    if (value.number.exponent == 0 && (version == RULE_VERSION_2016_03_23 || is_digits(text))) {
+        value.type = VALUE_INT;
+        value.text = (struct str){0};
+    }
+    return value;
 }
 
 struct value rule_value_from_json(struct evaluation *evaluation, struct json_value json) {
@@ -45,7 +53,7 @@ struct value rule_value_from_json(struct evaluation *evaluation, struct json_val
     case JSON_TRUE:
         return value_boolean(json_type(json) == JSON_TRUE);
     case JSON_NUMBER:
-        return rule_value_number(evaluation->version, json_raw(json));
+        return rule_value_read_number(evaluation->version, json_raw(json));
     case JSON_STRING:
         return value_string(json_str(json, evaluation->arena));
     case JSON_ARRAY:
@@ -56,33 +64,39 @@ struct value rule_value_from_json(struct evaluation *evaluation, struct json_val
     return value_undefined();
 }
 
-double rule_value_double(struct value value) {
-    return value.type == VALUE_INT ? (double)value.integer : value.decimal;
-}
-
 bool rule_value_to_number(enum rule_version version, struct value value, struct value *ret_number) {
-    if (value.type == VALUE_STRING && rule_number_valid(value.text))
-        value = rule_value_number(version, value.text);
-    if (!value_is_number(value))
+    if (value.type == VALUE_STRING && rule_number_valid(value.text)) {
+        value = rule_value_read_number(version, value.text);
+        /* Only what came as a number is passed on as it was written. */
+        value.text = (struct str){0};
+    }
+    if (!value_is_number(value) || value.beyond)
         return false;
     *ret_number = value;
     return true;
 }
 
-bool rule_value_to_int(struct value value, enum value_rounding rounding, int64_t *ret_integer) {
-    bool string = value.type == VALUE_STRING;
-    if (!rule_value_to_number(RULE_VERSION_2016_03_23, value, &value))
-        return false;
+bool rule_value_to_whole(struct value value, enum number_rounding rounding,
+                         struct number *ret_whole) {
     if (value.type == VALUE_INT) {
-        *ret_integer = value.integer;
+        *ret_whole = value.number;
         return true;
     }
-    double number = rounding == VALUE_FLOOR ? floor(value.decimal)
-                    : string                ? trunc(value.decimal)
-                                            : round(value.decimal);
-    if (!fits_int(number))
+    bool cut = value.type == VALUE_STRING && rounding == NUMBER_NEAREST;
+    if (!rule_value_to_number(RULE_VERSION_2016_03_23, value, &value))
         return false;
-    *ret_integer = (int64_t)number;
+    *ret_whole = rule_number_round(value.number, cut ? NUMBER_CUT : rounding, 0);
+    return true;
+}
+
+bool rule_value_to_int(struct value value, enum number_rounding rounding, int64_t *ret_integer) {
+    struct number whole;
+    if (!rule_value_to_whole(value, rounding, &whole))
+        return false;
+    bool fits = whole.exponent == 0 && whole.coefficient == (int64_t)whole.coefficient;
+    *ret_integer = fits                    ? (int64_t)whole.coefficient
+                   : whole.coefficient < 0 ? INT64_MIN
+                                           : INT64_MAX;
     return true;
 }
 
@@ -101,13 +115,11 @@ bool rule_value_to_boolean(struct value value, bool *ret_boolean) {
 }
 
 static void write_number(struct evaluation *evaluation, struct buf *out, struct value value) {
-    if (value.type == VALUE_INT)
-        rule_number_write_int(out, value.integer);
-    else if (value.text.len)
+    bool old = evaluation->version == RULE_VERSION_2015_10_08;
+    if (value.text.len)
         buf_add_str(out, value.text);
     else
-        rule_number_write_double(out, value.decimal,
-                                 evaluation->version == RULE_VERSION_2015_10_08);
+        rule_number_write(out, value.number, old && value.type == VALUE_DECIMAL);
 }
 
 void rule_value_add_text(struct evaluation *evaluation, struct buf *out, struct value value) {
@@ -238,11 +250,24 @@ struct value rule_value_item(struct evaluation *evaluation, struct value value, 
  * goes out as it came. */
 static bool goes_unchanged(struct evaluation *evaluation, struct json_value json) {
     const struct json_entry *entry = json_entry(json), *end = json.json->entries + entry->next;
+    struct number number;
     if (evaluation->version == RULE_VERSION_2015_10_08)
         return true;
-    while (entry < end && !(entry->info & JSON_FRACTIONAL))
-        entry++;
-    return entry == end;
+    rule_evaluation_spend(evaluation, (size_t)(end - entry) / 4);
+    for (; entry < end; entry++) {
+        struct str text = str_from(json.json->text.at + entry->at, entry->len);
+        if (entry->info & JSON_FRACTIONAL && rule_number_read(text, &number) &&
+            number.exponent == 0)
+            return false;
+    }
+    return true;
+}
+
+void rule_value_write_json(struct evaluation *evaluation, struct buf *out, struct json_value json) {
+    if (goes_unchanged(evaluation, json) && buf_len(out) <= EVALUATION_OUTPUT_BYTES_MAX)
+        buf_add_str(out, json_raw(json));
+    else
+        rule_value_write(evaluation, out, rule_value_from_json(evaluation, json));
 }
 
 static void write_items(struct evaluation *evaluation, struct buf *out, struct value value) {

@@ -7,9 +7,10 @@
  * objects are either views into parsed JSON or built. Nothing here fails: what cannot be done gives
  * Undefined, as the dialect wants.
  *
- * Numbers: an Int is an int64; a Decimal is a double and keeps its text as long as it is only
- * passed on, so that no digit of it is lost. Where an Int operation leaves the range of int64 the
- * result is a Decimal. In version 2016-03-23 every whole Decimal within int64 is an Int.
+ * Numbers: an Int is a whole number of at most 34 digits, a Decimal any other number (number.h). In
+ * version 2016-03-23 every whole number is an Int, in 2015-10-08 what was written as a Decimal stays
+ * one. A Decimal keeps the text in which it was written as long as it is only passed on; one of the payload
+ * that the dialect has no room for can be passed on and nothing else.
  */
 #ifndef RULE_VALUE_H
 #define RULE_VALUE_H
@@ -20,6 +21,7 @@
 #include "base/buf.h"
 #include "base/json.h"
 #include "base/str.h"
+#include "rule/number.h"
 
 struct evaluation;
 
@@ -41,11 +43,11 @@ struct value_object;
 
 struct value {
     enum value_type type;
-    bool view; /* array, object: `json`, else `array` or `object` */
+    bool view;   /* array, object: `json`, else `array` or `object` */
+    bool beyond; /* decimal: outside of the dialect's range, `text` alone says what it is */
     union {
         bool boolean;
-        int64_t integer;
-        double decimal;
+        struct number number;
         struct json_value json;
         struct value_array *array;
         struct value_object *object;
@@ -82,7 +84,7 @@ static inline struct value value_boolean(bool boolean) {
 }
 
 static inline struct value value_int(int64_t integer) {
-    return (struct value){.type = VALUE_INT, .integer = integer};
+    return (struct value){.type = VALUE_INT, .number = number_int(integer)};
 }
 
 static inline struct value value_string(struct str text) {
@@ -93,23 +95,30 @@ static inline bool value_is_number(struct value value) {
     return value.type == VALUE_INT || value.type == VALUE_DECIMAL;
 }
 
-/* Undefined if it is not finite; in 2016-03-23 an Int if it is whole. */
-struct value rule_value_decimal(enum rule_version version, double decimal);
+/* An Int if it is whole, except that a Decimal of 2015-10-08 stays one. */
+struct value rule_value_of_number(enum rule_version version, struct number number);
+
+/* An Int if it is whole. */
+struct value rule_value_of_whole(struct number number);
+
+/* Undefined if it is not finite. */
+struct value rule_value_of_double(enum rule_version version, double from);
 
 /* A number as JSON or the dialect writes it; the text is kept. */
-struct value rule_value_number(enum rule_version version, struct str text);
+struct value rule_value_read_number(enum rule_version version, struct str text);
 
 struct value rule_value_from_json(struct evaluation *evaluation, struct json_value json);
-
-/* Numbers as double. */
-double rule_value_double(struct value value);
 
 /* As Decimal (reference: conversions): numbers as they are, strings by the pattern; else false. */
 bool rule_value_to_number(enum rule_version version, struct value value, struct value *ret_number);
 
-/* How a Decimal becomes an Int. Strings go by way of Decimal. */
-enum value_rounding { VALUE_NEAREST, VALUE_FLOOR };
-bool rule_value_to_int(struct value value, enum value_rounding rounding, int64_t *ret_integer);
+/* Whole: numbers, and strings by way of Decimal, rounded as the caller says; NUMBER_NEAREST cuts
+ * strings, as the dialect's own conversion does. False for all else. */
+bool rule_value_to_whole(struct value value, enum number_rounding rounding,
+                         struct number *ret_whole);
+
+/* The same within int64: what is beyond becomes the end of it. */
+bool rule_value_to_int(struct value value, enum number_rounding rounding, int64_t *ret_integer);
 
 /* Booleans, and the strings "true" and "false" in any case. */
 bool rule_value_to_boolean(struct value value, bool *ret_boolean);
@@ -122,6 +131,9 @@ void rule_value_add_text(struct evaluation *evaluation, struct buf *out, struct 
 
 /* As JSON; Undefined is nothing. */
 void rule_value_write(struct evaluation *evaluation, struct buf *out, struct value value);
+
+/* The same for a value of the payload. */
+void rule_value_write_json(struct evaluation *evaluation, struct buf *out, struct json_value json);
 
 /* Of an object; Undefined if there is none. */
 struct value rule_value_member(struct evaluation *evaluation, struct value value, struct str key);
@@ -175,7 +187,13 @@ struct value rule_value_arithmetic(struct evaluation *evaluation, enum value_ari
 struct value rule_value_negate(struct evaluation *evaluation, struct value value);
 struct value rule_value_in(struct evaluation *evaluation, struct value value, struct value array);
 
-enum value_cast { VALUE_CAST_STRING, VALUE_CAST_INT, VALUE_CAST_DECIMAL, VALUE_CAST_BOOLEAN };
+enum value_cast {
+    VALUE_CAST_STRING,
+    VALUE_CAST_INT,
+    VALUE_CAST_DECIMAL,
+    VALUE_CAST_DOUBLE,
+    VALUE_CAST_BOOLEAN
+};
 struct value rule_value_cast(struct evaluation *evaluation, enum value_cast type,
                              struct value value);
 

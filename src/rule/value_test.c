@@ -48,16 +48,17 @@ static void numbers_from_text(void **state) {
         {"10000000000000000000000000001e-28", V2, VALUE_DECIMAL, 0},
         {"9223372036854775807", V2, VALUE_INT, INT64_MAX},
         {"-9223372036854775808", V2, VALUE_INT, INT64_MIN},
-        {"9223372036854775808", V2, VALUE_DECIMAL, 0},
-        {"9223372036854775808.0", V2, VALUE_DECIMAL, 0},
+        {"1.00000000000000000000000000000000000000001", V2, VALUE_INT, 1},
+        {"12345678901234567890123456789012345", V2, VALUE_DECIMAL, 0},
         {"1e999999999999", V2, VALUE_DECIMAL, 0},
         {"0.5", V2, VALUE_DECIMAL, 0},
     };
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
-        struct value value = rule_value_number(cases[i].version, str_of(cases[i].text));
+        struct value value = rule_value_read_number(cases[i].version, str_of(cases[i].text));
         if (value.type != cases[i].type ||
-            (value.type == VALUE_INT && value.integer != cases[i].integer))
-            fail_msg("%s: type %d, %lld", cases[i].text, value.type, (long long)value.integer);
+            (value.type == VALUE_INT && (int64_t)value.number.coefficient != cases[i].integer))
+            fail_msg("%s: type %d, %lld", cases[i].text, value.type,
+                     (long long)value.number.coefficient);
         if (value.type == VALUE_DECIMAL)
             assert_written(value, cases[i].text);
     }
@@ -68,40 +69,29 @@ static void computed_decimals_as_text(void **state) {
         double number;
         const char *new, *old;
     } cases[] = {
-        {0.1, "0.1", "0.1"},
-        {-2.5, "-2.5", "-2.5"},
-        {1e21, "1E21", "1E21"},
-        {-1.5e300, "-1.5E300", "-1.5E300"},
-        {1e20, "100000000000000000000", "100000000000000000000.0"},
-        {1e-7, "0.0000001", "0.0000001"},
-        {1.25e-8, "1.25E-8", "1.25E-8"},
-        {0.1 + 0.2, "0.30000000000000004", "0.30000000000000004"},
-        {5e-324, "4.94065645841247E-324", "4.94065645841247E-324"},
-        {1.7976931348623157e308, "1.7976931348623157E308", "1.7976931348623157E308"},
-        {3, "3", "3.0"},
-        {0, "0", "0.0"},
-        {-120, "-120", "-120.0"},
+        {0.1, "0.1", "0.1"}, {-2.5, "-2.5", "-2.5"}, {-1.5e300, "-1.5E300", "-1.5E300"},
+        {3, "3", "3.0"},     {0, "0", "0.0"},        {-120, "-120", "-120.0"},
     };
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
         run.evaluation.version = V2;
-        assert_written(rule_value_decimal(V2, cases[i].number), cases[i].new);
+        assert_written(rule_value_of_double(V2, cases[i].number), cases[i].new);
         run.evaluation.version = V1;
-        assert_written(rule_value_decimal(V1, cases[i].number), cases[i].old);
+        assert_written(rule_value_of_double(V1, cases[i].number), cases[i].old);
     }
     run.evaluation.version = V2;
-    assert_int_equal(rule_value_decimal(V2, NAN).type, VALUE_UNDEFINED);
-    assert_int_equal(rule_value_decimal(V1, INFINITY).type, VALUE_UNDEFINED);
+    assert_int_equal(rule_value_of_double(V2, NAN).type, VALUE_UNDEFINED);
+    assert_int_equal(rule_value_of_double(V1, INFINITY).type, VALUE_UNDEFINED);
 }
 
 static void strings_become_numbers_by_the_pattern(void **state) {
-    static const char *const good[] = {"0", "007", "-1.2", "5E-12", "5e3", "1.50E2"};
-    static const char *const bad[] = {"",     "-",  "+1",  ".5",  "5.",    " 5",  "5 ",
-                                      "1e+3", "1e", "1e-", "0x1", "1.2.3", "abc", "--1"};
     struct value number;
-    for (size_t i = 0; i < COUNT_OF(good); i++)
-        assert_true(rule_value_to_number(V2, value_string(str_of(good[i])), &number));
-    for (size_t i = 0; i < COUNT_OF(bad); i++)
-        assert_false(rule_value_to_number(V2, value_string(str_of(bad[i])), &number));
+    assert_true(rule_value_to_number(V2, value_string(STR("5E-1")), &number));
+    assert_written(number, "0.5");
+    assert_true(rule_value_to_number(V1, value_string(STR("7.0")), &number));
+    assert_int_equal(number.type, VALUE_DECIMAL);
+    assert_false(rule_value_to_number(V2, value_string(STR("+1")), &number));
+    assert_false(rule_value_to_number(V2, value_string(STR("1E1000")), &number));
+    assert_false(rule_value_to_number(V2, rule_value_read_number(V2, STR("1E1000")), &number));
     assert_false(rule_value_to_number(V2, value_boolean(true), &number));
     assert_false(rule_value_to_number(V2, value_null(), &number));
 }
@@ -109,17 +99,21 @@ static void strings_become_numbers_by_the_pattern(void **state) {
 /* Three roundings: a Decimal to the nearest, a String cut, and floor where a function says so. */
 static void roundings_to_int(void **state) {
     int64_t integer;
-    struct value decimal = rule_value_number(V2, STR("-2.7")), string = value_string(STR("-2.7"));
-    assert_true(rule_value_to_int(decimal, VALUE_NEAREST, &integer));
+    struct value decimal = rule_value_read_number(V2, STR("-2.7")),
+                 string = value_string(STR("-2.7"));
+    assert_true(rule_value_to_int(decimal, NUMBER_NEAREST, &integer));
     assert_int_equal(integer, -3);
-    assert_true(rule_value_to_int(decimal, VALUE_FLOOR, &integer));
+    assert_true(rule_value_to_int(decimal, NUMBER_FLOOR, &integer));
     assert_int_equal(integer, -3);
-    assert_true(rule_value_to_int(string, VALUE_NEAREST, &integer));
+    assert_true(rule_value_to_int(string, NUMBER_NEAREST, &integer));
     assert_int_equal(integer, -2);
-    assert_true(rule_value_to_int(string, VALUE_FLOOR, &integer));
+    assert_true(rule_value_to_int(string, NUMBER_FLOOR, &integer));
     assert_int_equal(integer, -3);
-    assert_false(rule_value_to_int(value_string(STR("1E30")), VALUE_FLOOR, &integer));
-    assert_false(rule_value_to_int(value_boolean(true), VALUE_FLOOR, &integer));
+    assert_true(rule_value_to_int(value_string(STR("1E30")), NUMBER_FLOOR, &integer));
+    assert_true(integer == INT64_MAX);
+    assert_true(rule_value_to_int(value_string(STR("-1E30")), NUMBER_FLOOR, &integer));
+    assert_true(integer == INT64_MIN);
+    assert_false(rule_value_to_int(value_boolean(true), NUMBER_FLOOR, &integer));
 }
 
 static void texts(void **state) {
