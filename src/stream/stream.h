@@ -127,13 +127,74 @@ struct sink_gate *stream_writer_gate(struct stream_writer *writer);
 /* SINK_STREAM finds data streams, SINK_DELIVERY delivery buffers. */
 struct sink_resolver *stream_writer_resolver(struct stream_writer *writer);
 
+/*
+ * A push that tells afterwards which sequence number the record got, for PutRecord and PutRecords. As sink_push() on
+ * the writer's sink of the stream. The receipt is the caller's; it is filled when the ticket commits, before on_commit
+ * of the gate's listeners runs, and must stay until then. [owner]
+ */
+struct stream_receipt {
+    struct link link; /* the writer's, until the commit */
+    uint64_t ticket;
+    unsigned shard;   /* set at once */
+    uint64_t counter; /* set at the commit, if status is 0 */
+    uint64_t arrival_ms;
+    int status;
+};
+int stream_writer_put(struct stream_writer *writer, struct stream *stream,
+                      const struct record *record, struct stream_receipt *receipt);
+
+/* ---- changing streams while they run. [service loop: `loop` of each call] ---- */
+
+/*
+ * All are asynchronous: `done` runs on `loop`, never before the call returns, when the change is on disk and in force for
+ * every writer. One change per stream at a time: FULL while another is under way.
+ */
+typedef void stream_change_cb(void *data, int status, struct stream *stream);
+
+int stream_create(struct stream_log *log, struct loop *loop, const struct stream_config *config,
+                  stream_change_cb *done, void *data, struct err *err);
+
+/* Nothing can be pushed or opened any more; readers that are open get CLOSED; the files go. */
+int stream_delete(struct stream *stream, struct loop *loop, stream_change_cb *done, void *data);
+
+/* Kinesis API SplitShard: closes the shard; its range is cut at `key` into two new ones, the lower gets the lower number. */
+int stream_split(struct stream *stream, struct loop *loop, unsigned shard, unsigned __int128 key,
+                 stream_change_cb *done, void *data, struct err *err);
+
+/* MergeShards: closes both (adjacent ranges); one new shard has them as parents. */
+int stream_merge(struct stream *stream, struct loop *loop, unsigned shard, unsigned adjacent,
+                 stream_change_cb *done, void *data, struct err *err);
+
+int stream_set_retention(struct stream *stream, struct loop *loop, int64_t retention_ms,
+                         stream_change_cb *done, void *data);
+
+enum { STREAM_NO_SHARD = -1 };
+
+struct stream_shard_info {
+    bool open;
+    int parent, adjacent_parent;  /* STREAM_NO_SHARD: none */
+    unsigned __int128 start, end; /* of the hash range, inclusive */
+    uint64_t first_counter;       /* oldest record kept (next_counter if none) */
+    uint64_t next_counter;        /* where the next record goes; of a closed shard: its end */
+    uint64_t opened_ms, closed_ms;
+};
+
+/* Shards are numbered 0..stream_shard_count()-1, closed ones included; never reused. [service loop] */
+void stream_shard_get(const struct stream *stream, unsigned shard,
+                      struct stream_shard_info *ret_info);
+
+/* Calls `each` for every data stream, sorted by name. [service loop] */
+void stream_each(struct stream_log *log, void (*each)(void *data, struct stream *stream),
+                 void *data);
+int64_t stream_retention_ms(const struct stream *stream);
+
 /* ---- reading ---- */
 
 enum stream_from {
     STREAM_TRIM_HORIZON,
     STREAM_LATEST,       /* resolved when the reader is opened */
     STREAM_AT_TIMESTAMP, /* first record with arrival >= timestamp_ms */
-    STREAM_AT_COUNTER,   /* that record, or the oldest if it is gone, or the tip if it lies beyond */
+    STREAM_AT_COUNTER, /* that record, or the oldest if it is gone, or the tip if it lies beyond */
 };
 
 struct stream_position {
