@@ -37,7 +37,7 @@ void fixture_open(struct fixture *fixture) {
         fprintf(stderr, "fixture: %s\n", err.text);
     ASSERT(status == 0);
     for (unsigned i = 0; i < fixture->config.shard_count; i++)
-        fixture->stages[i] = (struct stage){.shard = &fixture->stream->shards[i]};
+        fixture->stages[i] = (struct stage){.shard = fixture->stream->layout->shards[i]};
 }
 
 void fixture_close(struct fixture *fixture) {
@@ -70,7 +70,7 @@ void fixture_fill(struct fixture *fixture, unsigned shard, unsigned count, size_
     for (unsigned i = 0; i < count; i++) {
         char digits[24];
         snprintf(digits, sizeof digits, "%08llu",
-                 (unsigned long long)fixture->stream->shards[shard].next);
+                 (unsigned long long)fixture->stream->layout->shards[shard]->next);
         memcpy(data, digits, 8);
         fixture_put(fixture, shard, str_from(data, bytes));
     }
@@ -78,7 +78,7 @@ void fixture_fill(struct fixture *fixture, unsigned shard, unsigned count, size_
 }
 
 char *fixture_segment(struct fixture *fixture, unsigned shard, uint64_t first) {
-    return segment_path(fixture->stream->shards[shard].directory, first);
+    return segment_path(fixture->stream->layout->shards[shard]->directory, first);
 }
 
 void fixture_damage(const char *path, int64_t offset) {

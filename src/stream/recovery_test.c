@@ -43,7 +43,7 @@ static void a_closed_shard_goes_on_where_it_was(void **state) {
     struct fixture fixture = {0};
     char *path = ten_records(&fixture);
     fixture_open(&fixture);
-    struct shard *shard = &fixture.stream->shards[0];
+    struct shard *shard = fixture.stream->layout->shards[0];
     assert_int_equal(shard->next, 10);
     assert_int_equal(shard->synced, 10);
     assert_int_equal(shard->last_ms, fixture.arrival_ms);
@@ -60,8 +60,8 @@ static void zeros_behind_the_end_are_cut(void **state) {
     char *path = ten_records(&fixture);
     assert_int_equal(truncate(path, 1 << 20), 0);
     fixture_open(&fixture);
-    assert_int_equal(fixture.stream->shards[0].next, 10);
-    assert_int_equal(fixture.stream->shards[0].damaged, 0);
+    assert_int_equal(fixture.stream->layout->shards[0]->next, 10);
+    assert_int_equal(fixture.stream->layout->shards[0]->damaged, 0);
     assert_int_equal(file_bytes(path), 10 * BLOCK_BYTES);
     free(path);
     fixture_done(&fixture);
@@ -73,10 +73,11 @@ static void each_torn_tail_is_cut_to_whole_blocks(void **state) {
     for (int64_t cut = 10 * BLOCK_BYTES - 1; cut >= 7 * BLOCK_BYTES; cut -= 13) {
         assert_int_equal(truncate(path, cut), 0);
         fixture_open(&fixture);
-        assert_int_equal(fixture.stream->shards[0].next, cut / BLOCK_BYTES);
-        assert_int_equal(fixture.stream->shards[0].damaged, 0);
+        assert_int_equal(fixture.stream->layout->shards[0]->next, cut / BLOCK_BYTES);
+        assert_int_equal(fixture.stream->layout->shards[0]->damaged, 0);
         assert_int_equal(file_bytes(path), cut / BLOCK_BYTES * BLOCK_BYTES);
-        fixture_fill(&fixture, 0, 10 - (unsigned)fixture.stream->shards[0].next, RECORD_BYTES);
+        fixture_fill(&fixture, 0, 10 - (unsigned)fixture.stream->layout->shards[0]->next,
+                     RECORD_BYTES);
         fixture_close(&fixture);
         assert_int_equal(file_bytes(path), 10 * BLOCK_BYTES);
     }
@@ -92,7 +93,7 @@ static void garbage_behind_the_end_is_cut(void **state) {
         garbage[i] = "WSB1"[i % 4];
     append(path, garbage, sizeof garbage);
     fixture_open(&fixture);
-    assert_int_equal(fixture.stream->shards[0].next, 10);
+    assert_int_equal(fixture.stream->layout->shards[0]->next, 10);
     assert_int_equal(file_bytes(path), 10 * BLOCK_BYTES);
     free(path);
     fixture_done(&fixture);
@@ -100,7 +101,7 @@ static void garbage_behind_the_end_is_cut(void **state) {
 
 static void expect_loss_of_record_3(struct fixture *fixture, const char *path) {
     fixture_open(fixture);
-    struct shard *shard = &fixture->stream->shards[0];
+    struct shard *shard = fixture->stream->layout->shards[0];
     assert_int_equal(shard->next, 10);
     assert_int_equal(shard->damaged, 1);
     assert_int_equal(file_bytes(path), 10 * BLOCK_BYTES);
@@ -134,7 +135,7 @@ static void whole_blocks_behind_a_torn_one_of_the_same_commit_go(void **state) {
     char *path = ten_records(&fixture);
     uint32_t seed;
     fixture_open(&fixture);
-    seed = fixture.stream->shards[0].seed;
+    seed = fixture.stream->layout->shards[0]->seed;
     fixture_close(&fixture);
     uint8_t blocks[2 * BLOCK_BYTES];
     struct record record = {.partition_key = STR("key"), .data = str_from(blocks, RECORD_BYTES)};
@@ -150,8 +151,8 @@ static void whole_blocks_behind_a_torn_one_of_the_same_commit_go(void **state) {
     blocks[60] ^= 1;
     append(path, blocks, sizeof blocks);
     fixture_open(&fixture);
-    assert_int_equal(fixture.stream->shards[0].next, 10);
-    assert_int_equal(fixture.stream->shards[0].damaged, 0);
+    assert_int_equal(fixture.stream->layout->shards[0]->next, 10);
+    assert_int_equal(fixture.stream->layout->shards[0]->damaged, 0);
     assert_int_equal(file_bytes(path), 10 * BLOCK_BYTES);
     free(path);
     fixture_done(&fixture);
@@ -162,10 +163,10 @@ static void an_empty_last_segment_continues_the_counters(void **state) {
     fixture_init(&fixture);
     fixture_open(&fixture);
     fixture_fill(&fixture, 0, 10, RECORD_BYTES);
-    assert_int_equal(shard_roll(&fixture.stream->shards[0]), 0);
+    assert_int_equal(shard_roll(fixture.stream->layout->shards[0]), 0);
     fixture_close(&fixture);
     fixture_open(&fixture);
-    struct shard *shard = &fixture.stream->shards[0];
+    struct shard *shard = fixture.stream->layout->shards[0];
     assert_int_equal(shard->segment_count, 2);
     assert_int_equal(shard->next, 10);
     assert_int_equal(shard->last_ms, fixture.arrival_ms);

@@ -7,14 +7,15 @@
 
 static size_t files(struct fixture *fixture, unsigned shard) {
     struct segment_list list;
-    assert_int_equal(segment_list_read(fixture->stream->shards[shard].directory, &list), 0);
+    assert_int_equal(segment_list_read(fixture->stream->layout->shards[shard]->directory, &list),
+                     0);
     size_t count = list.count;
     segment_list_done(&list);
     return count;
 }
 
 static uint64_t horizon(struct fixture *fixture) {
-    return fixture->stream->shards[0].segments[0].first;
+    return fixture->stream->layout->shards[0]->segments[0].first;
 }
 
 static void old_segments_go(void **state) {
@@ -25,13 +26,13 @@ static void old_segments_go(void **state) {
     /* One record a minute: a segment holds six minutes, a tenth of the retention period. */
     for (unsigned i = 0; i < 60; i++, fixture.arrival_ms += 60 * 1000)
         fixture_fill(&fixture, 0, 1, 100);
-    size_t before = fixture.stream->shards[0].segment_count;
+    size_t before = fixture.stream->layout->shards[0]->segment_count;
     assert_in_range(before, 8, 11);
     retention_run(fixture.log, fixture.now_ms, start_ms + 3600 * 1000);
     assert_int_equal(horizon(&fixture), 0);
     retention_run(fixture.log, fixture.now_ms, start_ms + 3600 * 1000 + 1800 * 1000);
     assert_in_range(horizon(&fixture), 22, 30);
-    assert_int_equal(files(&fixture, 0), fixture.stream->shards[0].segment_count);
+    assert_int_equal(files(&fixture, 0), fixture.stream->layout->shards[0]->segment_count);
     assert_true(metric_get(&fixture.stream->metrics.trimmed_segments) > 0);
     fixture_done(&fixture);
 }
@@ -46,7 +47,7 @@ static void an_idle_stream_becomes_empty_and_keeps_its_counter(void **state) {
     assert_int_equal(metric_get(&fixture.stream->metrics.disk_bytes), 0);
     fixture_close(&fixture);
     fixture_open(&fixture);
-    assert_int_equal(fixture.stream->shards[0].next, 10);
+    assert_int_equal(fixture.stream->layout->shards[0]->next, 10);
     assert_int_equal(fixture_put(&fixture, 0, STR("x")), 0);
     fixture_done(&fixture);
 }
@@ -59,8 +60,8 @@ static void the_oldest_go_beyond_the_bound(void **state) {
         fixture_fill(&fixture, i % 2, 1, 50000);
     retention_run(fixture.log, fixture.now_ms, fixture.arrival_ms);
     assert_in_range(metric_get(&fixture.stream->metrics.disk_bytes), 1500000, 2000000);
-    assert_true(fixture.stream->shards[0].segments[0].first > 0);
-    assert_true(fixture.stream->shards[1].segments[0].first > 0);
+    assert_true(fixture.stream->layout->shards[0]->segments[0].first > 0);
+    assert_true(fixture.stream->layout->shards[1]->segments[0].first > 0);
     fixture_done(&fixture);
 }
 
@@ -85,7 +86,7 @@ static void a_full_delivery_buffer_refuses_and_takes_again(void **state) {
     struct fixture fixture = {.config = {.kind = STREAM_DELIVERY, .bytes_max = 500000}};
     fixture_init(&fixture);
     fixture_open(&fixture);
-    struct shard *shard = &fixture.stream->shards[0];
+    struct shard *shard = fixture.stream->layout->shards[0];
     while (atomic_load(&shard->refusal) == 0)
         fixture_fill(&fixture, 0, 1, 10000);
     assert_int_equal(atomic_load(&shard->refusal), ERR_NO_SPACE);
@@ -95,7 +96,7 @@ static void a_full_delivery_buffer_refuses_and_takes_again(void **state) {
 
     fixture_close(&fixture); /* It is known to be full after a restart, too. */
     fixture_open(&fixture);
-    shard = &fixture.stream->shards[0];
+    shard = fixture.stream->layout->shards[0];
     assert_int_equal(atomic_load(&shard->refusal), ERR_NO_SPACE);
 
     retention_release(fixture.stream, 0, next / 2, fixture.now_ms);
@@ -110,7 +111,7 @@ static void a_full_buffer_of_one_segment_can_be_released(void **state) {
     struct fixture fixture = {.config = {.kind = STREAM_DELIVERY, .bytes_max = 1000}};
     fixture_init(&fixture);
     fixture_open(&fixture);
-    struct shard *shard = &fixture.stream->shards[0];
+    struct shard *shard = fixture.stream->layout->shards[0];
     fixture_fill(&fixture, 0, 1, 2000);
     assert_int_equal(atomic_load(&shard->refusal), ERR_NO_SPACE);
     retention_release(fixture.stream, 0, 1, fixture.now_ms);

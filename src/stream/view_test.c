@@ -60,7 +60,7 @@ static void a_view_tells_what_a_shard_holds(void **state) {
     assert_int_equal(first_ms, start_ms);
     assert_int_equal(last_ms, start_ms + 77);
 
-    shard_roll(&fixture.stream->shards[1]);
+    shard_roll(fixture.stream->layout->shards[1]);
     assert_int_equal(stream_view_shard(view, 1, &first, &next, &bytes, &first_ms, &last_ms), 0);
     assert_int_equal(next, 51);
     assert_int_equal(last_ms, start_ms + 77);
