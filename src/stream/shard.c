@@ -158,8 +158,11 @@ static int begin_segment(struct shard *shard) {
     if (status == 0)
         status = shard->config.file->sync_directory(shard->config.file->self, shard->directory);
     if (status) {
+        /* Its file may be there all the same, and after a crash everything behind its name would be
+         * looked for in it: nothing may be appended to the segment before it any more. */
         close_file(shard);
         shard->segment_count--;
+        shard->must_roll = true;
         return status;
     }
     shard->end = shard->made = 0;
