@@ -23,6 +23,13 @@ void fixture_done(struct fixture *fixture) {
     file_remove_tree(fixture->directory, NULL);
 }
 
+static void set_stages(struct fixture *fixture) {
+    const struct layout *layout = fixture->stream->layout;
+    ASSERT(layout->meta.shard_count <= FIXTURE_SHARDS_MAX);
+    for (unsigned i = 0; i < layout->meta.shard_count; i++)
+        fixture->stages[i] = (struct stage){.shard = layout->shards[i]};
+}
+
 void fixture_open(struct fixture *fixture) {
     fixture->log_config.directory = fixture->directory;
     if (!fixture->config.name)
@@ -36,8 +43,7 @@ void fixture_open(struct fixture *fixture) {
     if (status)
         fprintf(stderr, "fixture: %s\n", err.text);
     ASSERT(status == 0);
-    for (unsigned i = 0; i < fixture->config.shard_count; i++)
-        fixture->stages[i] = (struct stage){.shard = fixture->stream->layout->shards[i]};
+    set_stages(fixture);
 }
 
 void fixture_close(struct fixture *fixture) {
@@ -75,6 +81,23 @@ void fixture_fill(struct fixture *fixture, unsigned shard, unsigned count, size_
         fixture_put(fixture, shard, str_from(data, bytes));
     }
     free(data);
+}
+
+static void on_change_home(struct change *change) {
+    ASSERT(change->status == 0);
+    layout_unref(change->layout);
+}
+
+void fixture_split(struct fixture *fixture, unsigned shard) {
+    const struct meta_shard *known = &fixture->stream->layout->meta.shards[shard];
+    struct change change = {.kind = CHANGE_SPLIT,
+                            .stream = fixture->stream,
+                            .shard = shard,
+                            .key = known->start + (known->end - known->start) / 2 + 1,
+                            .home = on_change_home};
+    log_change(fixture->log, &change);
+    log_commit(fixture->log, fixture->now_ms);
+    set_stages(fixture);
 }
 
 char *fixture_segment(struct fixture *fixture, unsigned shard, uint64_t first) {

@@ -84,6 +84,8 @@ static int scan_last(struct shard *shard, struct block_file *blocks, const char 
         int status = scan_blocks(shard, blocks);
         if (status != ERR_AGAIN && status != ERR_CORRUPT)
             return status;
+        if (shard->next >= shard->limit)
+            return 0;
         status = block_file_find(blocks, shard->next, shard->next + 1);
         if (status)
             return status == ERR_NOT_FOUND ? 0 : status;

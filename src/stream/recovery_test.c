@@ -188,6 +188,41 @@ static void the_shards_of_a_stream_are_fixed(void **state) {
     fixture_done(&fixture);
 }
 
+static void copy_file(const char *from, const char *to) {
+    char command[256];
+    snprintf(command, sizeof command, "cp %s %s", from, to);
+    assert_int_equal(system(command), 0);
+}
+
+/* Remains of a write that failed after the last commit, when the disk failed the cut as well. */
+static void nothing_comes_behind_the_end_of_a_closed_shard(void **state) {
+    struct fixture fixture = {0};
+    char aside[64];
+    fixture_init(&fixture);
+    snprintf(aside, sizeof aside, "%s/aside", fixture.directory);
+    fixture_open(&fixture);
+    fixture_fill(&fixture, 0, 10, RECORD_BYTES);
+    char *path = fixture_segment(&fixture, 0, 0);
+    copy_file(path, aside);
+    fixture_split(&fixture, 0);
+    assert_int_equal(fixture.stream->layout->meta.shards[0].end_counter, 10);
+    fixture_close(&fixture);
+
+    char command[256], meta[64];
+    snprintf(meta, sizeof meta, "%s/streams/test/stream.meta", fixture.directory);
+    snprintf(command, sizeof command, "sed -i '/closed/s/ 10$/ 8/' %s", meta);
+    assert_int_equal(system(command), 0);
+    copy_file(aside, path);
+    fixture_open(&fixture);
+    struct shard *shard = fixture.stream->layout->shards[0];
+    assert_int_equal(shard->next, 8);
+    assert_int_equal(shard->damaged, 0);
+    assert_int_equal(file_bytes(path), 8 * BLOCK_BYTES);
+    assert_int_equal(shard_phase(shard), SHARD_CLOSED);
+    free(path);
+    fixture_done(&fixture);
+}
+
 int main(void) {
     log_setup(LOG_ERROR, LOG_TEXT);
     const struct CMUnitTest tests[] = {
@@ -200,6 +235,7 @@ int main(void) {
         cmocka_unit_test(whole_blocks_behind_a_torn_one_of_the_same_commit_go),
         cmocka_unit_test(an_empty_last_segment_continues_the_counters),
         cmocka_unit_test(the_shards_of_a_stream_are_fixed),
+        cmocka_unit_test(nothing_comes_behind_the_end_of_a_closed_shard),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
