@@ -11,12 +11,12 @@
 #include "aws/input.h"
 
 #include <inttypes.h>
-#include <math.h>
 
 #include "aws/cbor.h"
 #include "base/base64.h"
 #include "base/err.h"
 
+static const double time_ms_max = 9e15;
 enum { PRINTED_MAX = 10, VALUE_CHARS_MAX = 2048 };
 
 struct place {
@@ -288,8 +288,10 @@ int64_t aws_input_time_ms(struct json_value value) {
     double seconds = 0;
     if (!json_double(value, &seconds))
         return 0;
-    double ms = seconds * 1000;
-    return ms > 9e15 ? (int64_t)9e15 : ms < -9e15 ? (int64_t)-9e15 : (int64_t)llround(ms);
+    double ms = seconds * 1000 + (seconds < 0 ? -0.5 : 0.5);
+    return ms > time_ms_max    ? (int64_t)time_ms_max
+           : ms < -time_ms_max ? (int64_t)-time_ms_max
+                               : (int64_t)ms;
 }
 
 bool aws_input_blob(struct json_value value, struct buf *out, struct arena *arena) {

@@ -125,7 +125,4 @@ struct catalog_consumer *kinesis_consumer_of_arn(struct call *call, struct str a
 void kinesis_subscribe_to_shard(struct call *call);
 void kinesis_end_subscriptions(struct aws *aws);
 
-/* Shards of the stream were closed: subscriptions that are through with them end. */
-void kinesis_subscriptions_check(struct aws *aws, const struct stream *stream);
-
 #endif

@@ -198,17 +198,15 @@ static void fail_stream_gone(struct call *call, struct str name) {
 }
 
 /* Where the client goes on, or, behind the last record of a closed shard, in which shards. */
-static void finish(struct reading *reading) {
+static void finish(struct reading *reading, bool is_end) {
     struct call *call = reading->call;
-    struct stream_shard_info info;
     uint64_t behind_records, behind_ms;
     uint64_t counter = stream_reader_counter(reading->reader);
     stream_reader_lag(reading->reader, &behind_records, &behind_ms);
     stream_reader_close(reading->reader);
-    stream_shard_get(reading->stream, reading->shard, &info);
     aws_list_end(&call->output);
     aws_member_int(&call->output, "MillisBehindLatest", (int64_t)behind_ms);
-    if (!info.open && counter >= info.next_counter)
+    if (is_end)
         kinesis_put_children(&call->output, reading->stream, reading->shard);
     else
         put_iterator(call, "NextShardIterator", reading->stream, reading->shard, counter,
@@ -236,8 +234,9 @@ static void read_on(struct task *task) {
         call->request ? stream_reader_next(reading->reader, records, bytes, &batch) : ERR_CLOSED;
     if (status == 0)
         put_batch(reading, &batch);
-    if (status == ERR_AGAIN || !reading->records_left || !reading->bytes_left) {
-        finish(reading);
+    bool is_end = status == ERR_CLOSED && call->request && !stream_is_deleted(reading->stream);
+    if (is_end || status == ERR_AGAIN || !reading->records_left || !reading->bytes_left) {
+        finish(reading, is_end);
     } else if (status == 0 || status == ERR_CORRUPT) {
         loop_post(call->aws->loop, &reading->task);
     } else {

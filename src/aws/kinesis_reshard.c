@@ -22,7 +22,6 @@ enum { OPEN_SHARDS_MAX = 10000 };
 static void on_changed(void *data, int status, struct stream *stream) {
     struct call *call = data;
     call->target->status = CATALOG_ACTIVE;
-    kinesis_subscriptions_check(call->aws, stream);
     if (status)
         call_fail_code(call, status, NULL);
     else
@@ -218,7 +217,6 @@ static void end_job(struct job *job, bool keep_aim) {
 
 static void on_step(void *data, int status, struct stream *stream) {
     struct job *job = data;
-    kinesis_subscriptions_check(job->aws, stream);
     if (job->aws->is_closing) {
         end_job(job, true);
     } else if (status) {

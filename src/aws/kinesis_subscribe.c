@@ -165,12 +165,6 @@ static void on_abort(struct http_request *request) {
 
 /* ---- pushing ---- */
 
-static bool is_at_end(const struct subscription *subscription) {
-    struct stream_shard_info info;
-    stream_shard_get(subscription->stream, subscription->shard, &info);
-    return !info.open && stream_reader_counter(subscription->reader) >= info.next_counter;
-}
-
 static void go_on_later(struct subscription *subscription) {
     if (subscription->posted)
         return;
@@ -189,14 +183,14 @@ static void push(struct subscription *subscription) {
         go_on_later(subscription);
     } else if (status == ERR_CORRUPT) {
         go_on_later(subscription);
-    } else if (status == ERR_CLOSED || stream_is_deleted(subscription->stream)) {
+    } else if (stream_is_deleted(subscription->stream)) {
         send_exception(subscription, "ResourceNotFoundException", "The stream was deleted.");
+        end(subscription);
+    } else if (status == ERR_CLOSED) {
+        send_empty(subscription, true);
         end(subscription);
     } else if (status != ERR_AGAIN) {
         send_exception(subscription, "InternalFailureException", err_text(status));
-        end(subscription);
-    } else if (is_at_end(subscription)) {
-        send_empty(subscription, true);
         end(subscription);
     }
 }
@@ -226,14 +220,6 @@ static void on_timer(struct timer *timer) {
     else if (now_ms - subscription->sent_ms >= HEARTBEAT_MS &&
              !http_respond_is_full(subscription->request))
         send_empty(subscription, false);
-}
-
-void kinesis_subscriptions_check(struct aws *aws, const struct stream *stream) {
-    LIST_EACH(item, &aws->subscriptions) {
-        struct subscription *subscription = LIST_ITEM(item, struct subscription, link);
-        if (subscription->stream == stream)
-            go_on_later(subscription);
-    }
 }
 
 void kinesis_end_subscriptions(struct aws *aws) {
