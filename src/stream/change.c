@@ -200,16 +200,13 @@ static void finish_reshard(struct change *change, uint64_t now_ms) {
     stream_set_layout(stream, layout_new(&meta, stream->layout));
 }
 
-static void finish_delete(struct change *change) {
-    struct stream *stream = change->stream;
+static void forget_stream(struct stream *stream) {
     LIST_EACH(item, &stream->shards) {
         shard_retire(LIST_ITEM(item, struct shard, in_stream), SHARD_DELETED);
     }
     list_remove(&stream->in_log);
     list_push_back(&stream->log->deleted, &stream->in_log);
     stream_done_metrics(stream);
-    if (stream_remove_files(stream))
-        log_warn("stream", "%s: cannot be removed; the next start tries again", stream->directory);
 }
 
 static void wake_readers(struct stream *stream) {
@@ -224,24 +221,47 @@ static void wake_readers(struct stream *stream) {
  * shard, or of a record in a new one, on the same loop knows of the change. */
 static void go_home(struct change *change, int status) {
     struct stream *stream = change->stream;
-    list_remove(&change->link);
+    bool wakes = status == 0 && change->kind != CHANGE_CREATE && change->kind != CHANGE_RETENTION;
     change->status = status;
     if (status == 0)
         change->layout = layout_ref(stream->layout);
-    bool wakes = status == 0 && change->kind != CHANGE_CREATE && change->kind != CHANGE_RETENTION;
     change->home(change);
     if (wakes)
         wake_readers(stream);
 }
 
+/* On a pool thread: many large files take their time. Nobody else touches them any more. */
+static void remove_files(struct work *work) {
+    struct stream *stream = CONTAINER_OF(work, struct change, work)->stream;
+    if (stream_remove_files(stream))
+        log_warn("stream", "%s: cannot be removed; the next start tries again", stream->directory);
+}
+
+static void on_files_removed(struct work *work) {
+    go_home(CONTAINER_OF(work, struct change, work), 0);
+}
+
+static void finish_delete(struct stream_log *log, struct change *change) {
+    forget_stream(change->stream);
+    if (log->thread.loop) {
+        loop_work(log->thread.loop, &change->work, remove_files, on_files_removed);
+    } else {
+        remove_files(&change->work);
+        on_files_removed(&change->work);
+    }
+}
+
 static void finish(struct stream_log *log, uint64_t now_ms) {
     struct change *change = log->change;
     log->change = NULL;
-    if (change->kind == CHANGE_SPLIT || change->kind == CHANGE_MERGE)
-        finish_reshard(change, now_ms);
-    else if (change->kind == CHANGE_DELETE)
-        finish_delete(change);
-    go_home(change, 0);
+    list_remove(&change->link);
+    if (change->kind == CHANGE_DELETE) {
+        finish_delete(log, change);
+    } else {
+        if (change->kind == CHANGE_SPLIT || change->kind == CHANGE_MERGE)
+            finish_reshard(change, now_ms);
+        go_home(change, 0);
+    }
     release_held(log);
 }
 
@@ -265,6 +285,7 @@ bool change_advance(struct stream_log *log, uint64_t now_ms) {
     int status = begin(change);
     if (status) {
         log->change = NULL;
+        list_remove(&change->link);
         go_home(change, status);
     }
     return true;

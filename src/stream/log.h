@@ -13,7 +13,8 @@
 enum { STREAM_KINDS = 2 };
 
 struct stream_metrics {
-    struct metric records, bytes, commits, failures, trimmed_segments, damaged, disk_bytes, full;
+    struct metric records, bytes, commits, failures, trimmed_segments, damaged, disk_bytes, full,
+        open_shards;
 };
 
 struct stream {
@@ -132,6 +133,7 @@ struct change {
     struct layout *layout; /* when it comes home: for stream->seen; NULL: no other */
     void (*home)(struct change *change);
 
+    struct work work;      /* [log] removing files */
     struct task task;      /* to the log thread and home */
     struct link under_way; /* [service] */
     struct loop *loop;     /* [service] from here on */

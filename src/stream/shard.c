@@ -227,7 +227,9 @@ void shard_close(struct shard *shard, uint64_t now_ms) {
 
 void shard_retire(struct shard *shard, enum shard_phase phase) {
     close_file(shard);
-    shard->segment_count = 0;
+    free(shard->segments);
+    shard->segments = NULL;
+    shard->segment_count = shard->segment_cap = 0;
     shard->failed = shard->unsynced = false;
     atomic_store(&shard->oldest, shard->next);
     atomic_store(&shard->phase, phase);

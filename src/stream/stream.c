@@ -36,6 +36,9 @@ void stream_init_metrics(struct stream *stream) {
                 "Bytes of records on disk.", with);
     metric_init(&metrics->full, METRIC_GAUGE, "weir_stream_full",
                 "Whether the stream has reached bytes_max and refuses records.", with);
+    metric_init(&metrics->open_shards, METRIC_GAUGE, "weir_stream_open_shards",
+                "Shards that take records.", with);
+    metric_set(&metrics->open_shards, stream->layout->map.count);
     buf_done(&labels);
 }
 
@@ -61,6 +64,7 @@ void stream_done_metrics(struct stream *stream) {
     metric_done(&metrics->damaged);
     metric_done(&metrics->disk_bytes);
     metric_done(&metrics->full);
+    metric_done(&metrics->open_shards);
 }
 
 /* ---- making and freeing the struct ---- */
@@ -101,6 +105,7 @@ void stream_free(struct stream *stream) {
 void stream_set_layout(struct stream *stream, struct layout *layout) {
     layout_unref(stream->layout);
     stream->layout = layout;
+    metric_set(&stream->metrics.open_shards, layout->map.count);
 }
 
 struct shard *stream_add_shard(struct stream *stream, unsigned number) {
@@ -195,6 +200,8 @@ static int sync_parent(struct stream *stream, struct err *err) {
  * has left behind goes first. */
 int stream_make(struct stream *stream, struct err *err) {
     if (access(stream->directory, F_OK) == 0) {
+        log_warn("stream", "%s: what a deletion that was interrupted has left is removed",
+                 stream->directory);
         int status = stream_remove_files(stream);
         if (status)
             return err_set(err, status, "%s: cannot be removed", stream->directory);
@@ -460,6 +467,7 @@ int stream_shard_for(const struct stream *stream, const struct record *record,
 
 /* The second in which the shard was opened begins its numbers. */
 static uint64_t opened_s(const struct stream *stream, unsigned shard) {
+    ASSERT(shard < stream_shard_count(stream));
     return stream->seen.layout->meta.shards[shard].opened_ms / 1000;
 }
 

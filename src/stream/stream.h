@@ -311,7 +311,8 @@ int stream_view_open(const char *directory, const char *name, struct stream_view
                      struct err *err);
 unsigned stream_view_shard_count(const struct stream_view *view);
 uint64_t stream_view_created_s(const struct stream_view *view);
-/* First and next counter, bytes on disk, arrival of the first and last record (0 if empty). */
+/* First and next counter, bytes on disk, arrival of the first and last record (0 if empty). NOT_FOUND:
+ * the shard was closed, and retention has removed it. */
 int stream_view_shard(struct stream_view *view, unsigned shard, uint64_t *ret_first,
                       uint64_t *ret_next, uint64_t *ret_bytes, uint64_t *ret_first_ms,
                       uint64_t *ret_last_ms);

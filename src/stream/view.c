@@ -124,6 +124,8 @@ int stream_view_shard(struct stream_view *view, unsigned shard, uint64_t *ret_fi
                       uint64_t *ret_last_ms) {
     struct segment_list list;
     const char *directory = view->shards[shard].directory;
+    if (view->meta.shards[shard].state == META_GONE)
+        return ERR_NOT_FOUND;
     int status = segment_list_read(directory, &list);
     if (status)
         return status;
