@@ -120,7 +120,7 @@ static bool parse_shard(struct str line, uint64_t version, uint64_t least, struc
                 take_parent(&line, *ret_number, &shard->parents[1]);
     shard->end_counter = META_END_UNKNOWN;
     shard->opened_ms = meta->created_s * 1000;
-    shard->closed_ms = shard->state == META_CLOSED ? shard->opened_ms : 0;
+    shard->closed_ms = shard->state == META_CLOSED ? shard->opened_ms + 1 : 0;
     return good && (version == 1 || parse_life(&line, shard)) && line.len == 0;
 }
 
