@@ -112,6 +112,11 @@ void kinesis_split_shard(struct call *call) {
 
 /* ---- MergeShards ---- */
 
+/* The last range ends where numbers do: there is nothing behind it. */
+static bool touch(const struct stream_shard_info *lower, const struct stream_shard_info *upper) {
+    return lower->end < upper->start && upper->start - lower->end == 1;
+}
+
 void kinesis_merge_shards(struct call *call) {
     struct catalog_stream *target = call_active_stream(call);
     struct stream_shard_info info, adjacent_info;
@@ -126,7 +131,7 @@ void kinesis_merge_shards(struct call *call) {
                     call_string(call, info.open ? "AdjacentShardToMerge" : "ShardToMerge"));
         return;
     }
-    if (info.end + 1 != adjacent_info.start && adjacent_info.end + 1 != info.start) {
+    if (!touch(&info, &adjacent_info) && !touch(&adjacent_info, &info)) {
         call_fail(call, "InvalidArgumentException",
                   "Shards %.*s and %.*s in stream %s under account %s are not an adjacent pair of "
                   "shards eligible for merging",
