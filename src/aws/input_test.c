@@ -62,23 +62,23 @@ static void constraints_are_told_in_awss_words(void **state) {
     static const struct {
         const char *input, *message;
     } cases[] = {
-        {"{}", REFUSED("1", "") FAILED("null", "streamName", "not be null")},
-        {"{\"StreamName\":null}", REFUSED("1", "") FAILED("null", "streamName", "not be null")},
+        {"{}", (REFUSED("1", "") FAILED("null", "streamName", "not be null"))},
+        {"{\"StreamName\":null}", (REFUSED("1", "") FAILED("null", "streamName", "not be null"))},
         {"{\"StreamName\":\"\"}",
-         REFUSED("2", "s")
-             FAILED("''", "streamName", "satisfy regular expression pattern: [a-z]+") "; " FAILED(
-                 "''", "streamName", "have length greater than or equal to 1")},
+         (REFUSED("2", "s")
+              FAILED("''", "streamName", "satisfy regular expression pattern: [a-z]+") "; " FAILED(
+                  "''", "streamName", "have length greater than or equal to 1"))},
         {"{\"StreamName\":\"abcde\"}",
-         REFUSED("1", "") FAILED("'abcde'", "streamName", "have length less than or equal to 4")},
+         (REFUSED("1", "") FAILED("'abcde'", "streamName", "have length less than or equal to 4"))},
         {"{\"StreamName\":\"s\",\"Kind\":\"C\",\"Count\":0}",
-         REFUSED("2", "s") FAILED("'C'", "kind", "satisfy enum value set: [A, B]") "; " FAILED(
-             "'0'", "count", "have value greater than or equal to 1")},
+         (REFUSED("2", "s") FAILED("'C'", "kind", "satisfy enum value set: [A, B]") "; " FAILED(
+             "'0'", "count", "have value greater than or equal to 1"))},
         {"{\"StreamName\":\"s\",\"Count\":4}",
-         REFUSED("1", "") FAILED("'4'", "count", "have value less than or equal to 3")},
+         (REFUSED("1", "") FAILED("'4'", "count", "have value less than or equal to 3"))},
         {"{\"StreamName\":\"s\",\"Items\":[]}",
-         REFUSED("1", "") FAILED("'[]'", "items", "have length greater than or equal to 1")},
+         (REFUSED("1", "") FAILED("'[]'", "items", "have length greater than or equal to 1"))},
         {"{\"StreamName\":\"s\",\"Items\":[{\"Key\":\"a\"},{}]}",
-         REFUSED("1", "") FAILED("null", "items.2.member.key", "not be null")},
+         (REFUSED("1", "") FAILED("null", "items.2.member.key", "not be null"))},
     };
     struct buf message = {0};
     for (size_t i = 0; i < COUNT_OF(cases); i++) {

@@ -28,7 +28,7 @@
 
 enum { CONNECTIONS_MAX = 1024 };
 
-static const char target_prefix[] = "Kinesis_20131202.";
+static const struct str target_prefix = {"Kinesis_20131202.", 17};
 static const char facts_table[] = "api";
 
 static const char *const auth_names[] = {"open", "sigv4", NULL};
@@ -220,9 +220,9 @@ static enum content content_of(const struct http_request *request) {
 
 static const struct aws_operation *operation_of(const struct http_request *request) {
     struct str target = http_header(request, "X-Amz-Target");
-    if (!str_starts(target, STR("Kinesis_20131202.")))
+    if (!str_starts(target, target_prefix))
         return NULL;
-    struct str name = str_skip(target, sizeof target_prefix - 1);
+    struct str name = str_skip(target, target_prefix.len);
     for (const struct aws_operation *operation = kinesis_operations; operation->name; operation++)
         if (str_eq(name, str_of(operation->name)))
             return operation;
