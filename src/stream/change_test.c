@@ -137,8 +137,10 @@ static void retention_is_changed_and_kept(void **state) {
     struct outcome outcome = {0};
     assert_int_equal(stream_set_retention(stream, world.loop, 7200000, on_done, &outcome), 0);
     assert_true(stream_is_changing(stream));
+    assert_true(stream_log_changing(world.log));
     assert_int_equal(stream_set_retention(stream, world.loop, 1, on_done, NULL), ERR_FULL);
     wait_for(&world, &outcome);
+    assert_false(stream_log_changing(world.log));
     assert_int_equal(stream_retention_ms(stream), 7200000);
     open_again(&world);
     assert_int_equal(stream_retention_ms(stream_find(world.log, STREAM_DATA, STR("s"))), 7200000);

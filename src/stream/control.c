@@ -94,6 +94,10 @@ static bool is_under_way(struct stream_log *log, const struct stream_config *con
     return false;
 }
 
+bool stream_log_changing(const struct stream_log *log) {
+    return !list_empty(&log->under_way);
+}
+
 int stream_create(struct stream_log *log, struct loop *loop, const struct stream_config *config,
                   stream_change_cb *done, void *data, struct err *err) {
     int status = stream_config_check(log, config, err);

@@ -172,6 +172,10 @@ int stream_writer_put(struct stream_writer *writer, struct stream *stream,
  */
 typedef void stream_change_cb(void *data, int status, struct stream *stream);
 
+/* Whether any change is on its way. Who ends the loops waits until there is none; that takes no
+ * longer than the slowest writer's loop needs for its turn. */
+bool stream_log_changing(const struct stream_log *log);
+
 /* EXISTS: also while one of this name is being made. What `config` points to is copied. `stream` of
  * `done` is NULL if it failed. */
 int stream_create(struct stream_log *log, struct loop *loop, const struct stream_config *config,
