@@ -97,6 +97,8 @@ static int open_streams(struct app *app, struct err *err) {
                                              .bytes_max = settings->backlog_bytes_max};
         code = stream_open(app->log, &buffer, &stream, err);
     }
+    if (!code)
+        code = stream_open_rest(app->log, err);
     return code;
 }
 
@@ -185,6 +187,9 @@ void app_addresses(const struct app *app, struct buf *out) {
     for (size_t i = 0; i < app->config->mqtt.listeners.count; i++)
         add_address(out, app->listeners[i].tls ? "mqtts" : "mqtt", &app->listeners[i].address);
     add_address(out, app->config->web.tls.head.conf ? "webs" : "web", &app->service.web_address);
+    if (app->service.api)
+        add_address(out, app->config->api.tls.head.conf ? "apis" : "api",
+                    &app->service.api_address);
 }
 
 /* ---- reload ---- */

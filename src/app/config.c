@@ -56,9 +56,10 @@ static const struct option options[] = {
     {"rules", OPTION_MAP, offsetof(struct config, rules), .fields = rule_options,
      .item_size = sizeof(struct rule_config)},
     {"live_feed", OPTION_STRUCT, offsetof(struct config, live_feed), .fields = web_live_options},
-    {"api", OPTION_LATER, .help = "the AWS-compatible endpoints are not part of this version"},
-    {"credentials", OPTION_LATER,
-     .help = "they belong to the api listener, which is not part of this version"},
+    {"api", OPTION_STRUCT, offsetof(struct config, api), .fields = aws_options,
+     .help = "the AWS-compatible endpoints; absent: none"},
+    {"credentials", OPTION_LIST, offsetof(struct config, credentials),
+     .fields = aws_credential_options, .item_size = sizeof(struct aws_credential)},
     {0}};
 
 void config_show(struct buf *out) {
@@ -215,6 +216,8 @@ static int check(struct config *config, struct err *err) {
         code = check_deliveries(config, err);
     if (!code)
         code = check_web_exposure(config, err);
+    if (!code)
+        code = aws_config_check(&config->api, &config->credentials, err);
     if (!code)
         code = mqtt_config_check(&config->mqtt, err);
     return code;

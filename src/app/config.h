@@ -6,6 +6,7 @@
 #ifndef APP_CONFIG_H
 #define APP_CONFIG_H
 
+#include "aws/aws.h"
 #include "base/arena.h"
 #include "base/log.h"
 #include "delivery/delivery.h"
@@ -48,6 +49,8 @@ struct config {
     struct option_items rules;            /* struct rule_config */
     struct rule_set *rule_set;            /* compiled from `rules` */
     struct web_live_config live_feed;
+    struct aws_config api;
+    struct option_items credentials; /* struct aws_credential */
 };
 
 /* Reads and checks the file. All errors say file:line:column. The caller frees. */

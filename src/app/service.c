@@ -88,6 +88,28 @@ static int start_web(struct service *service, struct err *err) {
                     &service->web_address, &service->web, err);
 }
 
+static bool is_configured(void *data, struct str stream) {
+    const struct config *config = ((const struct service *)data)->config;
+    for (size_t i = 0; i < config->streams.count; i++)
+        if (str_eq(stream, str_of(OPTION_AT(config->streams, struct config_stream, i)->head.name)))
+            return true;
+    return false;
+}
+
+static int start_api(struct service *service, struct err *err) {
+    const struct config *config = service->config;
+    if (!config->api.head.conf)
+        return 0;
+    struct aws_services services = {.log = service->log,
+                                    .writer = service->lane->writer,
+                                    .facts = service->facts,
+                                    .credentials = &config->credentials,
+                                    .is_configured = is_configured,
+                                    .data = service};
+    return aws_open(service->lane->thread.loop, &config->api, &services, &service->api_address,
+                    &service->api, err);
+}
+
 struct order {
     struct service *service;
     struct err *err;
@@ -107,6 +129,8 @@ static void do_start(void *data) {
         order->code = start_functions(service, order->err);
     if (!order->code)
         order->code = start_web(service, order->err);
+    if (!order->code)
+        order->code = start_api(service, order->err);
 }
 
 int service_start(struct service *service, const struct config *config, struct lane *lane,
@@ -120,6 +144,8 @@ int service_start(struct service *service, const struct config *config, struct l
 static void do_reload(void *data) {
     struct order *order = data;
     order->code = web_reload(order->service->web, order->err);
+    if (!order->code && order->service->api)
+        order->code = aws_reload(order->service->api, order->err);
 }
 
 int service_reload(struct service *service, struct err *err) {
@@ -149,11 +175,16 @@ static void run_stage(void *data) {
     on_closed(stage); /* the stage's own share, so that one without parts ends too */
 }
 
-static void close_web(struct stage *stage) {
-    if (!stage->service->web)
-        return;
-    stage->waiting++;
-    web_close(stage->service->web, on_closed, stage);
+static void close_listeners(struct stage *stage) {
+    struct service *service = stage->service;
+    if (service->web) {
+        stage->waiting++;
+        web_close(service->web, on_closed, stage);
+    }
+    if (service->api) {
+        stage->waiting++;
+        aws_close(service->api, on_closed, stage);
+    }
 }
 
 static void close_consumers(struct stage *stage) {
@@ -180,7 +211,8 @@ static void close_connections(struct stage *stage) {
 }
 
 void service_stop(struct service *service) {
-    static void (*const stages[])(struct stage *) = {close_web, close_consumers, close_connections};
+    static void (*const stages[])(struct stage *) = {close_listeners, close_consumers,
+                                                     close_connections};
     for (size_t i = 0; service->lane && i < COUNT_OF(stages); i++) {
         struct stage stage = {.service = service, .close = stages[i], .waiting = 1};
         int failed = uv_sem_init(&stage.closed, 0);

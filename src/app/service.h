@@ -1,6 +1,6 @@
 /*
  * What lives on the service thread: Redis, functions and their mappings, deliveries, the web
- * listener. Started after the streams are open, stopped before they close.
+ * listener, the AWS-compatible endpoints. Started after the streams are open, stopped before they close.
  */
 #ifndef APP_SERVICE_H
 #define APP_SERVICE_H
@@ -24,6 +24,8 @@ struct service {
     struct web *web;
     struct sockaddr_storage web_address;
     struct mqtt_websocket mqtt_websocket;
+    struct aws *api; /* NULL: none is configured */
+    struct sockaddr_storage api_address;
 };
 
 /* `lane` has started. On failure everything that had been started is still to be stopped by
@@ -31,7 +33,7 @@ struct service {
 int service_start(struct service *service, const struct config *config, struct lane *lane,
                   struct facts *facts, struct stream_log *log, struct err *err);
 
-/* Reads the web listener's certificate again. From main. */
+/* Reads the certificates of the listeners again. From main. */
 int service_reload(struct service *service, struct err *err);
 
 /* Stops all parts in the reverse order and waits for them. From main. */

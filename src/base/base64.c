@@ -23,47 +23,63 @@ void base64_write(struct buf *out, struct str bytes) {
     buf_added(out, (size_t)(to - begin));
 }
 
-static int digit_value(char c) {
-    if (c >= 'A' && c <= 'Z')
-        return c - 'A';
-    if (c >= 'a' && c <= 'z')
-        return c - 'a' + 26;
-    if (c >= '0' && c <= '9')
-        return c - '0' + 52;
-    return c == '+' ? 62 : c == '/' ? 63 : -1;
+/* Value of each character as a digit; BAD for all others. */
+enum { BAD = 0xff };
+#define BAD_4  BAD, BAD, BAD, BAD
+#define BAD_16 BAD_4, BAD_4, BAD_4, BAD_4
+/* clang-format off */
+static const uint8_t values[256] = {
+    BAD_16, BAD_16,                                                  /* 00 */
+    BAD_4, BAD_4, BAD, BAD, BAD, 62, BAD, BAD, BAD, 63,              /* 20 */
+    52, 53, 54, 55, 56, 57, 58, 59, 60, 61, BAD, BAD, BAD_4,         /* 30 */
+    BAD, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14,           /* 40 */
+    15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, BAD, BAD_4,          /* 50 */
+    BAD, 26, 27, 28, 29, 30, 31, 32, 33, 34, 35, 36, 37, 38, 39, 40, /* 60 */
+    41, 42, 43, 44, 45, 46, 47, 48, 49, 50, 51, BAD, BAD_4,          /* 70 */
+    BAD_16, BAD_16, BAD_16, BAD_16, BAD_16, BAD_16, BAD_16, BAD_16,  /* 80 */
+};
+/* clang-format on */
+
+/* Four characters to 24 bits; false if one is no digit. */
+static inline bool read_quad(const char *from, uint32_t *ret_bits) {
+    uint32_t a = values[(uint8_t)from[0]], b = values[(uint8_t)from[1]];
+    uint32_t c = values[(uint8_t)from[2]], d = values[(uint8_t)from[3]];
+    *ret_bits = a << 18 | b << 12 | c << 6 | d;
+    return (a | b | c | d) < 64;
 }
 
-/* Four characters to three bytes; `pad` of them are '='. False if one is no digit or the unused
- * bits are set. */
-static bool read_quad(const char *from, int pad, uint8_t to[3]) {
-    uint32_t bits = 0;
-    for (int i = 0; i < 4; i++) {
-        int value = i < 4 - pad ? digit_value(from[i]) : 0;
-        if (value < 0)
-            return false;
-        bits = bits << 6 | (uint32_t)value;
-    }
+/* The last four, of which up to two are '='. Returns the bytes, or -1; unused bits must be zero. */
+static int read_last(const char *from, uint8_t to[3]) {
+    int pad = from[3] != '=' ? 0 : from[2] == '=' ? 2 : 1;
+    const char padded[4] = {from[0], from[1], pad > 1 ? 'A' : from[2], pad ? 'A' : from[3]};
+    uint32_t bits;
+    if (!read_quad(padded, &bits) || (bits & ((1u << (8 * pad)) - 1)))
+        return -1;
     to[0] = (uint8_t)(bits >> 16);
     to[1] = (uint8_t)(bits >> 8);
     to[2] = (uint8_t)bits;
-    return (pad < 1 || to[2] == 0) && (pad < 2 || to[1] == 0);
+    return 3 - pad;
 }
 
 bool base64_read(struct buf *out, struct str text) {
     if (text.len % 4)
         return false;
-    size_t before = out->end - out->begin;
-    for (size_t i = 0; i < text.len; i += 4) {
-        const char *from = text.at + i;
-        bool last = i + 4 == text.len;
-        int pad = !last || from[3] != '=' ? 0 : from[2] == '=' ? 2 : 1;
-        uint8_t to[3];
-        if (!read_quad(from, pad, to)) {
-            out->end = out->begin + before;
+    if (!text.len)
+        return true;
+    const char *from = text.at, *last = text.at + text.len - 4;
+    uint8_t *begin = buf_room(out, text.len / 4 * 3), *to = begin;
+    uint32_t bits;
+    for (; from < last; from += 4, to += 3) {
+        if (!read_quad(from, &bits))
             return false;
-        }
-        buf_add(out, to, (size_t)(3 - pad));
+        to[0] = (uint8_t)(bits >> 16);
+        to[1] = (uint8_t)(bits >> 8);
+        to[2] = (uint8_t)bits;
     }
+    int count = read_last(last, to);
+    if (count < 0)
+        return false;
+    buf_added(out, (size_t)(to + count - begin));
     return true;
 }
 

@@ -73,7 +73,8 @@ int function_host_open(struct loop *loop, const struct function_host_config *con
 /*
  * Feeds the function from the stream; checkpoints in `facts` under "mapping/STREAM/FUNCTION" (the
  * same facts for all mappings of a host). Each shard has a checkpoint on disk when this returns:
- * nothing that is committed afterwards is skipped. `config`, `facts` and `stream` outlive the host.
+ * nothing that is committed afterwards is skipped. Shards that come later by a split or merge are read
+ * from their start, when those that they were made from are finished. `config`, `facts` and `stream` outlive the host.
  */
 int function_mapping_open(struct function_host *host, struct facts *facts,
                           const struct function_mapping_config *config, struct stream *stream,

@@ -4,6 +4,12 @@
  * Nothing that is acknowledged after the mapping exists may be skipped: where a shard begins is
  * resolved when its reader is opened and written down before function_mapping_start() returns. From
  * then on only the checkpoint counts, not starting_position.
+ *
+ * Shards that are split or merged (Lambda developer guide, "resharding"): a shard is worked on when
+ * its parents are finished, so that the records of a partition key keep their order. Each finished
+ * shard, and the timer that shows the lag, looks for shards that are new in the stream; these are
+ * read from their start, also if the mapping began at LATEST. They need no checkpoint to begin with:
+ * a shard without one, in a mapping that has others, is read from its start.
  */
 #include "function/mapping.h"
 
@@ -15,23 +21,28 @@
 
 /* ---- metrics ---- */
 
-static void init_shard_metrics(struct function_mapping_shard *shard, struct buf *labels) {
-    size_t len = buf_len(labels);
+static void add_labels(const struct function_mapping *mapping, struct buf *labels) {
+    metric_label(labels, "stream", str_of(mapping->config->stream));
+    metric_label(labels, "function", str_of(mapping->config->function));
+}
+
+static void init_shard_metrics(struct function_mapping_shard *shard) {
+    struct buf labels = {0};
     char id[STREAM_SHARD_ID_CHARS];
     stream_shard_id(shard->index, id);
-    metric_label(labels, "shard", str_of(id));
+    add_labels(shard->mapping, &labels);
+    metric_label(&labels, "shard", str_of(id));
     metric_init(&shard->lag_records, METRIC_GAUGE, "weir_mapping_lag_records",
                 "Committed records that the function has not worked on, those in hand included.",
-                buf_cstr(labels));
+                buf_cstr(&labels));
     metric_init(&shard->behind_ms, METRIC_GAUGE, "weir_mapping_behind_ms",
-                "Age of the oldest of these records in milliseconds.", buf_cstr(labels));
-    labels->end = labels->begin + len;
+                "Age of the oldest of these records in milliseconds.", buf_cstr(&labels));
+    buf_done(&labels);
 }
 
 static void init_metrics(struct function_mapping *mapping) {
     struct buf labels = {0};
-    metric_label(&labels, "stream", str_of(mapping->config->stream));
-    metric_label(&labels, "function", str_of(mapping->config->function));
+    add_labels(mapping, &labels);
     const char *text = buf_cstr(&labels);
     metric_init(&mapping->records, METRIC_COUNTER, "weir_mapping_records_total",
                 "Records that a function has worked on.", text);
@@ -41,13 +52,13 @@ static void init_metrics(struct function_mapping *mapping) {
                 "Batches that failed, partly or as a whole.", text);
     metric_init(&mapping->skipped_records, METRIC_COUNTER, "weir_mapping_skipped_records_total",
                 "Records given up: attempts, age, retention or damage.", text);
-    for (unsigned i = 0; i < mapping->shard_count; i++)
-        init_shard_metrics(&mapping->shards[i], &labels);
     buf_done(&labels);
 }
 
 static void show_lag(struct function_mapping_shard *shard) {
     uint64_t records, behind_ms, now_ms = clock_wall_ms();
+    if (!shard->reader)
+        return;
     stream_reader_lag(shard->reader, &records, &behind_ms);
     if (shard->batch.count) {
         records += shard->batch.count;
@@ -60,40 +71,61 @@ static void show_lag(struct function_mapping_shard *shard) {
 
 static void on_lag_timer(struct timer *timer) {
     struct function_mapping *mapping = CONTAINER_OF(timer, struct function_mapping, lag);
+    function_mapping_go_on(mapping);
     for (unsigned i = 0; i < mapping->shard_count; i++)
-        show_lag(&mapping->shards[i]);
+        if (mapping->shards[i])
+            show_lag(mapping->shards[i]);
 }
 
 /* ---- opening ---- */
 
-static void init_shard(struct function_mapping *mapping, unsigned index,
-                       const struct function_host_config *host) {
-    struct function_mapping_shard *shard = &mapping->shards[index];
+/* NULL if retention has removed it. */
+static struct function_mapping_shard *make_shard(struct function_mapping *mapping, unsigned index) {
+    struct stream_shard_info info;
+    stream_shard_get(mapping->stream, index, &info);
+    if (info.removed)
+        return NULL;
+    struct function_mapping_shard *shard = xcalloc(1, sizeof *shard);
     shard->mapping = mapping;
     shard->index = index;
+    shard->parents[0] = info.parent;
+    shard->parents[1] = info.adjacent_parent;
+    shard->phase = SHARD_WAITING;
     shard->invocation.on_result = function_mapping_shard_on_result;
     shard->checkpoint = (struct function_checkpoint){
         .stream = mapping->stream, .shard = index, .name = mapping->name};
-    function_event_writer_init(&shard->writer, mapping->stream, index, host->region, host->account);
+    function_event_writer_init(&shard->writer, mapping->stream, index, mapping->host->region,
+                               mapping->host->account);
+    init_shard_metrics(shard);
+    return shard;
 }
 
-/* `ret_is_new`: there was no checkpoint. */
-static int open_reader(struct function_mapping_shard *shard, struct facts *facts,
-                       const struct stream_position *start, bool *ret_is_new, struct err *err) {
-    struct stream *stream = shard->mapping->stream;
-    struct stream_position position = {.from = STREAM_AT_COUNTER};
-    int status = stream_checkpoint_get(facts, stream, shard->index, shard->checkpoint.name,
-                                       &position.counter);
-    if (status && status != ERR_NOT_FOUND)
-        return err_set(err, status, "checkpoint %s of shard %u: %s", shard->checkpoint.name,
-                       shard->index, err_text(status));
-    *ret_is_new = status != 0;
-    if (status)
-        position = *start;
-    status = stream_reader_open(stream, shard->index, shard->mapping->loop, &position,
-                                function_mapping_shard_on_ready, shard, &shard->reader, err);
+static void make_shards(struct function_mapping *mapping) {
+    unsigned count = stream_shard_count(mapping->stream);
+    mapping->shards = xrealloc(mapping->shards, count * sizeof(struct function_mapping_shard *));
+    for (; mapping->shard_count < count; mapping->shard_count++)
+        mapping->shards[mapping->shard_count] = make_shard(mapping, mapping->shard_count);
+}
+
+static int open_reader(struct function_mapping_shard *shard, const struct stream_position *position,
+                       struct err *err) {
+    struct function_mapping *mapping = shard->mapping;
+    int status = stream_reader_open(mapping->stream, shard->index, mapping->loop, position,
+                                    function_mapping_shard_on_ready, shard, &shard->reader, err);
     if (!status)
         shard->checkpoint.counter = stream_reader_counter(shard->reader);
+    return status;
+}
+
+static int read_checkpoint(struct function_mapping *mapping, struct facts *facts, unsigned index,
+                           struct stream_position *position, struct err *err) {
+    int status =
+        stream_checkpoint_get(facts, mapping->stream, index, mapping->name, &position->counter);
+    if (status == 0)
+        position->from = STREAM_AT_COUNTER;
+    if (status && status != ERR_NOT_FOUND)
+        return err_set(err, status, "checkpoint %s of shard %u: %s", mapping->name, index,
+                       err_text(status));
     return status;
 }
 
@@ -104,33 +136,96 @@ static int write_checkpoints(struct function_mapping *mapping, struct facts *fac
     if (failed)
         return failed;
     for (unsigned i = 0; i < mapping->shard_count; i++)
-        stream_checkpoint_put(write, mapping->stream, i, mapping->name,
-                              mapping->shards[i].checkpoint.counter);
+        if (mapping->shards[i])
+            stream_checkpoint_put(write, mapping->stream, i, mapping->name,
+                                  mapping->shards[i]->checkpoint.counter);
     return facts_commit(write, err);
+}
+
+/* Whether it has been there before: then there is a checkpoint, maybe of a shard that is gone. */
+static int ask_known(struct function_mapping *mapping, struct facts *facts, bool *ret_known,
+                     struct err *err) {
+    struct stream_position position;
+    int status = ERR_NOT_FOUND;
+    for (unsigned i = 0; status == ERR_NOT_FOUND && i < mapping->shard_count; i++)
+        status = read_checkpoint(mapping, facts, i, &position, err);
+    *ret_known = status == 0;
+    return status == ERR_NOT_FOUND ? 0 : status;
 }
 
 static int open_readers(struct function_mapping *mapping, struct facts *facts,
                         const struct stream_position *start, struct err *err) {
-    bool any_new = false;
-    for (unsigned i = 0; i < mapping->shard_count; i++) {
-        bool is_new = false;
-        int failed = open_reader(&mapping->shards[i], facts, start, &is_new, err);
-        if (failed)
-            return failed;
-        any_new |= is_new;
+    bool known, any_new = false;
+    int failed = ask_known(mapping, facts, &known, err);
+    for (unsigned i = 0; !failed && i < mapping->shard_count; i++) {
+        struct stream_position position = *start;
+        if (!mapping->shards[i])
+            continue;
+        if (known)
+            position.from = STREAM_TRIM_HORIZON;
+        failed = read_checkpoint(mapping, facts, i, &position, err);
+        any_new |= failed == ERR_NOT_FOUND;
+        if (!failed || failed == ERR_NOT_FOUND)
+            failed = open_reader(mapping->shards[i], &position, err);
     }
+    if (failed)
+        return failed;
     return any_new ? write_checkpoints(mapping, facts, err) : 0;
 }
 
-static void free_mapping(struct function_mapping *mapping) {
-    for (unsigned i = 0; i < mapping->shard_count; i++) {
-        struct function_mapping_shard *shard = &mapping->shards[i];
-        stream_reader_close(shard->reader);
-        function_event_writer_done(&shard->writer);
-        buf_done(&shard->event);
-        metric_done(&shard->lag_records);
-        metric_done(&shard->behind_ms);
+/* ---- shards that come while it runs ---- */
+
+static bool is_finished(const struct function_mapping *mapping, int parent) {
+    return parent == STREAM_NO_SHARD || !mapping->shards[parent] ||
+           mapping->shards[parent]->phase == SHARD_FINISHED;
+}
+
+static void begin_shard(struct function_mapping_shard *shard) {
+    struct stream_position start = {.from = STREAM_TRIM_HORIZON};
+    struct err err;
+    int status = shard->reader ? 0 : open_reader(shard, &start, &err);
+    if (status == ERR_NOT_FOUND) {
+        shard->phase = SHARD_FINISHED; /* Retention has taken it meanwhile. */
+        return;
     }
+    if (status) {
+        unsigned missed;
+        if (log_limit_pass(&shard->read_limit, 10000, &missed))
+            log_error("function", "mapping of stream %s to %s: %s (%u more like this)",
+                      shard->mapping->config->stream, shard->mapping->config->function, err.text,
+                      missed);
+        return; /* The timer that shows the lag tries again. */
+    }
+    shard->phase = SHARD_GATHERING;
+    timer_start(shard->mapping->loop, &shard->timer, 0, 0, function_mapping_shard_on_timer);
+}
+
+void function_mapping_go_on(struct function_mapping *mapping) {
+    if (stream_is_deleted(mapping->stream))
+        return;
+    make_shards(mapping);
+    for (unsigned i = 0; i < mapping->shard_count; i++) {
+        struct function_mapping_shard *shard = mapping->shards[i];
+        if (shard && shard->phase == SHARD_WAITING && is_finished(mapping, shard->parents[0]) &&
+            is_finished(mapping, shard->parents[1]))
+            begin_shard(shard);
+    }
+}
+
+static void free_shard(struct function_mapping_shard *shard) {
+    if (!shard)
+        return;
+    stream_reader_close(shard->reader);
+    function_event_writer_done(&shard->writer);
+    buf_done(&shard->event);
+    metric_done(&shard->lag_records);
+    metric_done(&shard->behind_ms);
+    free(shard);
+}
+
+static void free_mapping(struct function_mapping *mapping) {
+    for (unsigned i = 0; i < mapping->shard_count; i++)
+        free_shard(mapping->shards[i]);
     metric_done(&mapping->records);
     metric_done(&mapping->batches);
     metric_done(&mapping->failed_batches);
@@ -143,9 +238,7 @@ static void free_mapping(struct function_mapping *mapping) {
 
 /* The first records are read when the loop runs. */
 static void start_timers(struct function_mapping *mapping) {
-    for (unsigned i = 0; i < mapping->shard_count; i++)
-        timer_start(mapping->loop, &mapping->shards[i].timer, 0, 0,
-                    function_mapping_shard_on_timer);
+    function_mapping_go_on(mapping);
     timer_start(mapping->loop, &mapping->lag, FUNCTION_LAG_MS, FUNCTION_LAG_MS, on_lag_timer);
 }
 
@@ -161,16 +254,14 @@ int function_mapping_start(struct loop *loop, const struct function_host_config 
         return failed;
     struct function_mapping *mapping = xcalloc(1, sizeof *mapping);
     mapping->loop = loop;
+    mapping->host = host;
     mapping->config = config;
     mapping->pool = pool;
     mapping->checkpoints = checkpoints;
     mapping->stream = stream;
     mapping->reports_failures = reports_failures;
     mapping->name = xprintf("mapping/%s/%s", stream_name(stream), config->function);
-    mapping->shard_count = stream_shard_count(stream);
-    mapping->shards = xcalloc(mapping->shard_count, sizeof *mapping->shards);
-    for (unsigned i = 0; i < mapping->shard_count; i++)
-        init_shard(mapping, i, host);
+    make_shards(mapping);
     init_metrics(mapping);
     failed = open_readers(mapping, facts, &start, err);
     if (failed) {
@@ -187,8 +278,10 @@ int function_mapping_start(struct loop *loop, const struct function_host_config 
 void function_mapping_stop(struct function_mapping *mapping) {
     timer_stop(&mapping->lag);
     for (unsigned i = 0; i < mapping->shard_count; i++) {
-        timer_stop(&mapping->shards[i].timer);
-        mapping->shards[i].phase = SHARD_STOPPED;
+        if (!mapping->shards[i])
+            continue;
+        timer_stop(&mapping->shards[i]->timer);
+        mapping->shards[i]->phase = SHARD_STOPPED;
     }
 }
 
@@ -215,7 +308,11 @@ void function_mapping_close(struct function_mapping *mapping, void (*closed)(voi
     mapping->closed = closed;
     mapping->data = data;
     mapping->open_handles = 1 + (int)mapping->shard_count;
-    for (unsigned i = 0; i < mapping->shard_count; i++)
-        timer_close(&mapping->shards[i].timer, on_shard_timer_closed);
+    for (unsigned i = 0; i < mapping->shard_count; i++) {
+        if (mapping->shards[i])
+            timer_close(&mapping->shards[i]->timer, on_shard_timer_closed);
+        else
+            mapping->open_handles--;
+    }
     timer_close(&mapping->lag, on_lag_closed);
 }

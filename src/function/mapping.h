@@ -19,9 +19,11 @@ enum {
 };
 
 enum function_shard_phase {
+    SHARD_WAITING,   /* for the end of the shards that it was made from */
     SHARD_GATHERING, /* reads, or waits for records or for the end of the window */
     SHARD_INVOKING,  /* the function has the batch */
     SHARD_RETRYING,  /* the batch failed and waits for its next attempt */
+    SHARD_FINISHED,  /* it is closed and all of it is done; the reader is gone */
     SHARD_STOPPED,   /* the host stops */
 };
 
@@ -35,6 +37,7 @@ struct function_batch {
 struct function_mapping_shard {
     struct function_mapping *mapping;
     unsigned index;
+    int parents[2]; /* STREAM_NO_SHARD: none */
     struct stream_reader *reader;
     struct function_event_writer writer;
     struct function_invocation invocation;
@@ -58,14 +61,15 @@ struct function_mapping_shard {
 struct function_mapping {
     struct link link; /* in the host's list */
     struct loop *loop;
+    const struct function_host_config *host;
     const struct function_mapping_config *config;
     struct function_pool *pool;
     struct function_checkpoint_writer *checkpoints;
     struct stream *stream;
     bool reports_failures;
-    char *name; /* of its checkpoints */
-    struct function_mapping_shard *shards;
-    unsigned shard_count;
+    char *name;                             /* of its checkpoints */
+    struct function_mapping_shard **shards; /* by number; NULL: there was nothing left of it */
+    unsigned shard_count;                   /* as many as are known of the stream */
     struct timer lag;
     struct json json;
     struct metric records, batches, failed_batches, skipped_records;
@@ -81,6 +85,9 @@ int function_mapping_start(struct loop *loop, const struct function_host_config 
                            struct function_checkpoint_writer *checkpoints, struct facts *facts,
                            const struct function_mapping_config *config, struct stream *stream,
                            struct function_mapping **ret_mapping, struct err *err);
+
+/* A shard is finished: its children, if the stream has any, may begin. */
+void function_mapping_go_on(struct function_mapping *mapping);
 
 /* No new batches, no retries; a batch in hand may still succeed. */
 void function_mapping_stop(struct function_mapping *mapping);

@@ -9,6 +9,9 @@
  *   RETRYING   after the back-off the same document goes out again, so a retry is the same batch to
  *              the byte, even if retention has removed the records meanwhile
  *
+ *   CLOSED   (the reader says so) what was gathered goes out at once; when it is done with, the shard
+ *            is finished, and its children begin
+ *
  * Parts (bisect_batch_on_function_error, partial batch responses). `splits` is a stack of counters
  * that batches end at: a failed batch [a,c) with its middle b pushes c and b, and becomes [a,b),
  * then [b,c), each of which may be split further. Then the records are read again.
@@ -162,6 +165,22 @@ static void wait_for_more(struct function_mapping_shard *shard) {
         buf_done(&shard->event);
 }
 
+/* The shard was split or merged, and all of it is done. Or its stream was deleted. */
+static void finish(struct function_mapping_shard *shard) {
+    char id[STREAM_SHARD_ID_CHARS];
+    stream_shard_id(shard->index, id);
+    log_info("function", "mapping of stream %s to %s: %s is closed and all of it is done",
+             stream_name(shard->mapping->stream), config_of(shard)->function, id);
+    timer_stop(&shard->timer);
+    stream_reader_close(shard->reader);
+    shard->reader = NULL;
+    buf_done(&shard->event);
+    metric_done(&shard->lag_records);
+    metric_done(&shard->behind_ms);
+    shard->phase = SHARD_FINISHED;
+    function_mapping_go_on(shard->mapping);
+}
+
 static void on_read_failed(struct function_mapping_shard *shard, int status) {
     unsigned missed;
     if (log_limit_pass(&shard->read_limit, 10000, &missed))
@@ -189,6 +208,10 @@ void function_mapping_shard_run(struct function_mapping_shard *shard) {
         invoke_gathered(shard);
     else if (status == ERR_AGAIN)
         wait_for_more(shard);
+    else if (status == ERR_CLOSED && shard->batch.count)
+        invoke_gathered(shard);
+    else if (status == ERR_CLOSED)
+        finish(shard);
     else if (status == 0 || status == ERR_CORRUPT)
         start_timer(shard, 0);
     else

@@ -105,6 +105,34 @@ static inline void world_commit(struct world *world) {
     assert_true(loop_run_until(world->harness.loop, TEST_LIMIT_MS, world_is_idle, world));
 }
 
+/* ---- changes of the stream ---- */
+
+static inline void world_on_changed(void *data, int status, struct stream *stream) {
+    assert_int_equal(status, 0);
+    *(bool *)data = true;
+}
+
+/* In the middle of its range. */
+static inline void world_split(struct world *world, unsigned shard) {
+    struct stream_shard_info info;
+    struct err err = {0};
+    bool done = false;
+    stream_shard_get(world->stream, shard, &info);
+    if (stream_split(world->stream, world->harness.loop, shard,
+                     info.start + (info.end - info.start) / 2 + 1, world_on_changed, &done, &err))
+        fail_msg("%s", err.text);
+    assert_true(loop_run_until(world->harness.loop, TEST_LIMIT_MS, is_set, &done));
+}
+
+static inline void world_merge(struct world *world, unsigned shard, unsigned adjacent) {
+    struct err err = {0};
+    bool done = false;
+    if (stream_merge(world->stream, world->harness.loop, shard, adjacent, world_on_changed, &done,
+                     &err))
+        fail_msg("%s", err.text);
+    assert_true(loop_run_until(world->harness.loop, TEST_LIMIT_MS, is_set, &done));
+}
+
 /* Which events fail: words, "*" for all. NULL: none. "partial" makes it tell which records failed,
  * "die" makes it end instead of reporting. */
 static inline void world_let_fail(struct world *world, const char *words) {

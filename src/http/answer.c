@@ -100,7 +100,9 @@ void answer_write_head(struct buf *out, const struct answer_head *head) {
                head->date);
     if (head->content_type)
         add_header(out, STR("Content-Type"), str_of(head->content_type));
-    if (answer_has_body(head->status))
+    if (head->is_streamed && !head->is_http_1_0)
+        add_header(out, STR("Transfer-Encoding"), STR("chunked"));
+    else if (answer_has_body(head->status) && !head->is_streamed)
         buf_printf(out, "Content-Length: %zu\r\n", head->body_bytes);
     for (size_t i = 0; i < head->extra_count; i++)
         add_header(out, head->extra[i].name, head->extra[i].value);

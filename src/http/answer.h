@@ -24,6 +24,7 @@ struct answer_head {
     const struct http_header *extra;
     size_t extra_count;
     bool keep_alive, is_http_1_0;
+    bool is_streamed; /* the length is not known: chunked, or with HTTP/1.0 up to the end */
 };
 
 /* Appends the head with the empty line behind it. */

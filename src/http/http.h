@@ -46,6 +46,9 @@ struct http_request {
     /* The peer went away (or closed its sending side), or the server is being closed, before an
      * answer was given: the request is freed behind this call. May be set by the handler. */
     void (*on_abort)(struct http_request *request);
+    /* After http_respond_begin(): the peer has taken so much that http_respond_is_full() is false
+     * again. May be NULL. */
+    void (*on_drain)(struct http_request *request);
     void *data; /* the handler's own */
 };
 
@@ -94,6 +97,18 @@ void http_percent_encode(struct buf *out, struct str text, bool keep_slash);
  */
 void http_respond(struct http_request *request, int status, const char *content_type,
                   struct str body, const struct http_header *extra, size_t extra_count);
+
+/*
+ * The same in pieces, for an answer whose length is not known when it begins (chunked; to an HTTP/1.0
+ * peer, ended by closing). Between begin and end the request stays as it is with its handler: on_abort
+ * may come. Chunks are copied; an empty one is nothing. A producer asks http_respond_is_full() and goes
+ * on in on_drain; what is sent beyond is kept all the same. Not for HEAD (asserted).
+ */
+void http_respond_begin(struct http_request *request, int status, const char *content_type,
+                        const struct http_header *extra, size_t extra_count);
+void http_respond_chunk(struct http_request *request, struct str bytes);
+bool http_respond_is_full(const struct http_request *request);
+void http_respond_end(struct http_request *request); /* the request is freed behind this call */
 
 /* Reason phrase of a status. */
 const char *http_status_text(int status);

@@ -29,7 +29,8 @@ struct exchange {
     struct http_header *headers; /* while reading only the lengths are set: `text` may still move */
     size_t header_cap, target_len;
     bool keep_alive, is_http_1_0, is_upgrade;
-    struct link link; /* in the server's list of spare ones */
+    bool is_streaming; /* http_respond_begin() was called */
+    struct link link;  /* in the server's list of spare ones */
 };
 
 struct exchange *exchange_new(void);

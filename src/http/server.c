@@ -209,6 +209,71 @@ void http_respond(struct http_request *request, int status, const char *content_
     }
 }
 
+/* ---- answers in pieces ---- */
+
+void http_respond_begin(struct http_request *request, int status, const char *content_type,
+                        const struct http_header *extra, size_t extra_count) {
+    struct exchange *exchange = exchange_of(request);
+    struct connection *connection = exchange->owner;
+    struct http_server *server = connection->server;
+    ASSERT(connection->exchange == exchange && !exchange->is_streaming);
+    ASSERT(answer_has_body(status) && !str_eq(request->method, STR("HEAD")));
+    exchange->is_streaming = true;
+    exchange->keep_alive &= !exchange->is_http_1_0 && !request->is_too_large && !server->is_closing;
+    struct answer_head head = {
+        .status = status,
+        .date = answer_date_text(&server->date, clock_wall_ms()),
+        .content_type = content_type,
+        .extra = extra,
+        .extra_count = extra_count,
+        .keep_alive = exchange->keep_alive,
+        .is_http_1_0 = exchange->is_http_1_0,
+        .is_streamed = true,
+    };
+    if (connection->state == CONNECTION_HANDLING)
+        answer_write_head(tcp_out(&connection->tcp), &head);
+}
+
+void http_respond_chunk(struct http_request *request, struct str bytes) {
+    struct exchange *exchange = exchange_of(request);
+    struct connection *connection = exchange->owner;
+    ASSERT(exchange->is_streaming);
+    if (connection->state != CONNECTION_HANDLING || !bytes.len)
+        return;
+    struct buf *out = tcp_out(&connection->tcp);
+    if (!exchange->is_http_1_0)
+        buf_printf(out, "%zx\r\n", bytes.len);
+    buf_add_str(out, bytes);
+    if (!exchange->is_http_1_0)
+        buf_add(out, "\r\n", 2);
+}
+
+bool http_respond_is_full(const struct http_request *request) {
+    const struct exchange *exchange = CONTAINER_OF(request, const struct exchange, request);
+    const struct connection *connection = exchange->owner;
+    return tcp_is_full(&connection->tcp);
+}
+
+void http_respond_end(struct http_request *request) {
+    struct exchange *exchange = exchange_of(request);
+    struct connection *connection = exchange->owner;
+    bool is_handling = connection->state == CONNECTION_HANDLING;
+    bool keep_alive = exchange->keep_alive && !connection->server->is_closing;
+    ASSERT(exchange->is_streaming);
+    if (is_handling && !exchange->is_http_1_0)
+        buf_add_str(tcp_out(&connection->tcp), STR("0\r\n\r\n"));
+    http_connection_end_request(connection);
+    if (!is_handling)
+        return;
+    set_deadline(connection);
+    if (keep_alive) {
+        connection->state = CONNECTION_READING;
+        http_connection_resume(connection);
+    } else {
+        end_after_answer(connection);
+    }
+}
+
 /* ---- requests ---- */
 
 static void handle(struct connection *connection) {
@@ -312,10 +377,22 @@ static void on_read(struct tcp *tcp, const uint8_t *at, size_t len) {
     regulate(connection);
 }
 
+static bool is_streaming(const struct connection *connection) {
+    return connection->state == CONNECTION_HANDLING && connection->exchange->is_streaming;
+}
+
+static void drain_stream(struct connection *connection) {
+    struct http_request *request = &connection->exchange->request;
+    if (request->on_drain)
+        request->on_drain(request);
+}
+
 static void on_drain(struct tcp *tcp) {
     struct connection *connection = connection_of_tcp(tcp);
     if (connection->ws)
         ws_on_drain(connection->ws);
+    else if (is_streaming(connection))
+        drain_stream(connection);
     else if (connection->state == CONNECTION_ENDING)
         http_connection_finish(connection);
     else

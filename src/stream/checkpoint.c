@@ -17,7 +17,7 @@ static void write_key(struct buf *key, const struct stream *stream, unsigned sha
                       const char *name) {
     buf_printf(key, "%s/%s/%" PRIu64 "/%u/%s",
                stream->config.kind == STREAM_DATA ? "streams" : "deliveries", stream->name,
-               stream->meta.created_s, shard, name);
+               stream->created_s, shard, name);
 }
 
 int stream_checkpoint_get(struct facts *facts, const struct stream *stream, unsigned shard,

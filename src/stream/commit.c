@@ -24,8 +24,10 @@ enum { FAILURE_LOG_MS = 5000 };
 
 void log_submit(struct stream_log *log, struct batch *batch) {
     batch->next = NULL;
-    *log->pending_end = batch;
-    log->pending_end = &batch->next;
+    struct batch ***end =
+        batch->producer && batch->producer->confirmed ? &log->held_end : &log->pending_end;
+    **end = batch;
+    *end = &batch->next;
 }
 
 static void gather(struct batch *batches, struct link *dirty) {
@@ -80,8 +82,8 @@ static void report(struct stream_log *log, struct batch *batch) {
         struct batch *next = batch->next;
         batch->status = 0;
         for (struct chunk *chunk = batch->chunks; chunk; chunk = chunk->next)
-            if (chunk->shard->write.status)
-                batch->status = chunk->shard->write.status;
+            if ((chunk->status = chunk->shard->write.status))
+                batch->status = chunk->status;
         metric_add(&log->batches, 1);
         batch->home(batch);
         batch = next;
@@ -98,7 +100,7 @@ static void prepare(struct shard *shard, uint64_t now_ms) {
     shard_abort(shard, status, now_ms);
 }
 
-void log_commit(struct stream_log *log, uint64_t now_ms) {
+static void commit_pending(struct stream_log *log, uint64_t now_ms) {
     struct batch *batches = log->pending;
     if (!batches)
         return;
@@ -128,19 +130,30 @@ void log_commit(struct stream_log *log, uint64_t now_ms) {
     }
 }
 
+void log_commit(struct stream_log *log, uint64_t now_ms) {
+    do
+        commit_pending(log, now_ms);
+    while (change_advance(log, now_ms));
+}
+
+static void sync_shard(struct stream_log *log, struct shard *shard, uint64_t now_ms) {
+    if (!shard->unsynced)
+        return;
+    int status = shard_sync(shard);
+    metric_add(&log->syncs, 1);
+    if (status == 0)
+        return;
+    log_error("stream", "%s: acknowledged records may be lost: sync failed: %s", shard->label,
+              err_text(status));
+    metric_add(&log->sync_failures, 1);
+    shard_abort(shard, ERR_IO, now_ms);
+}
+
 void log_sync_all(struct stream_log *log, uint64_t now_ms) {
-    for (struct stream *stream = log->streams; stream; stream = stream->next)
-        for (unsigned i = 0; i < stream->meta.shard_count; i++) {
-            struct shard *shard = &stream->shards[i];
-            if (!shard->unsynced)
-                continue;
-            int status = shard_sync(shard);
-            metric_add(&log->syncs, 1);
-            if (status == 0)
-                continue;
-            log_error("stream", "%s: acknowledged records may be lost: sync failed: %s",
-                      shard->label, err_text(status));
-            metric_add(&log->sync_failures, 1);
-            shard_abort(shard, ERR_IO, now_ms);
+    LIST_EACH(item, &log->streams) {
+        struct stream *stream = LIST_ITEM(item, struct stream, in_log);
+        LIST_EACH(shard, &stream->shards) {
+            sync_shard(log, LIST_ITEM(shard, struct shard, in_stream), now_ms);
         }
+    }
 }

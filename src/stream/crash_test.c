@@ -2,7 +2,8 @@
  * The promises of the log under failing disks and power cuts: random work on a log without its
  * thread, some thousand times, each time from another seed (WEIR_CRASH_SEEDS: how many per test).
  * A model remembers of each record in which order it was handed over and what the producer was
- * told.
+ * told. In half of the seeds shards are split and merged all the while; producers hear of it some
+ * steps later, each in its own time.
  */
 #include "base/test.h"
 
@@ -17,7 +18,7 @@
 #include "stream/fault_file.h"
 #include "stream/log.h"
 
-enum { SEEDS = 800, SHARDS_MAX = 3, PRODUCERS = 2, RECORD_BYTES_MIN = 16 };
+enum { SEEDS = 800, SHARDS_FIRST_MAX = 3, SHARDS_MAX = 64, PRODUCERS = 2, RECORD_BYTES_MIN = 16 };
 
 enum fate { STAGED, ACKED, FAILED, GONE };
 
@@ -33,6 +34,8 @@ struct model_shard {
 };
 
 struct producer {
+    struct log_producer told;
+    struct layout *layout, *news; /* what it goes by; what it has not heard yet */
     struct chunk_pool pool;
     struct stage stages[SHARDS_MAX];
 };
@@ -43,7 +46,10 @@ struct world {
     struct stream_log *log;
     struct stream *stream;
     enum stream_sync sync;
-    unsigned shard_count;
+    unsigned first_shards;
+    unsigned shards_least, shards_most; /* that must be, may be there after a power cut */
+    struct change change;
+    bool changing;
     int64_t segment_bytes;
     struct model_shard model[SHARDS_MAX];
     struct producer producers[PRODUCERS];
@@ -51,6 +57,7 @@ struct world {
     uint64_t random, now_ms, arrival_ms;
     bool failing; /* calls fail now and then */
     bool uniform; /* all records have one length */
+    bool resharding;
 };
 
 static uint64_t pick(struct world *world, uint64_t below) {
@@ -58,6 +65,35 @@ static uint64_t pick(struct world *world, uint64_t below) {
     world->random ^= world->random >> 7;
     world->random ^= world->random << 17;
     return (world->random >> 11) % below;
+}
+
+static unsigned shard_count(const struct world *world) {
+    return world->stream->layout->meta.shard_count;
+}
+
+/* ---- producers ---- */
+
+/* Takes the reference. Nothing is staged. */
+static void go_by(struct producer *producer, struct layout *layout) {
+    layout_unref(producer->layout);
+    producer->layout = layout;
+    for (unsigned s = 0; s < layout->meta.shard_count; s++)
+        producer->stages[s] = (struct stage){.shard = layout->shards[s]};
+}
+
+static void on_news(struct log_producer *told, const struct log_news *news) {
+    struct producer *producer = CONTAINER_OF(told, struct producer, told);
+    assert_int_equal(news->kind, NEWS_RESHAPED);
+    assert_null(producer->news);
+    producer->news = news->layout;
+}
+
+static void forget(struct producer *producer) {
+    for (unsigned s = 0; s < producer->layout->meta.shard_count; s++)
+        stage_clear(&producer->stages[s], &producer->pool);
+    layout_unref(producer->layout);
+    layout_unref(producer->news);
+    producer->layout = producer->news = NULL;
 }
 
 /* ---- the log under test ---- */
@@ -68,28 +104,35 @@ static void open_log(struct world *world) {
                                        .segment_bytes_max = world->segment_bytes,
                                        .file = fault_file_ops(world->fault)};
     struct stream_config stream = {
-        .name = "s", .kind = STREAM_DATA, .shard_count = world->shard_count};
+        .name = "s", .kind = STREAM_DATA, .shard_count = world->first_shards};
     struct err err = {0};
     int status = log_core_open(&config, &world->log, &err);
     if (status == 0)
         status = stream_open(world->log, &stream, &world->stream, &err);
     if (status)
         fail_msg("the log does not open: %s", err.text);
-    for (unsigned p = 0; p < PRODUCERS; p++)
-        for (unsigned s = 0; s < world->shard_count; s++)
-            world->producers[p].stages[s] = (struct stage){.shard = &world->stream->shards[s]};
+    for (unsigned p = 0; p < PRODUCERS; p++) {
+        world->producers[p].told = (struct log_producer){.tell = on_news};
+        log_attach(world->log, &world->producers[p].told);
+        go_by(&world->producers[p], layout_ref(world->stream->layout));
+    }
+}
+
+static void drop_batches(struct batch *batch) {
+    while (batch) {
+        struct batch *next = batch->next;
+        batch_empty(batch, &((struct producer *)batch->owner)->pool);
+        free(batch);
+        batch = next;
+    }
 }
 
 static void close_log(struct world *world) {
     for (unsigned p = 0; p < PRODUCERS; p++)
-        for (unsigned s = 0; s < world->shard_count; s++)
-            stage_clear(&world->producers[p].stages[s], &world->producers[p].pool);
-    while (world->log->pending) {
-        struct batch *batch = world->log->pending;
-        world->log->pending = batch->next;
-        batch_empty(batch, &((struct producer *)batch->owner)->pool);
-        free(batch);
-    }
+        forget(&world->producers[p]);
+    drop_batches(world->log->pending);
+    drop_batches(world->log->held);
+    world->changing = false;
     log_core_close(world->log);
     world->log = NULL;
 }
@@ -120,6 +163,7 @@ static uint32_t serial_of(struct str data) {
 }
 
 static struct world *the_world;
+static uint64_t changes_finished; /* in all seeds of a test */
 
 static void settle_chunk(const struct chunk *chunk) {
     struct world *world = the_world;
@@ -153,7 +197,7 @@ static void on_home(struct batch *batch) {
 
 static void push(struct world *world, struct producer *producer) {
     uint8_t data[700];
-    unsigned shard = (unsigned)pick(world, world->shard_count);
+    unsigned shard = shard_map_find(&producer->layout->map, (hash_key)pick(world, 16) << 124);
     uint32_t serial = world->serial++;
     size_t len = RECORD_BYTES_MIN + pick(world, pick(world, 8) ? 100 : sizeof data - 20);
     /* Blocks of equal length: remains of a cut write may fit behind a new one. */
@@ -167,7 +211,8 @@ static void push(struct world *world, struct producer *producer) {
                world->arrival_ms - pick(world, 2));
 }
 
-/* Records enter the model in the order in which their blocks are handed over. */
+/* Records enter the model in the order in which their blocks are handed over; those that are held
+ * back when they are let go. */
 static void model_batch(struct world *world, const struct batch *batch) {
     for (const struct chunk *chunk = batch->chunks; chunk; chunk = chunk->next) {
         size_t at = SEGMENT_BLOCK_HEADER_BYTES;
@@ -185,22 +230,84 @@ static void seal(struct world *world, struct producer *producer) {
     batch_init(batch);
     batch->home = on_home;
     batch->owner = producer;
-    for (unsigned s = 0; s < world->shard_count; s++)
+    batch->producer = &producer->told;
+    for (unsigned s = 0; s < producer->layout->meta.shard_count; s++)
         stage_seal(&producer->stages[s], batch);
-    model_batch(world, batch);
+    if (!producer->told.confirmed)
+        model_batch(world, batch);
     log_submit(world->log, batch);
 }
 
 static void retry(struct world *world) {
-    for (unsigned s = 0; s < world->shard_count; s++)
-        shard_retry(&world->stream->shards[s], world->now_ms);
+    LIST_EACH(item, &world->stream->shards) {
+        shard_retry(LIST_ITEM(item, struct shard, in_stream), world->now_ms);
+    }
+}
+
+static void hear(struct world *world, struct producer *producer) {
+    if (!producer->news)
+        return;
+    seal(world, producer);
+    go_by(producer, producer->news);
+    producer->news = NULL;
+    log_confirm(world->log, &producer->told);
+}
+
+static void on_changed(struct change *change) {
+    struct world *world = the_world;
+    world->changing = false;
+    for (struct batch *batch = world->log->held; batch; batch = batch->next)
+        model_batch(world, batch);
+    if (change->status == 0) {
+        changes_finished++;
+        world->shards_least = change->layout->meta.shard_count;
+        layout_unref(change->layout);
+    } else {
+        assert_true(fault_file_failures(world->fault) > 0);
+    }
+}
+
+static bool choose_split(struct world *world, const struct meta *meta, struct change *change) {
+    hash_key start = meta->shards[change->shard].start, end = meta->shards[change->shard].end;
+    change->kind = CHANGE_SPLIT;
+    change->key = start + (end - start) / (2 + pick(world, 3));
+    return meta_check_split(meta, change->shard, change->key, NULL) == 0;
+}
+
+static bool choose_merge(struct world *world, const struct meta *meta, struct change *change) {
+    change->kind = CHANGE_MERGE;
+    change->adjacent = (unsigned)pick(world, meta->shard_count);
+    return meta_check_merge(meta, change->shard, change->adjacent, NULL) == 0;
+}
+
+static bool choose(struct world *world, const struct meta *meta, struct change *change) {
+    for (int tries = 0; tries < 8; tries++) {
+        change->shard = (unsigned)pick(world, meta->shard_count);
+        if (pick(world, 2) ? choose_split(world, meta, change) : choose_merge(world, meta, change))
+            return true;
+    }
+    return false;
+}
+
+static void reshard(struct world *world) {
+    const struct meta *meta = &world->stream->layout->meta;
+    struct change change = {.stream = world->stream, .home = on_changed};
+    if (world->changing || !world->resharding || meta->shard_count + 2 > SHARDS_MAX ||
+        !choose(world, meta, &change))
+        return;
+    unsigned most = meta->shard_count + (change.kind == CHANGE_SPLIT ? 2 : 1);
+    if (most > world->shards_most)
+        world->shards_most = most;
+    world->changing = true;
+    world->change = change;
+    log_change(world->log, &world->change);
 }
 
 static void work(struct world *world) {
-    unsigned steps = 5 + (unsigned)pick(world, 60);
+    unsigned steps = (5 + (unsigned)pick(world, 60)) * (world->resharding ? 2 : 1);
     for (unsigned i = 0; i < steps; i++) {
         struct producer *producer = &world->producers[pick(world, PRODUCERS)];
-        uint64_t dice = pick(world, 20);
+        uint64_t dice = pick(world, 24);
         if (dice < 12)
             push(world, producer);
         else if (dice < 15)
@@ -209,6 +316,10 @@ static void work(struct world *world) {
             log_commit(world->log, world->now_ms += 1 + pick(world, 700));
         else if (dice == 18)
             retry(world);
+        else if (dice < 21)
+            reshard(world);
+        else if (dice < 23)
+            hear(world, producer);
         else if (world->failing && pick(world, 2)) {
             int code = pick(world, 2) ? ERR_IO : ERR_NO_SPACE;
             fault_file_fail(world->fault, 1 + (unsigned)pick(world, 8), code, pick(world, 4) == 0);
@@ -221,7 +332,7 @@ static void work(struct world *world) {
 
 /* Reads a whole shard and returns the serials in order. */
 static uint32_t *read_shard(struct world *world, unsigned index, bool bounded, size_t *ret_count) {
-    struct shard *shard = &world->stream->shards[index];
+    struct shard *shard = world->stream->layout->shards[index];
     struct shard_tip tip = bounded ? shard_tip_get(shard) : CURSOR_NO_LIMIT;
     struct cursor cursor;
     struct stream_batch batch;
@@ -249,7 +360,7 @@ static uint32_t *read_shard(struct world *world, unsigned index, bool bounded, s
 
 /* While the log runs readers see what was acknowledged, and nothing else. */
 static void check_running(struct world *world) {
-    for (unsigned s = 0; s < world->shard_count; s++) {
+    for (unsigned s = 0; s < shard_count(world); s++) {
         struct model_shard *model = &world->model[s];
         size_t count, at = 0;
         uint32_t *serials = read_shard(world, s, true, &count);
@@ -263,33 +374,56 @@ static void check_running(struct world *world) {
     }
 }
 
-/* After a power cut: all that was acknowledged, in order, once; of what was under way a beginning;
- * nothing that was reported failed. */
-static void check_recovered(struct world *world) {
-    for (unsigned s = 0; s < world->shard_count; s++) {
-        struct model_shard *model = &world->model[s];
-        size_t count, at = 0, staged_lost = 0;
-        assert_int_equal(world->stream->shards[s].damaged, 0);
-        uint32_t *serials = read_shard(world, s, false, &count);
-        for (size_t i = 0; i < model->count; i++) {
-            struct model_record *record = &model->records[i];
-            bool there = at < count && serials[at] == record->serial;
-            at += there;
-            if (record->fate == ACKED && world->sync == STREAM_SYNC_ALWAYS)
-                assert_true(there);
-            if (record->fate == GONE)
-                assert_false(there);
-            if (record->fate == FAILED && !record->may_appear)
-                assert_false(there);
-            if (record->fate == STAGED || world->sync != STREAM_SYNC_ALWAYS) {
-                staged_lost += !there && record->fate != GONE && record->fate != FAILED;
-                assert_false(there && staged_lost);
-            }
-            record->fate = there ? ACKED : GONE;
+/* A shard with a record in it: its parents had been complete before, and on disk. */
+static void note_complete(struct world *world, unsigned shard, bool complete[SHARDS_MAX]) {
+    const struct meta_shard *known = &world->stream->layout->meta.shards[shard];
+    for (int i = 0; world->stream->layout->shards[shard]->next && i < 2; i++)
+        if (known->parents[i] != META_NO_PARENT)
+            complete[known->parents[i]] = true;
+}
+
+static void check_shard(struct world *world, unsigned s, bool complete) {
+    struct model_shard *model = &world->model[s];
+    size_t count, at = 0, staged_lost = 0;
+    assert_int_equal(world->stream->layout->shards[s]->damaged, 0);
+    uint32_t *serials = read_shard(world, s, false, &count);
+    for (size_t i = 0; i < model->count; i++) {
+        struct model_record *record = &model->records[i];
+        bool there = at < count && serials[at] == record->serial;
+        at += there;
+        if (record->fate == ACKED && (world->sync == STREAM_SYNC_ALWAYS || complete))
+            assert_true(there);
+        if (record->fate == GONE)
+            assert_false(there);
+        if (record->fate == FAILED && !record->may_appear)
+            assert_false(there);
+        if (record->fate == STAGED || world->sync != STREAM_SYNC_ALWAYS) {
+            assert_false(record->fate == STAGED && complete);
+            staged_lost += !there && record->fate != GONE && record->fate != FAILED;
+            assert_false(there && staged_lost);
         }
-        assert_int_equal(at, count);
-        free(serials);
+        record->fate = there ? ACKED : GONE;
     }
+    assert_int_equal(at, count);
+    free(serials);
+}
+
+/* After a power cut: all that was acknowledged, in order, once; of what was under way a beginning;
+ * nothing that was reported failed. A shard has records only if its parents have all of theirs. */
+static void check_recovered(struct world *world) {
+    bool complete[SHARDS_MAX] = {false};
+    assert_in_range(shard_count(world), world->shards_least, world->shards_most);
+    for (unsigned s = 0; s < shard_count(world); s++)
+        note_complete(world, s, complete);
+    for (unsigned s = 0; s < shard_count(world); s++)
+        check_shard(world, s, complete[s]);
+    /* What was to be the children of a split that is not there had no records. */
+    for (unsigned s = shard_count(world); s < SHARDS_MAX; s++)
+        for (size_t i = 0; i < world->model[s].count; i++) {
+            assert_true(world->model[s].records[i].fate != ACKED);
+            world->model[s].records[i].fate = GONE;
+        }
+    world->shards_least = world->shards_most = shard_count(world);
 }
 
 static void run_seed(const char *root, uint64_t seed, enum stream_sync sync, bool failing) {
@@ -297,9 +431,11 @@ static void run_seed(const char *root, uint64_t seed, enum stream_sync sync, boo
     the_world = &world;
     world.random = (seed + 1) * UINT64_C(0x2545f4914f6cdd1d);
     world.directory = xprintf("%s/%llu", root, (unsigned long long)seed);
-    world.shard_count = 1 + (unsigned)pick(&world, SHARDS_MAX);
+    world.first_shards = 1 + (unsigned)pick(&world, SHARDS_FIRST_MAX);
+    world.shards_least = world.shards_most = world.first_shards;
     world.segment_bytes = 1024 << pick(&world, 5);
     world.uniform = pick(&world, 3) == 0;
+    world.resharding = pick(&world, 2);
     world.arrival_ms = UINT64_C(1700000000000);
     world.now_ms = 1000;
     file_make_directories(world.directory, NULL);
@@ -334,8 +470,10 @@ static void run_seeds(uint64_t from, enum stream_sync sync, bool failing) {
     char *root = xprintf("%s/weir-crash-XXXXXX", memory ? "/dev/shm" : "/tmp");
     assert_non_null(mkdtemp(root));
     log_setup((enum log_level)(LOG_ERROR + 1), LOG_TEXT);
+    changes_finished = 0;
     for (uint64_t seed = from; seed < from + seeds(); seed++)
         run_seed(root, seed, sync, failing);
+    assert_true(changes_finished > seeds() / 4);
     file_remove_tree(root, NULL);
     free(root);
 }

@@ -13,12 +13,12 @@
 enum { BLOCK_BYTES = 48 + 8 + 3 + 100 + 1 }; /* of one record of 100 bytes */
 
 static void open_cursor(struct cursor *cursor, struct fixture *fixture, bool bounded) {
-    struct shard *shard = &fixture->stream->shards[0];
+    struct shard *shard = fixture->stream->layout->shards[0];
     cursor_init(cursor, &file_ops_real, shard->directory, shard->seed, bounded);
 }
 
 static struct shard_tip tip_of(struct fixture *fixture) {
-    return shard_tip_get(&fixture->stream->shards[0]);
+    return shard_tip_get(fixture->stream->layout->shards[0]);
 }
 
 static uint64_t number_in(struct str data) {
@@ -112,7 +112,7 @@ static void counters_are_found_with_and_without_the_index(void **state) {
     fixture_init(&fixture);
     fixture_open(&fixture);
     fixture_fill(&fixture, 0, 500, 20000);
-    char *index = segment_index_path(fixture.stream->shards[0].directory, 0);
+    char *index = segment_index_path(fixture.stream->layout->shards[0]->directory, 0);
     assert_int_equal(access(index, F_OK), 0);
     for (int with = 1; with >= 0; with--) {
         for (uint64_t counter = 0; counter < 500; counter += 7) {
@@ -143,9 +143,10 @@ static void a_false_index_is_not_believed(void **state) {
                                                {10, 1, UINT64_MAX},
                                                {10, 1, 1 << 30}};
     for (size_t i = 0; i < COUNT_OF(lies); i++) {
-        assert_int_equal(
-            segment_index_put(&file_ops_real, fixture.stream->shards[0].directory, 0, 0, &lies[i]),
-            0);
+        assert_int_equal(segment_index_put(&file_ops_real,
+                                           fixture.stream->layout->shards[0]->directory, 0, 0,
+                                           &lies[i]),
+                         0);
         struct cursor cursor;
         open_cursor(&cursor, &fixture, true);
         cursor_seek(&cursor, 20);

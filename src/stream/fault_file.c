@@ -5,6 +5,9 @@
  * grows to the highest sector kept; what lies between reads as zeros). The result is written back
  * to the real file.
  *
+ * A file that was renamed over another one is the other one still until the directory is synced; a
+ * power cut takes either.
+ *
  * A sync that fails applies a random part too, drops the rest from the list (the kernel marks the
  * pages clean: a later sync that succeeds says nothing about them), and leaves the page cache, the
  * real file, as it is.
@@ -34,6 +37,7 @@ struct fault_path {
     uint8_t *disk;
     size_t disk_len;
     bool entry_synced, removed;
+    struct fault_path *replaced; /* renamed over this one, which is not durable yet */
     struct change *changes, **changes_end;
 };
 
@@ -247,6 +251,18 @@ static int fault_allocate(void *self, int fd, off_t offset, off_t length) {
 }
 
 static int fault_rename(void *self, const char *from, const char *to) {
+    struct fault_file *fault = self;
+    if (fails(fault))
+        return fault->code;
+    struct fault_path *moved = find_path(fault, from), *replaced = find_path(fault, to);
+    ASSERT(moved);
+    if (!replaced && access(to, F_OK) == 0)
+        replaced = make_path(fault, to, true);
+    if (replaced)
+        replaced->removed = true;
+    moved->replaced = replaced;
+    free(moved->path);
+    moved->path = xstrdup(to);
     return file_ops_real.rename(NULL, from, to);
 }
 
@@ -260,6 +276,11 @@ static int fault_unlink(void *self, const char *name) {
     return file_ops_real.unlink(NULL, name);
 }
 
+static void entry_is_synced(struct fault_path *path) {
+    path->entry_synced = true;
+    path->replaced = NULL;
+}
+
 static int fault_sync_directory(void *self, const char *name) {
     struct fault_file *fault = self;
     if (fails(fault))
@@ -268,7 +289,7 @@ static int fault_sync_directory(void *self, const char *name) {
     for (struct fault_path *path = fault->paths; path; path = path->next)
         if (strncmp(path->path, name, len) == 0 && path->path[len] == '/' &&
             !strchr(path->path + len + 1, '/'))
-            path->entry_synced = true;
+            entry_is_synced(path);
     return 0;
 }
 
@@ -322,17 +343,32 @@ unsigned fault_file_failures(const struct fault_file *fault) {
 
 static void write_back(const struct fault_path *path) {
     int fd = open(path->path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0640);
+    if (fd < 0 && errno == ENOENT)
+        return; /* Its directory was removed. */
     ASSERT(fd >= 0);
     ssize_t written = path->disk_len ? pwrite(fd, path->disk, path->disk_len, 0) : 0;
     ASSERT(written == (ssize_t)path->disk_len);
     close(fd);
 }
 
+/* Of several renames to one name that were not synced the disk may be at any. */
+static const struct fault_path *which_replaced(struct fault_file *fault,
+                                               const struct fault_path *path) {
+    do
+        path = path->replaced;
+    while (path->replaced && coin(fault));
+    return path;
+}
+
 void fault_file_cut_power(struct fault_file *fault) {
     for (struct fault_path *path = fault->paths; path; path = path->next) {
         if (path->removed)
             continue;
-        if (!path->entry_synced && coin(fault)) {
+        if (path->replaced && coin(fault)) {
+            write_back(which_replaced(fault, path));
+            continue;
+        }
+        if (!path->replaced && !path->entry_synced && coin(fault)) {
             unlink(path->path);
             continue;
         }

@@ -23,6 +23,13 @@ void fixture_done(struct fixture *fixture) {
     file_remove_tree(fixture->directory, NULL);
 }
 
+static void set_stages(struct fixture *fixture) {
+    const struct layout *layout = fixture->stream->layout;
+    ASSERT(layout->meta.shard_count <= FIXTURE_SHARDS_MAX);
+    for (unsigned i = 0; i < layout->meta.shard_count; i++)
+        fixture->stages[i] = (struct stage){.shard = layout->shards[i]};
+}
+
 void fixture_open(struct fixture *fixture) {
     fixture->log_config.directory = fixture->directory;
     if (!fixture->config.name)
@@ -36,8 +43,7 @@ void fixture_open(struct fixture *fixture) {
     if (status)
         fprintf(stderr, "fixture: %s\n", err.text);
     ASSERT(status == 0);
-    for (unsigned i = 0; i < fixture->config.shard_count; i++)
-        fixture->stages[i] = (struct stage){.shard = &fixture->stream->shards[i]};
+    set_stages(fixture);
 }
 
 void fixture_close(struct fixture *fixture) {
@@ -70,15 +76,32 @@ void fixture_fill(struct fixture *fixture, unsigned shard, unsigned count, size_
     for (unsigned i = 0; i < count; i++) {
         char digits[24];
         snprintf(digits, sizeof digits, "%08llu",
-                 (unsigned long long)fixture->stream->shards[shard].next);
+                 (unsigned long long)fixture->stream->layout->shards[shard]->next);
         memcpy(data, digits, 8);
         fixture_put(fixture, shard, str_from(data, bytes));
     }
     free(data);
 }
 
+static void on_change_home(struct change *change) {
+    ASSERT(change->status == 0);
+    layout_unref(change->layout);
+}
+
+void fixture_split(struct fixture *fixture, unsigned shard) {
+    const struct meta_shard *known = &fixture->stream->layout->meta.shards[shard];
+    struct change change = {.kind = CHANGE_SPLIT,
+                            .stream = fixture->stream,
+                            .shard = shard,
+                            .key = known->start + (known->end - known->start) / 2 + 1,
+                            .home = on_change_home};
+    log_change(fixture->log, &change);
+    log_commit(fixture->log, fixture->now_ms);
+    set_stages(fixture);
+}
+
 char *fixture_segment(struct fixture *fixture, unsigned shard, uint64_t first) {
-    return segment_path(fixture->stream->shards[shard].directory, first);
+    return segment_path(fixture->stream->layout->shards[shard]->directory, first);
 }
 
 void fixture_damage(const char *path, int64_t offset) {

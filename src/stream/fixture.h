@@ -35,6 +35,9 @@ int fixture_put(struct fixture *fixture, unsigned shard, struct str data);
 /* `count` records of `bytes` bytes, each begins with its counter as 8 digits. */
 void fixture_fill(struct fixture *fixture, unsigned shard, unsigned count, size_t bytes);
 
+/* Splits the shard in the middle; the children can be put to. */
+void fixture_split(struct fixture *fixture, unsigned shard);
+
 /* Path of a segment file; the caller frees it. */
 char *fixture_segment(struct fixture *fixture, unsigned shard, uint64_t first);
 

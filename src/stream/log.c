@@ -2,7 +2,7 @@
  * The log thread around the core (commit.c, retention.c).
  *
  * What reaches the thread, always by loop_post(): sealed batches of writers, readers that come and
- * go, releases of delivery streams. At the end of a turn, when all that had been posted was taken
+ * go, releases of delivery streams, changes of streams (change.c). At the end of a turn, when all that had been posted was taken
  * in, its hook commits. Two timers: the house timer (failed shards, retention) and, with sync:
  * interval, the one that syncs.
  *
@@ -85,6 +85,12 @@ int log_core_open(const struct stream_log_config *config, struct stream_log **re
     log->config.directory = log->directory;
     log->lock_fd = -1;
     log->pending_end = &log->pending;
+    log->held_end = &log->held;
+    list_init(&log->under_way);
+    list_init(&log->streams);
+    list_init(&log->deleted);
+    list_init(&log->producers);
+    list_init(&log->changes);
     init_metrics(log);
     int status = make_directories(log, err);
     if (status) {
@@ -95,12 +101,18 @@ int log_core_open(const struct stream_log_config *config, struct stream_log **re
     return 0;
 }
 
-void log_core_close(struct stream_log *log) {
-    while (log->streams) {
-        struct stream *stream = log->streams;
-        log->streams = stream->next;
+static void free_streams(struct link *streams) {
+    LIST_EACH(item, streams) {
+        struct stream *stream = LIST_ITEM(item, struct stream, in_log);
+        list_remove(item);
         stream_free(stream);
     }
+}
+
+void log_core_close(struct stream_log *log) {
+    ASSERT(list_empty(&log->under_way));
+    free_streams(&log->streams);
+    free_streams(&log->deleted);
     for (int kind = 0; kind < STREAM_KINDS; kind++)
         map_done(&log->by_name[kind]);
     metric_done(&log->syncs);
@@ -120,9 +132,12 @@ static void on_turn_end(struct turn_hook *hook) {
 }
 
 static void retry_failed(struct stream_log *log, uint64_t now_ms) {
-    for (struct stream *stream = log->streams; stream; stream = stream->next)
-        for (unsigned i = 0; i < stream->meta.shard_count; i++)
-            shard_retry(&stream->shards[i], now_ms);
+    LIST_EACH(item, &log->streams) {
+        struct stream *stream = LIST_ITEM(item, struct stream, in_log);
+        LIST_EACH(shard, &stream->shards) {
+            shard_retry(LIST_ITEM(shard, struct shard, in_stream), now_ms);
+        }
+    }
 }
 
 static void on_house(struct timer *timer) {
@@ -190,12 +205,13 @@ struct release {
 
 static void run_release(struct task *task) {
     struct release *release = CONTAINER_OF(task, struct release, task);
-    retention_release(release->stream, release->shard, release->counter, mono_ms());
+    if (!release->stream->leaving)
+        retention_release(release->stream, release->shard, release->counter, mono_ms());
     free(release);
 }
 
 void stream_release(struct stream *stream, unsigned shard, uint64_t counter) {
-    ASSERT(stream->config.kind == STREAM_DELIVERY && shard < stream->meta.shard_count);
+    ASSERT(stream->config.kind == STREAM_DELIVERY && shard < (unsigned)stream->config.shard_count);
     struct release *release = xmalloc(sizeof *release);
     *release = (struct release){{.run = run_release}, stream, shard, counter};
     loop_post(stream->log->thread.loop, &release->task);

@@ -12,6 +12,9 @@
  * the wake POSTED   the wake is under way; when it runs: POSTED -> IDLE, on_ready CLOSED   set by
  * close, final; the log thread posts nothing any more
  *
+ * A shard that is closed wakes its readers once more; they read on to the tip, which does not move
+ * any more, and then hear CLOSED.
+ *
  * The log thread finds readers by the shard's list, which they enter and leave by messages to it.
  * Who closes a reader whose wake is under way waits (for the few instructions between the log
  * thread's change of state and its post) until the wake is in the loop's mailbox: afterwards the
@@ -115,11 +118,12 @@ int stream_reader_open(struct stream *stream, unsigned shard, struct loop *loop,
                        const struct stream_position *position,
                        void (*on_ready)(struct stream_reader *reader, void *data), void *data,
                        struct stream_reader **ret_reader, struct err *err) {
-    if (shard >= stream->meta.shard_count)
+    struct shard *known = layout_shard(stream->seen.layout, shard);
+    if (!known || stream->seen.deleted)
         return err_set(err, ERR_NOT_FOUND, "stream %s has no shard %u", stream->name, shard);
     struct stream_reader *reader = xcalloc(1, sizeof *reader);
     reader->stream = stream;
-    reader->shard = &stream->shards[shard];
+    reader->shard = known;
     reader->loop = loop;
     reader->on_ready = on_ready;
     reader->data = data;
@@ -173,17 +177,34 @@ static bool arm(struct stream_reader *reader) {
     int idle = IDLE, armed = ARMED;
     if (!atomic_compare_exchange_strong(&reader->state, &idle, ARMED))
         return true; /* A wake is under way. */
-    if (shard_tip_get(reader->shard).counter <= reader->cursor.counter)
+    if (shard_phase(reader->shard) == SHARD_OPEN &&
+        shard_tip_get(reader->shard).counter <= reader->cursor.counter)
         return true;
     return !atomic_compare_exchange_strong(&reader->state, &armed, IDLE);
+}
+
+/* A closed shard has nothing more. What retention took with the whole shard counts as skipped. */
+static int end_of_closed(struct stream_reader *reader, const struct shard_tip *tip) {
+    struct cursor *cursor = &reader->cursor;
+    if (cursor->counter < tip->counter) {
+        cursor->skipped += tip->counter - cursor->counter;
+        cursor_seek(cursor, tip->counter);
+    }
+    return ERR_CLOSED;
 }
 
 int stream_reader_next(struct stream_reader *reader, size_t records_max, size_t bytes_max,
                        struct stream_batch *ret_batch) {
     int status;
     do {
+        /* The phase first: the tip of a shard that is not open any more is its end. */
+        enum shard_phase phase = shard_phase(reader->shard);
+        if (phase == SHARD_DELETED)
+            return ERR_CLOSED;
         struct shard_tip tip = shard_tip_get(reader->shard);
         status = cursor_next(&reader->cursor, &tip, records_max, bytes_max, ret_batch);
+        if (status == ERR_AGAIN && phase != SHARD_OPEN && records_max)
+            return end_of_closed(reader, &tip);
     } while (status == ERR_AGAIN && !arm(reader));
     if (status == ERR_CORRUPT)
         report_damage(reader);

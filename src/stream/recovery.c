@@ -11,6 +11,9 @@
  *  - damage, known by a later block which says that more had been on disk: the file is kept as it
  * is, the place is logged and counted, reading goes on at that block, and writing in a new segment.
  *
+ * A closed shard may have its end written down (stream.meta): what lies behind it are the remains of
+ * a write that had failed, and is cut off like them.
+ *
  * The cut is synced before anything else is written, so that no remains can ever come to stand
  * behind new blocks.
  */
@@ -53,6 +56,8 @@ static void accept_block(struct shard *shard, const struct segment_block *block,
 static int scan_blocks(struct shard *shard, struct block_file *blocks) {
     for (;;) {
         struct segment_block block;
+        if (shard->next >= shard->limit)
+            return ERR_AGAIN;
         int status = block_file_read(blocks, &block);
         if (status)
             return status;
@@ -79,6 +84,8 @@ static int scan_last(struct shard *shard, struct block_file *blocks, const char 
         int status = scan_blocks(shard, blocks);
         if (status != ERR_AGAIN && status != ERR_CORRUPT)
             return status;
+        if (shard->next >= shard->limit)
+            return 0;
         status = block_file_find(blocks, shard->next, shard->next + 1);
         if (status)
             return status == ERR_NOT_FOUND ? 0 : status;
@@ -209,6 +216,8 @@ int shard_recover(struct shard *shard, struct err *err) {
             bound_arrivals(shard, &blocks);
         block_file_done(&blocks);
     }
+    if (list.count == 0 && shard->limit != UINT64_MAX)
+        shard->next = shard->limit; /* Retention has removed all of a closed shard. */
     segment_list_done(&list);
     shard_publish(shard);
     return status;

@@ -43,7 +43,7 @@ static void a_closed_shard_goes_on_where_it_was(void **state) {
     struct fixture fixture = {0};
     char *path = ten_records(&fixture);
     fixture_open(&fixture);
-    struct shard *shard = &fixture.stream->shards[0];
+    struct shard *shard = fixture.stream->layout->shards[0];
     assert_int_equal(shard->next, 10);
     assert_int_equal(shard->synced, 10);
     assert_int_equal(shard->last_ms, fixture.arrival_ms);
@@ -60,8 +60,8 @@ static void zeros_behind_the_end_are_cut(void **state) {
     char *path = ten_records(&fixture);
     assert_int_equal(truncate(path, 1 << 20), 0);
     fixture_open(&fixture);
-    assert_int_equal(fixture.stream->shards[0].next, 10);
-    assert_int_equal(fixture.stream->shards[0].damaged, 0);
+    assert_int_equal(fixture.stream->layout->shards[0]->next, 10);
+    assert_int_equal(fixture.stream->layout->shards[0]->damaged, 0);
     assert_int_equal(file_bytes(path), 10 * BLOCK_BYTES);
     free(path);
     fixture_done(&fixture);
@@ -73,10 +73,11 @@ static void each_torn_tail_is_cut_to_whole_blocks(void **state) {
     for (int64_t cut = 10 * BLOCK_BYTES - 1; cut >= 7 * BLOCK_BYTES; cut -= 13) {
         assert_int_equal(truncate(path, cut), 0);
         fixture_open(&fixture);
-        assert_int_equal(fixture.stream->shards[0].next, cut / BLOCK_BYTES);
-        assert_int_equal(fixture.stream->shards[0].damaged, 0);
+        assert_int_equal(fixture.stream->layout->shards[0]->next, cut / BLOCK_BYTES);
+        assert_int_equal(fixture.stream->layout->shards[0]->damaged, 0);
         assert_int_equal(file_bytes(path), cut / BLOCK_BYTES * BLOCK_BYTES);
-        fixture_fill(&fixture, 0, 10 - (unsigned)fixture.stream->shards[0].next, RECORD_BYTES);
+        fixture_fill(&fixture, 0, 10 - (unsigned)fixture.stream->layout->shards[0]->next,
+                     RECORD_BYTES);
         fixture_close(&fixture);
         assert_int_equal(file_bytes(path), 10 * BLOCK_BYTES);
     }
@@ -92,7 +93,7 @@ static void garbage_behind_the_end_is_cut(void **state) {
         garbage[i] = "WSB1"[i % 4];
     append(path, garbage, sizeof garbage);
     fixture_open(&fixture);
-    assert_int_equal(fixture.stream->shards[0].next, 10);
+    assert_int_equal(fixture.stream->layout->shards[0]->next, 10);
     assert_int_equal(file_bytes(path), 10 * BLOCK_BYTES);
     free(path);
     fixture_done(&fixture);
@@ -100,7 +101,7 @@ static void garbage_behind_the_end_is_cut(void **state) {
 
 static void expect_loss_of_record_3(struct fixture *fixture, const char *path) {
     fixture_open(fixture);
-    struct shard *shard = &fixture->stream->shards[0];
+    struct shard *shard = fixture->stream->layout->shards[0];
     assert_int_equal(shard->next, 10);
     assert_int_equal(shard->damaged, 1);
     assert_int_equal(file_bytes(path), 10 * BLOCK_BYTES);
@@ -134,7 +135,7 @@ static void whole_blocks_behind_a_torn_one_of_the_same_commit_go(void **state) {
     char *path = ten_records(&fixture);
     uint32_t seed;
     fixture_open(&fixture);
-    seed = fixture.stream->shards[0].seed;
+    seed = fixture.stream->layout->shards[0]->seed;
     fixture_close(&fixture);
     uint8_t blocks[2 * BLOCK_BYTES];
     struct record record = {.partition_key = STR("key"), .data = str_from(blocks, RECORD_BYTES)};
@@ -150,8 +151,8 @@ static void whole_blocks_behind_a_torn_one_of_the_same_commit_go(void **state) {
     blocks[60] ^= 1;
     append(path, blocks, sizeof blocks);
     fixture_open(&fixture);
-    assert_int_equal(fixture.stream->shards[0].next, 10);
-    assert_int_equal(fixture.stream->shards[0].damaged, 0);
+    assert_int_equal(fixture.stream->layout->shards[0]->next, 10);
+    assert_int_equal(fixture.stream->layout->shards[0]->damaged, 0);
     assert_int_equal(file_bytes(path), 10 * BLOCK_BYTES);
     free(path);
     fixture_done(&fixture);
@@ -162,10 +163,10 @@ static void an_empty_last_segment_continues_the_counters(void **state) {
     fixture_init(&fixture);
     fixture_open(&fixture);
     fixture_fill(&fixture, 0, 10, RECORD_BYTES);
-    assert_int_equal(shard_roll(&fixture.stream->shards[0]), 0);
+    assert_int_equal(shard_roll(fixture.stream->layout->shards[0]), 0);
     fixture_close(&fixture);
     fixture_open(&fixture);
-    struct shard *shard = &fixture.stream->shards[0];
+    struct shard *shard = fixture.stream->layout->shards[0];
     assert_int_equal(shard->segment_count, 2);
     assert_int_equal(shard->next, 10);
     assert_int_equal(shard->last_ms, fixture.arrival_ms);
@@ -187,6 +188,41 @@ static void the_shards_of_a_stream_are_fixed(void **state) {
     fixture_done(&fixture);
 }
 
+static void copy_file(const char *from, const char *to) {
+    char command[256];
+    snprintf(command, sizeof command, "cp %s %s", from, to);
+    assert_int_equal(system(command), 0);
+}
+
+/* Remains of a write that failed after the last commit, when the disk failed the cut as well. */
+static void nothing_comes_behind_the_end_of_a_closed_shard(void **state) {
+    struct fixture fixture = {0};
+    char aside[64];
+    fixture_init(&fixture);
+    snprintf(aside, sizeof aside, "%s/aside", fixture.directory);
+    fixture_open(&fixture);
+    fixture_fill(&fixture, 0, 10, RECORD_BYTES);
+    char *path = fixture_segment(&fixture, 0, 0);
+    copy_file(path, aside);
+    fixture_split(&fixture, 0);
+    assert_int_equal(fixture.stream->layout->meta.shards[0].end_counter, 10);
+    fixture_close(&fixture);
+
+    char command[256], meta[64];
+    snprintf(meta, sizeof meta, "%s/streams/test/stream.meta", fixture.directory);
+    snprintf(command, sizeof command, "sed -i '/closed/s/ 10$/ 8/' %s", meta);
+    assert_int_equal(system(command), 0);
+    copy_file(aside, path);
+    fixture_open(&fixture);
+    struct shard *shard = fixture.stream->layout->shards[0];
+    assert_int_equal(shard->next, 8);
+    assert_int_equal(shard->damaged, 0);
+    assert_int_equal(file_bytes(path), 8 * BLOCK_BYTES);
+    assert_int_equal(shard_phase(shard), SHARD_CLOSED);
+    free(path);
+    fixture_done(&fixture);
+}
+
 int main(void) {
     log_setup(LOG_ERROR, LOG_TEXT);
     const struct CMUnitTest tests[] = {
@@ -199,6 +235,7 @@ int main(void) {
         cmocka_unit_test(whole_blocks_behind_a_torn_one_of_the_same_commit_go),
         cmocka_unit_test(an_empty_last_segment_continues_the_counters),
         cmocka_unit_test(the_shards_of_a_stream_are_fixed),
+        cmocka_unit_test(nothing_comes_behind_the_end_of_a_closed_shard),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

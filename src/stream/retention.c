@@ -6,7 +6,9 @@
  *
  *  - Data streams: a segment goes when its last record is older than retention_ms; and the oldest
  * go while the stream is larger than bytes_max. A last segment whose records are all too old is
- * closed so that it can go too.
+ * closed so that it can go too. A shard that was split or merged loses its last segment as well,
+ * and is removed itself once it was closed for retention_ms and has no record left; its number is
+ * not used again.
  *  - Delivery streams: a segment goes when all its records were released. While more than bytes_max
  * is kept, pushes are refused with NO_SPACE: the backlog is data that no one else has, so it is the
  * producer who must wait.
@@ -48,8 +50,9 @@ static void count_trimmed(struct stream *stream, size_t segments) {
         return;
     metric_add(&stream->metrics.trimmed_segments, (int64_t)segments);
     int64_t bytes = 0;
-    for (unsigned i = 0; i < stream->meta.shard_count; i++)
-        bytes += shard_bytes(&stream->shards[i]);
+    LIST_EACH(item, &stream->shards) {
+        bytes += shard_bytes(LIST_ITEM(item, struct shard, in_stream));
+    }
     metric_set(&stream->metrics.disk_bytes, bytes);
 }
 
@@ -60,13 +63,14 @@ void retention_bound(struct stream *stream) {
     if (full == (metric_get(&stream->metrics.full) != 0))
         return;
     metric_set(&stream->metrics.full, full);
-    for (unsigned i = 0; i < stream->meta.shard_count; i++)
-        shard_set_full(&stream->shards[i], full);
+    LIST_EACH(item, &stream->shards) {
+        shard_set_full(LIST_ITEM(item, struct shard, in_stream), full);
+    }
 }
 
 /* A segment in which every record could go is closed, so that it is no longer the last. */
 static void close_last(struct shard *shard, uint64_t now_ms) {
-    if (shard->failed)
+    if (shard->failed || shard_phase(shard) != SHARD_OPEN)
         return;
     int status = shard_roll(shard);
     if (status)
@@ -80,32 +84,71 @@ static bool too_old(const struct shard *shard, const struct shard_segment *segme
     return segment->last_ms < horizon_ms;
 }
 
+static bool is_over(const struct stream *stream, const struct shard *shard, uint64_t horizon_ms) {
+    return shard_phase(shard) == SHARD_CLOSED && shard->segment_count == 0 &&
+           stream->layout->meta.shards[shard->index].closed_ms < horizon_ms;
+}
+
+static void remove_shard(struct stream *stream, struct shard *shard) {
+    struct err err;
+    log_info("stream", "%s: closed, and all its records are too old: removed", shard->label);
+    shard_retire(shard, SHARD_GONE);
+    readers_wake(shard);
+    list_remove(&shard->in_stream);
+    list_push_back(&stream->gone, &shard->in_stream);
+    if (file_remove_tree(shard->directory, &err))
+        log_warn("stream", "%s", err.text);
+}
+
+/* Closed shards without a record, closed for longer than records are kept. If the metadata cannot be
+ * written they are there again after a start, empty, and go then. */
+static void remove_closed(struct stream *stream, uint64_t horizon_ms) {
+    struct meta meta = {0};
+    LIST_EACH(item, &stream->shards) {
+        struct shard *shard = LIST_ITEM(item, struct shard, in_stream);
+        if (!is_over(stream, shard, horizon_ms))
+            continue;
+        if (!meta.shards)
+            meta = meta_copy(&stream->layout->meta);
+        remove_shard(stream, shard);
+        meta.shards[shard->index].state = META_GONE;
+    }
+    if (!meta.shards)
+        return;
+    struct err err;
+    if (meta_save(stream->log->config.file, stream->directory, &meta, &err))
+        log_warn("stream", "%s", err.text);
+    stream_set_layout(stream, layout_new(&meta, stream->layout));
+}
+
 static void trim_by_age(struct stream *stream, uint64_t now_ms, uint64_t wall_ms) {
     uint64_t retention_ms = (uint64_t)stream->config.retention_ms;
     if (stream->config.retention_ms <= 0 || wall_ms <= retention_ms)
         return;
     uint64_t horizon_ms = wall_ms - retention_ms;
     size_t trimmed = 0;
-    for (unsigned i = 0; i < stream->meta.shard_count; i++) {
-        struct shard *shard = &stream->shards[i];
+    LIST_EACH(item, &stream->shards) {
+        struct shard *shard = LIST_ITEM(item, struct shard, in_stream);
         if (shard->end > 0 && shard->last_ms < horizon_ms)
             close_last(shard, now_ms);
         trimmed += shard_trim(shard, too_old, &horizon_ms);
     }
     count_trimmed(stream, trimmed);
+    remove_closed(stream, horizon_ms);
 }
 
 static bool is_oldest(const struct shard *shard, const struct shard_segment *segment, void *data) {
     return segment == data;
 }
 
-/* Removes the one segment of the stream that ends earliest. False when every shard has only its
- * last. */
+/* Removes the one segment of the stream that ends earliest. False when every open shard has only its
+ * last, and closed ones none. */
 static bool trim_oldest(struct stream *stream) {
     struct shard *from = NULL;
-    for (unsigned i = 0; i < stream->meta.shard_count; i++) {
-        struct shard *shard = &stream->shards[i];
-        if (shard->segment_count > 1 &&
+    LIST_EACH(item, &stream->shards) {
+        struct shard *shard = LIST_ITEM(item, struct shard, in_stream);
+        size_t kept = shard_phase(shard) == SHARD_OPEN ? 1 : 0;
+        if (shard->segment_count > kept &&
             (!from || shard->segments[0].last_ms < from->segments[0].last_ms))
             from = shard;
     }
@@ -130,7 +173,7 @@ static bool released(const struct shard *shard, const struct shard_segment *segm
 }
 
 void retention_release(struct stream *stream, unsigned index, uint64_t counter, uint64_t now_ms) {
-    struct shard *shard = &stream->shards[index];
+    struct shard *shard = layout_shard(stream->layout, index);
     if (counter > shard->next)
         counter = shard->next;
     if (counter > shard->released)
@@ -152,6 +195,9 @@ void retention_stream(struct stream *stream, uint64_t now_ms, uint64_t wall_ms) 
 }
 
 void retention_run(struct stream_log *log, uint64_t now_ms, uint64_t wall_ms) {
-    for (struct stream *stream = log->streams; stream; stream = stream->next)
-        retention_stream(stream, now_ms, wall_ms);
+    LIST_EACH(item, &log->streams) {
+        struct stream *stream = LIST_ITEM(item, struct stream, in_log);
+        if (!stream->leaving)
+            retention_stream(stream, now_ms, wall_ms);
+    }
 }

@@ -5,7 +5,7 @@
  *
  *      digits  holds
  *           1  2: the number always has 186 bits, and so always 56 decimal digits
- *           9  creation time of the stream, seconds since 1970
+ *           9  creation time of the shard, seconds since 1970
  *           1  lowest digit of the shard's number
  *          16  counter of the record in its shard
  *           2  00

@@ -9,7 +9,7 @@
 #include "stream/stream.h"
 
 struct sequence {
-    uint64_t created_s; /* 36 bits */
+    uint64_t created_s; /* of the shard; 36 bits */
     uint64_t counter;
     uint64_t arrival_s; /* 36 bits */
     uint32_t shard;

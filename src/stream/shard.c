@@ -54,6 +54,7 @@ void shard_init(struct shard *shard, const struct shard_config *config, char *di
                             .label = label,
                             .seed = seed,
                             .index = index,
+                            .limit = UINT64_MAX,
                             .fd = -1,
                             .make_step = MAKE_STEP_FIRST};
     list_init(&shard->readers);
@@ -70,6 +71,10 @@ static struct shard_segment *last_segment(struct shard *shard) {
 
 /* ---- the published tip ---- */
 
+static void publish_oldest(struct shard *shard) {
+    atomic_store(&shard->oldest, shard->segment_count ? shard->segments[0].first : shard->next);
+}
+
 void shard_publish(struct shard *shard) {
     struct shard_tip_cell *tip = &shard->tip;
     uint64_t version = atomic_load_explicit(&tip->version, memory_order_relaxed);
@@ -78,6 +83,7 @@ void shard_publish(struct shard *shard) {
     atomic_store(&tip->segment_first, shard->segment_count ? last_segment(shard)->first : 0);
     atomic_store(&tip->segment_end, shard->end);
     atomic_store(&tip->version, version + 2);
+    publish_oldest(shard);
     metric_set(&shard->next_counter, (int64_t)shard->next);
 }
 
@@ -152,8 +158,11 @@ static int begin_segment(struct shard *shard) {
     if (status == 0)
         status = shard->config.file->sync_directory(shard->config.file->self, shard->directory);
     if (status) {
+        /* Its file may be there all the same, and after a crash everything behind its name would be
+         * looked for in it: nothing may be appended to the segment before it any more. */
         close_file(shard);
         shard->segment_count--;
+        shard->must_roll = true;
         return status;
     }
     shard->end = shard->made = 0;
@@ -206,6 +215,27 @@ static int open_for_write(struct shard *shard) {
     return shard->fd >= 0 ? 0 : open_file(shard, 0);
 }
 
+void shard_close(struct shard *shard, uint64_t now_ms) {
+    int status = shard->failed ? 0 : write_status(seal_segment(shard));
+    if (status) {
+        log_error("stream", "%s: cannot be synced at its end: %s", shard->label, err_text(status));
+        shard_abort(shard, ERR_IO, now_ms);
+    }
+    shard->limit = shard->next;
+    atomic_store(&shard->phase, SHARD_CLOSED);
+}
+
+void shard_retire(struct shard *shard, enum shard_phase phase) {
+    close_file(shard);
+    free(shard->segments);
+    shard->segments = NULL;
+    shard->segment_count = shard->segment_cap = 0;
+    shard->failed = shard->unsynced = false;
+    atomic_store(&shard->oldest, shard->next);
+    atomic_store(&shard->phase, phase);
+    metric_done(&shard->next_counter);
+}
+
 void shard_done(struct shard *shard) {
     if (seal_segment(shard))
         log_error("stream", "%s: cannot be synced at its end", shard->label);
@@ -226,6 +256,7 @@ int64_t shard_bytes(const struct shard *shard) {
 /* ---- one commit ---- */
 
 void shard_add(struct shard *shard, struct chunk *chunk) {
+    ASSERT(shard_phase(shard) == SHARD_OPEN);
     chunk->next_of_shard = NULL;
     if (shard->write.first)
         shard->write.last->next_of_shard = chunk;
@@ -371,7 +402,8 @@ void shard_retry(struct shard *shard, uint64_t now_ms) {
         return;
     shard->failed = false;
     publish_refusal(shard);
-    log_info("stream", "%s: written again, in a new segment", shard->label);
+    if (shard_phase(shard) == SHARD_OPEN)
+        log_info("stream", "%s: written again, in a new segment", shard->label);
 }
 
 /* ---- space ahead ---- */
@@ -442,12 +474,13 @@ size_t shard_trim(struct shard *shard,
                   bool (*over)(const struct shard *shard, const struct shard_segment *segment,
                                void *data),
                   void *data) {
-    size_t count = 0;
-    while (count + 1 < shard->segment_count && over(shard, &shard->segments[count], data))
+    size_t count = 0, kept = shard_phase(shard) == SHARD_OPEN ? 1 : 0;
+    while (count + kept < shard->segment_count && over(shard, &shard->segments[count], data))
         remove_segment(shard, shard->segments[count++].first);
     shard->segment_count -= count;
     if (count)
         memmove(shard->segments, shard->segments + count,
                 shard->segment_count * sizeof *shard->segments);
+    publish_oldest(shard);
     return count;
 }

@@ -1,6 +1,6 @@
 /*
  * One shard on disk: its segments, and the state of appending to the last of them. Everything but
- * what is published (`tip`, `refusal`) belongs to the log thread. No loop and no thread in here:
+ * what is published (`tip`, `oldest`, `refusal`, `phase`) belongs to the log thread. No loop and no thread in here:
  * the log drives it. The essay is in shard.c.
  */
 #ifndef STREAM_SHARD_H
@@ -27,6 +27,13 @@ struct shard_tip_cell {
     _Atomic int64_t segment_end;
 };
 
+enum shard_phase {
+    SHARD_OPEN,
+    SHARD_CLOSED,  /* split or merged: the tip is its end */
+    SHARD_GONE,    /* closed, and retention has removed all of it */
+    SHARD_DELETED, /* with its stream */
+};
+
 struct shard_segment {
     uint64_t first;
     int64_t bytes;
@@ -47,7 +54,10 @@ struct shard {
     char *label; /* "sensors/shardId-000000000000", for the log */
     uint32_t seed;
     unsigned index;
-    void *owner; /* struct stream */
+    void *owner;           /* struct stream */
+    struct link in_stream; /* in the stream's list of shards */
+    uint64_t limit;        /* a closed shard is known to have no records from here on; else
+                              UINT64_MAX */
 
     struct shard_segment
         *segments; /* ascending; the last one is appended to. None: no record was ever written */
@@ -84,8 +94,10 @@ struct shard {
     uint64_t damaged;     /* places that recovery and repair found damaged */
 
     struct shard_tip_cell tip;
-    _Atomic int refusal; /* 0, NO_SPACE, IO: pushes are refused with it */
-    struct link readers; /* log thread: struct subscription */
+    _Atomic uint64_t oldest; /* first counter that is kept; `next` if there is none */
+    _Atomic int phase;       /* set after the last change of the tip */
+    _Atomic int refusal;     /* 0, NO_SPACE, IO: pushes are refused with it */
+    struct link readers;     /* log thread: struct subscription */
     struct metric next_counter;
 };
 
@@ -127,7 +139,20 @@ void shard_set_full(struct shard *shard, bool full);
 /* Begins a new segment now, if the last one has records. 0, NO_SPACE, IO: abort then. */
 int shard_roll(struct shard *shard);
 
-/* Removes whole segments from the front while `over` says so; never the last. Returns how many. */
+/* No record comes any more: what was committed is made durable, and it is all there will ever be. If
+ * that fails it is tried again as after a failed write. */
+void shard_close(struct shard *shard, uint64_t now_ms);
+
+/* Its files are about to be removed: readers hear CLOSED. */
+void shard_retire(struct shard *shard, enum shard_phase phase);
+
+/* [any thread] */
+static inline enum shard_phase shard_phase(const struct shard *shard) {
+    return atomic_load(&shard->phase);
+}
+
+/* Removes whole segments from the front while `over` says so; never the last, unless the shard is
+ * closed. Returns how many. */
 size_t shard_trim(struct shard *shard,
                   bool (*over)(const struct shard *shard, const struct shard_segment *segment,
                                void *data),

@@ -19,7 +19,7 @@ static void open_with_faults(struct fixture *fixture, struct fault_file *fault) 
 
 /* All records of the shard, by their counters. */
 static uint64_t count_records(struct fixture *fixture) {
-    struct shard *shard = &fixture->stream->shards[0];
+    struct shard *shard = fixture->stream->layout->shards[0];
     struct shard_tip tip = shard_tip_get(shard);
     struct cursor cursor;
     struct stream_batch batch;
@@ -50,7 +50,7 @@ static void arrivals_never_fall(void **state) {
     for (size_t i = 0; i < COUNT_OF(clocks); i++) {
         fixture.arrival_ms = clocks[i];
         assert_int_equal(fixture_put(&fixture, 0, STR("x")), 0);
-        assert_int_equal(fixture.stream->shards[0].last_ms, arrivals[i]);
+        assert_int_equal(fixture.stream->layout->shards[0]->last_ms, arrivals[i]);
     }
     fixture_done(&fixture);
 }
@@ -60,7 +60,7 @@ static void segments_roll_at_their_bound(void **state) {
     fixture_init(&fixture);
     fixture_open(&fixture);
     fixture_fill(&fixture, 0, 100, 100);
-    struct shard *shard = &fixture.stream->shards[0];
+    struct shard *shard = fixture.stream->layout->shards[0];
     assert_int_equal(shard->segment_count, 100 / 12 + 1);
     for (size_t i = 0; i < shard->segment_count; i++) {
         assert_int_equal(shard->segments[i].first, 12 * i);
@@ -79,7 +79,7 @@ static void a_commit_larger_than_a_segment_goes_into_one(void **state) {
     fixture_fill(&fixture, 0, 1, 100);
     fixture_fill(&fixture, 0, 1, 500000);
     fixture_fill(&fixture, 0, 1, 100);
-    assert_int_equal(fixture.stream->shards[0].segment_count, 3);
+    assert_int_equal(fixture.stream->layout->shards[0]->segment_count, 3);
     assert_int_equal(count_records(&fixture), 3);
     fixture_done(&fixture);
 }
@@ -88,7 +88,7 @@ static void space_is_made_ready_and_given_back(void **state) {
     struct fixture fixture = {0};
     fixture_init(&fixture);
     fixture_open(&fixture);
-    struct shard *shard = &fixture.stream->shards[0];
+    struct shard *shard = fixture.stream->layout->shards[0];
     assert_int_equal(shard->segment_count, 0);
     fixture_fill(&fixture, 0, 1, 100);
     assert_true(file_bytes(&fixture, 0) >= shard->end + 200000);
@@ -105,7 +105,7 @@ static void without_space_a_commit_fails_and_the_next_is_tried(void **state) {
     struct fault_file *fault = fault_file_new(1);
     struct fixture fixture = {0};
     open_with_faults(&fixture, fault);
-    struct shard *shard = &fixture.stream->shards[0];
+    struct shard *shard = fixture.stream->layout->shards[0];
     for (int i = 0; i < 3; i++) {
         fault_file_fail(fault, 1, ERR_NO_SPACE, false);
         assert_int_equal(fixture_put(&fixture, 0, STR("too much")), ERR_NO_SPACE);
@@ -124,7 +124,7 @@ static void a_failed_sync_closes_the_segment(void **state) {
     struct fault_file *fault = fault_file_new(2);
     struct fixture fixture = {0};
     open_with_faults(&fixture, fault);
-    struct shard *shard = &fixture.stream->shards[0];
+    struct shard *shard = fixture.stream->layout->shards[0];
     fault_file_fail(fault, 2, ERR_IO, false);
     assert_int_equal(fixture_put(&fixture, 0, STR("unsure")), ERR_IO);
     assert_int_equal(atomic_load(&shard->refusal), ERR_IO);
@@ -146,7 +146,7 @@ static void a_disk_that_stays_broken_is_tried_until_it_heals(void **state) {
     struct fault_file *fault = fault_file_new(3);
     struct fixture fixture = {0};
     open_with_faults(&fixture, fault);
-    struct shard *shard = &fixture.stream->shards[0];
+    struct shard *shard = fixture.stream->layout->shards[0];
     fault_file_fail(fault, 1, ERR_IO, true);
     assert_int_equal(fixture_put(&fixture, 0, STR("lost")), ERR_IO);
     for (int i = 1; i <= 3; i++) {
@@ -172,8 +172,8 @@ static void one_broken_shard_does_not_hold_the_others(void **state) {
     fault_file_fail(fault, 1, ERR_IO, false);
     assert_int_equal(fixture_put(&fixture, 0, STR("x")), ERR_IO);
     assert_int_equal(fixture_put(&fixture, 1, STR("x")), 0);
-    assert_int_equal(atomic_load(&fixture.stream->shards[0].refusal), ERR_IO);
-    assert_int_equal(atomic_load(&fixture.stream->shards[1].refusal), 0);
+    assert_int_equal(atomic_load(&fixture.stream->layout->shards[0]->refusal), ERR_IO);
+    assert_int_equal(atomic_load(&fixture.stream->layout->shards[1]->refusal), 0);
     fixture_done(&fixture);
     fault_file_free(fault);
 }

@@ -11,6 +11,7 @@
 #include "stream/segment.h"
 
 struct shard;
+struct log_producer;
 
 /* Room for one block. A stage begins small, so that a producer that touches thousands of shards in
  * a turn stays small. */
@@ -28,6 +29,7 @@ struct chunk {
     size_t used;      /* with the room for the header; the whole block once sealed */
     uint32_t count;   /* records */
     uint64_t base_ms; /* arrival of all of them */
+    int status;       /* once its batch is home: whether the shard has it */
     uint8_t block[] __attribute__((aligned(8)));
 };
 
@@ -45,6 +47,7 @@ struct batch {
     int status; /* once it is home: 0, NO_SPACE, IO */
     void (*home)(struct batch *batch);
     void *owner;
+    struct log_producer *producer; /* whose; NULL: nobody whom changes of streams concern */
 };
 
 /* What one producer has staged for one shard in this turn. */

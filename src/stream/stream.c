@@ -1,7 +1,9 @@
 /* Streams: making and opening them, and what they tell of themselves. For the files see log.c. */
+#include <dirent.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/mem.h"
 #include "stream/log.h"
@@ -12,7 +14,7 @@ enum { SHARDS_MAX = META_SHARDS_MAX, NAME_CHARS_MAX = 128 };
 const char *const stream_kind_directories[STREAM_KINDS] = {"streams", "deliveries"};
 static const char *const kind_names[STREAM_KINDS] = {"data", "delivery"};
 
-static void init_stream_metrics(struct stream *stream) {
+void stream_init_metrics(struct stream *stream) {
     struct buf labels = {0};
     metric_label(&labels, "stream", str_of(stream->name));
     metric_label(&labels, "kind", str_of(kind_names[stream->config.kind]));
@@ -34,20 +36,26 @@ static void init_stream_metrics(struct stream *stream) {
                 "Bytes of records on disk.", with);
     metric_init(&metrics->full, METRIC_GAUGE, "weir_stream_full",
                 "Whether the stream has reached bytes_max and refuses records.", with);
-    for (unsigned i = 0; i < stream->meta.shard_count; i++) {
-        struct buf shard_labels = {0};
-        char id[STREAM_SHARD_ID_CHARS];
-        stream_shard_id(i, id);
-        buf_add_str(&shard_labels, buf_str(&labels));
-        metric_label(&shard_labels, "shard", str_of(id));
-        metric_init(&stream->shards[i].next_counter, METRIC_GAUGE, "weir_stream_next_counter",
-                    "Counter of the next record of the shard.", buf_cstr(&shard_labels));
-        buf_done(&shard_labels);
-    }
+    metric_init(&metrics->open_shards, METRIC_GAUGE, "weir_stream_open_shards",
+                "Shards that take records.", with);
+    metric_set(&metrics->open_shards, stream->layout->map.count);
     buf_done(&labels);
 }
 
-static void done_stream_metrics(struct stream_metrics *metrics) {
+static void init_shard_metric(struct stream *stream, struct shard *shard) {
+    struct buf labels = {0};
+    char id[STREAM_SHARD_ID_CHARS];
+    stream_shard_id(shard->index, id);
+    metric_label(&labels, "stream", str_of(stream->name));
+    metric_label(&labels, "kind", str_of(kind_names[stream->config.kind]));
+    metric_label(&labels, "shard", str_of(id));
+    metric_init(&shard->next_counter, METRIC_GAUGE, "weir_stream_next_counter",
+                "Counter of the next record of the shard.", buf_cstr(&labels));
+    buf_done(&labels);
+}
+
+void stream_done_metrics(struct stream *stream) {
+    struct stream_metrics *metrics = &stream->metrics;
     metric_done(&metrics->records);
     metric_done(&metrics->bytes);
     metric_done(&metrics->commits);
@@ -56,19 +64,74 @@ static void done_stream_metrics(struct stream_metrics *metrics) {
     metric_done(&metrics->damaged);
     metric_done(&metrics->disk_bytes);
     metric_done(&metrics->full);
+    metric_done(&metrics->open_shards);
+}
+
+/* ---- making and freeing the struct ---- */
+
+struct stream *stream_new(struct stream_log *log, const struct stream_config *config) {
+    struct stream *stream = xcalloc(1, sizeof *stream);
+    stream->log = log;
+    stream->config = *config;
+    stream->config.name = stream->name = xstrdup(config->name);
+    stream->directory =
+        xprintf("%s/%s/%s", log->directory, stream_kind_directories[config->kind], config->name);
+    list_init(&stream->shards);
+    list_init(&stream->gone);
+    stream->seen.retention_ms = config->retention_ms;
+    return stream;
+}
+
+static void free_shards(struct link *shards) {
+    LIST_EACH(item, shards) {
+        struct shard *shard = LIST_ITEM(item, struct shard, in_stream);
+        list_remove(item);
+        shard_done(shard);
+        free(shard);
+    }
 }
 
 void stream_free(struct stream *stream) {
-    for (unsigned i = 0; stream->shards && i < stream->meta.shard_count; i++)
-        shard_done(&stream->shards[i]);
-    done_stream_metrics(&stream->metrics);
-    free(stream->shards);
-    free(stream->map.ranges);
-    meta_done(&stream->meta);
+    free_shards(&stream->shards);
+    free_shards(&stream->gone);
+    stream_done_metrics(stream);
+    layout_unref(stream->layout);
+    layout_unref(stream->seen.layout);
     free(stream->name);
     free(stream->directory);
     free(stream);
 }
+
+void stream_set_layout(struct stream *stream, struct layout *layout) {
+    layout_unref(stream->layout);
+    stream->layout = layout;
+    metric_set(&stream->metrics.open_shards, layout->map.count);
+}
+
+struct shard *stream_add_shard(struct stream *stream, unsigned number) {
+    struct shard_config config = {
+        .file = stream->log->config.file,
+        .segment_bytes_max = retention_segment_bytes(&stream->log->config, &stream->config),
+        .segment_age_ms_max = retention_segment_age_ms(&stream->config),
+        .sync = stream->log->config.sync == STREAM_SYNC_ALWAYS,
+    };
+    char id[STREAM_SHARD_ID_CHARS];
+    stream_shard_id(number, id);
+    struct layout *layout = stream->layout;
+    struct shard *shard = xcalloc(1, sizeof *shard);
+    shard_init(shard, &config, xprintf("%s/%s", stream->directory, id),
+               xprintf("%s/%s", stream->name, id), meta_shard_seed(&layout->meta, number), number);
+    shard->owner = stream;
+    const struct meta_shard *known = &layout->meta.shards[number];
+    if (known->state == META_CLOSED)
+        shard->limit = known->end_counter;
+    init_shard_metric(stream, shard);
+    list_push_back(&stream->shards, &shard->in_stream);
+    layout->shards[number] = shard;
+    return shard;
+}
+
+/* ---- opening ---- */
 
 static bool name_valid(const char *name) {
     size_t len = strlen(name);
@@ -83,7 +146,7 @@ static bool name_valid(const char *name) {
     return true;
 }
 
-static int check_config(struct stream_log *log, const struct stream_config *config,
+int stream_config_check(struct stream_log *log, const struct stream_config *config,
                         struct err *err) {
     if (!name_valid(config->name))
         return err_set(err, ERR_INVALID,
@@ -98,17 +161,33 @@ static int check_config(struct stream_log *log, const struct stream_config *conf
     return 0;
 }
 
-/* A new stream is there when its metadata file is; what comes before may be left behind by a crash
- * and is harmless. */
-static int make_stream(struct stream *stream, struct err *err) {
+/* No two streams of one name may look the same to those who remember the old one (checkpoints,
+ * sequence numbers), even if one follows the other within a second. */
+static uint64_t created_after(const struct stream *stream, uint64_t created_s) {
+    LIST_EACH(item, &stream->log->deleted) {
+        const struct stream *deleted = LIST_ITEM(item, struct stream, in_log);
+        if (strcmp(deleted->name, stream->name) == 0 && deleted->created_s >= created_s)
+            created_s = deleted->created_s + 1;
+    }
+    return created_s;
+}
+
+static void make_meta(const struct stream *stream, struct meta *ret_meta) {
+    meta_make(ret_meta, stream->config.kind, (unsigned)stream->config.shard_count);
+    ret_meta->retention_ms = stream->config.retention_ms;
+    ret_meta->created_s = created_after(stream, ret_meta->created_s);
+    for (unsigned i = 0; i < ret_meta->shard_count; i++)
+        ret_meta->shards[i].opened_ms = ret_meta->created_s * 1000;
+}
+
+static void take_meta(struct stream *stream, struct meta *meta) {
+    stream->created_s = meta->created_s;
+    stream_set_layout(stream, layout_new(meta, NULL));
+}
+
+static int sync_parent(struct stream *stream, struct err *err) {
     const struct file_ops *file = stream->log->config.file;
-    int status = file_make_directories(stream->directory, err);
-    if (status)
-        return status;
-    meta_make(&stream->meta, stream->config.kind, (unsigned)stream->config.shard_count);
-    status = meta_save(stream->directory, &stream->meta, err);
-    if (status)
-        return status;
+    int status = 0;
     char *parent =
         xprintf("%s/%s", stream->log->directory, stream_kind_directories[stream->config.kind]);
     if (file->sync_directory(file->self, parent))
@@ -117,49 +196,103 @@ static int make_stream(struct stream *stream, struct err *err) {
     return status;
 }
 
-static int load_meta(struct stream *stream, struct err *err) {
-    int status = meta_load(stream->directory, &stream->meta, err);
-    if (status == ERR_NOT_FOUND)
-        return make_stream(stream, err);
+/* A new stream is there when its metadata file is. What a making or a deletion that was interrupted
+ * has left behind goes first. */
+int stream_make(struct stream *stream, struct err *err) {
+    if (access(stream->directory, F_OK) == 0) {
+        log_warn("stream", "%s: what a deletion that was interrupted has left is removed",
+                 stream->directory);
+        int status = stream_remove_files(stream);
+        if (status)
+            return err_set(err, status, "%s: cannot be removed", stream->directory);
+    }
+    int status = file_make_directories(stream->directory, err);
     if (status)
         return status;
-    if (stream->meta.shard_count != (unsigned)stream->config.shard_count)
+    struct meta meta;
+    make_meta(stream, &meta);
+    status = meta_save(stream->log->config.file, stream->directory, &meta, err);
+    if (status == 0)
+        status = sync_parent(stream, err);
+    if (status == 0)
+        take_meta(stream, &meta);
+    meta_done(&meta);
+    return status;
+}
+
+int stream_remove_files(struct stream *stream) {
+    DIR *directory = opendir(stream->directory);
+    struct dirent *entry;
+    int status = directory ? 0 : ERR_IO;
+    while (directory && status == 0 && (entry = readdir(directory))) {
+        if (!str_starts(str_of(entry->d_name), STR("shardId-")))
+            continue;
+        char *path = xprintf("%s/%s", stream->directory, entry->d_name);
+        status = file_remove_tree(path, NULL);
+        free(path);
+    }
+    if (directory)
+        closedir(directory);
+    return status ? status : file_remove_tree(stream->directory, NULL);
+}
+
+static int check_meta(const struct stream *stream, const struct meta *meta, struct err *err) {
+    if (meta->kind != stream->config.kind)
+        return err_set(err, ERR_CORRUPT, "%s: a stream of another kind", stream->directory);
+    if (meta_is_original(meta) && meta->shard_count != (unsigned)stream->config.shard_count)
         return err_set(err, ERR_INVALID,
                        "stream %s has %u shards; the configuration asks for %lld, but the number "
-                       "is fixed once a stream is made",
-                       stream->name, stream->meta.shard_count,
-                       (long long)stream->config.shard_count);
-    if (stream->meta.kind != stream->config.kind)
-        return err_set(err, ERR_CORRUPT, "%s: a stream of another kind", stream->directory);
+                       "is for new streams only: split or merge shards",
+                       stream->name, meta->shard_count, (long long)stream->config.shard_count);
     return 0;
 }
 
-static int recover_shards(struct stream *stream, struct err *err) {
-    struct shard_config config = {
-        .file = stream->log->config.file,
-        .segment_bytes_max = retention_segment_bytes(&stream->log->config, &stream->config),
-        .segment_age_ms_max = retention_segment_age_ms(&stream->config),
-        .sync = stream->log->config.sync == STREAM_SYNC_ALWAYS,
-    };
-    stream->shards = xcalloc(stream->meta.shard_count, sizeof *stream->shards);
-    int status = 0;
-    for (unsigned i = 0; i < stream->meta.shard_count; i++) {
-        char id[STREAM_SHARD_ID_CHARS];
-        stream_shard_id(i, id);
-        struct shard *shard = &stream->shards[i];
-        shard_init(shard, &config, xprintf("%s/%s", stream->directory, id),
-                   xprintf("%s/%s", stream->name, id), meta_shard_seed(&stream->meta, i), i);
-        shard->owner = stream;
-        if (status == 0)
-            status = shard_recover(shard, err);
+/* What the configuration says is written down for the case that the stream leaves it. */
+static void note_retention(struct stream *stream, struct meta *meta) {
+    struct err err;
+    if (meta->retention_ms == stream->config.retention_ms)
+        return;
+    meta->retention_ms = stream->config.retention_ms;
+    if (meta_save(stream->log->config.file, stream->directory, meta, &err))
+        log_warn("stream", "%s", err.text);
+}
+
+static int load_meta(struct stream *stream, struct err *err) {
+    struct meta meta = {0};
+    int status = meta_load(stream->directory, &meta, err);
+    if (status == ERR_NOT_FOUND || (status == 0 && meta.deleting)) {
+        meta_done(&meta);
+        return stream_make(stream, err);
     }
+    if (status == 0)
+        status = check_meta(stream, &meta, err);
+    if (status == 0) {
+        note_retention(stream, &meta);
+        take_meta(stream, &meta);
+    }
+    meta_done(&meta);
     return status;
+}
+
+static int recover_shards(struct stream *stream, struct err *err) {
+    const struct meta *meta = &stream->layout->meta;
+    for (unsigned i = 0; i < meta->shard_count; i++) {
+        if (meta->shards[i].state == META_GONE)
+            continue;
+        struct shard *shard = stream_add_shard(stream, i);
+        int status = shard_recover(shard, err);
+        if (status)
+            return status;
+        if (meta->shards[i].state == META_CLOSED)
+            shard_close(shard, 0);
+    }
+    return 0;
 }
 
 static void show_recovered(struct stream *stream) {
     int64_t bytes = 0;
-    for (unsigned i = 0; i < stream->meta.shard_count; i++) {
-        struct shard *shard = &stream->shards[i];
+    LIST_EACH(item, &stream->shards) {
+        struct shard *shard = LIST_ITEM(item, struct shard, in_stream);
         bytes += shard_bytes(shard);
         metric_add(&stream->metrics.damaged, (int64_t)shard->damaged);
         metric_set(&shard->next_counter, (int64_t)shard->next);
@@ -168,28 +301,30 @@ static void show_recovered(struct stream *stream) {
     retention_bound(stream);
 }
 
-struct link_stream {
-    struct stream_log *log;
-    struct stream *stream;
-};
-
 static void link_stream(void *data) {
-    struct link_stream *add = data;
-    add->stream->next = add->log->streams;
-    add->log->streams = add->stream;
+    struct stream *stream = data;
+    list_push_back(&stream->log->streams, &stream->in_log);
+    log_tell_added(stream->log, stream);
+}
+
+static void add_stream(struct stream *stream) {
+    struct stream_log *log = stream->log;
+    stream_init_metrics(stream);
+    show_recovered(stream);
+    stream->seen.layout = layout_ref(stream->layout);
+    map_put(&log->by_name[stream->config.kind], str_of(stream->name), stream);
+    if (log->thread.loop)
+        loop_call(log->thread.loop, link_stream, stream);
+    else
+        link_stream(stream);
 }
 
 int stream_open(struct stream_log *log, const struct stream_config *config,
                 struct stream **ret_stream, struct err *err) {
-    int status = check_config(log, config, err);
+    int status = stream_config_check(log, config, err);
     if (status)
         return status;
-    struct stream *stream = xcalloc(1, sizeof *stream);
-    stream->log = log;
-    stream->config = *config;
-    stream->config.name = stream->name = xstrdup(config->name);
-    stream->directory =
-        xprintf("%s/%s/%s", log->directory, stream_kind_directories[config->kind], config->name);
+    struct stream *stream = stream_new(log, config);
     status = load_meta(stream, err);
     if (status == 0)
         status = recover_shards(stream, err);
@@ -197,17 +332,55 @@ int stream_open(struct stream_log *log, const struct stream_config *config,
         stream_free(stream);
         return status;
     }
-    meta_map(&stream->meta, &stream->map);
-    init_stream_metrics(stream);
-    show_recovered(stream);
-    map_put(&log->by_name[config->kind], str_of(stream->name), stream);
-    struct link_stream add = {log, stream};
-    if (log->thread.loop)
-        loop_call(log->thread.loop, link_stream, &add);
-    else
-        link_stream(&add);
+    add_stream(stream);
     *ret_stream = stream;
     return 0;
+}
+
+/* ---- those that no configuration names ---- */
+
+struct opening {
+    struct stream_log *log;
+    int status;
+    struct err *err;
+};
+
+static void finish_deletion(struct stream_log *log, const char *name) {
+    struct stream_config config = {.name = name, .kind = STREAM_DATA};
+    struct stream *stream = stream_new(log, &config);
+    if (stream_remove_files(stream))
+        log_warn("stream", "%s: cannot be removed", stream->directory);
+    stream_free(stream);
+}
+
+static void open_left(void *data, const char *name) {
+    struct opening *opening = data;
+    if (opening->status || stream_find(opening->log, STREAM_DATA, str_of(name)))
+        return;
+    char *directory =
+        xprintf("%s/%s/%s", opening->log->directory, stream_kind_directories[STREAM_DATA], name);
+    struct meta meta;
+    struct stream *stream;
+    opening->status = meta_load(directory, &meta, opening->err);
+    free(directory);
+    if (opening->status)
+        return;
+    struct stream_config config = {
+        .name = name,
+        .kind = STREAM_DATA,
+        .shard_count = meta.shard_count < META_SHARDS_MAX ? meta.shard_count : META_SHARDS_MAX,
+        .retention_ms = meta.retention_ms};
+    if (meta.deleting)
+        finish_deletion(opening->log, name);
+    else
+        opening->status = stream_open(opening->log, &config, &stream, opening->err);
+    meta_done(&meta);
+}
+
+int stream_open_rest(struct stream_log *log, struct err *err) {
+    struct opening opening = {.log = log, .err = err};
+    int status = stream_view_list(log->directory, open_left, &opening, err);
+    return status ? status : opening.status;
 }
 
 /* ---- what a stream tells of itself ---- */
@@ -216,16 +389,67 @@ struct stream *stream_find(struct stream_log *log, enum stream_kind kind, struct
     return map_get(&log->by_name[kind], name);
 }
 
+bool stream_is_deleted(const struct stream *stream) {
+    return stream->seen.deleted;
+}
+
+bool stream_is_changing(const struct stream *stream) {
+    return stream->seen.changing;
+}
+
 const char *stream_name(const struct stream *stream) {
     return stream->name;
 }
 
 unsigned stream_shard_count(const struct stream *stream) {
-    return stream->meta.shard_count;
+    return stream->seen.layout->meta.shard_count;
 }
 
 uint64_t stream_created_s(const struct stream *stream) {
-    return stream->meta.created_s;
+    return stream->created_s;
+}
+
+int64_t stream_retention_ms(const struct stream *stream) {
+    return stream->seen.retention_ms;
+}
+
+void stream_shard_get(const struct stream *stream, unsigned number,
+                      struct stream_shard_info *ret_info) {
+    const struct layout *layout = stream->seen.layout;
+    const struct meta_shard *known = &layout->meta.shards[number];
+    const struct shard *shard = layout->shards[number];
+    *ret_info = (struct stream_shard_info){.open = known->state == META_OPEN,
+                                           .removed = true,
+                                           .parent = known->parents[0],
+                                           .adjacent_parent = known->parents[1],
+                                           .start = known->start,
+                                           .end = known->end,
+                                           .opened_ms = known->opened_ms,
+                                           .closed_ms = known->closed_ms};
+    if (!shard)
+        return;
+    ret_info->removed = shard_phase(shard) == SHARD_GONE;
+    ret_info->first_counter = atomic_load(&shard->oldest);
+    ret_info->next_counter = shard_tip_get(shard).counter;
+}
+
+static int by_name(const void *a, const void *b) {
+    const struct stream *const *left = a, *const *right = b;
+    return strcmp((*left)->name, (*right)->name);
+}
+
+void stream_each(struct stream_log *log, void (*each)(void *data, struct stream *stream),
+                 void *data) {
+    const struct map *map = &log->by_name[STREAM_DATA];
+    struct stream **streams = xcalloc(map->count + 1, sizeof(struct stream *));
+    struct map_entry *entry;
+    size_t count = 0;
+    for (size_t i = 0; (entry = map_next(map, &i));)
+        streams[count++] = entry->value;
+    qsort(streams, count, sizeof(struct stream *), by_name);
+    for (size_t i = 0; i < count; i++)
+        each(data, streams[i]);
+    free(streams);
 }
 
 void stream_shard_id(unsigned shard, char ret_text[STREAM_SHARD_ID_CHARS]) {
@@ -238,22 +462,18 @@ void stream_shard_id(unsigned shard, char ret_text[STREAM_SHARD_ID_CHARS]) {
 
 int stream_shard_for(const struct stream *stream, const struct record *record,
                      unsigned *ret_shard) {
-    hash_key key;
-    if (record->explicit_hash_key.len == 0) {
-        if (stream->map.count > 1)
-            key = hash_key_of(record->partition_key);
-        else
-            key = 0;
-    } else if (!hash_key_parse(record->explicit_hash_key, &key)) {
-        return ERR_INVALID;
-    }
-    *ret_shard = shard_map_find(&stream->map, key);
-    return 0;
+    return layout_shard_for(stream->seen.layout, record, ret_shard);
+}
+
+/* The second in which the shard was opened begins its numbers. */
+static uint64_t opened_s(const struct stream *stream, unsigned shard) {
+    ASSERT(shard < stream_shard_count(stream));
+    return stream->seen.layout->meta.shards[shard].opened_ms / 1000;
 }
 
 void stream_sequence_text(const struct stream *stream, unsigned shard, uint64_t counter,
                           uint64_t arrival_ms, char ret_text[STREAM_SEQUENCE_CHARS]) {
-    struct sequence sequence = {stream->meta.created_s, counter, arrival_ms / 1000, shard};
+    struct sequence sequence = {opened_s(stream, shard), counter, arrival_ms / 1000, shard};
     sequence_write(&sequence, ret_text);
 }
 
@@ -263,7 +483,8 @@ int stream_sequence_parse(const struct stream *stream, unsigned shard, struct st
     int status = sequence_read(text, &sequence);
     if (status)
         return status;
-    if (sequence.created_s != stream->meta.created_s || sequence.shard != shard)
+    if (sequence.shard != shard || shard >= stream_shard_count(stream) ||
+        sequence.created_s != opened_s(stream, shard))
         return ERR_INVALID;
     *ret_counter = sequence.counter;
     return 0;

@@ -8,7 +8,8 @@
  * it; consumers hold a *reader* on their own loop and read committed records from the segment
  * files. Both talk with the log thread by messages. Functions are for the thread named in their
  * remark: [main] before the loops run or while they are quiet, [owner] the loop that the object was
- * made for.
+ * made for, [service] the one loop that changes streams while they run (before the loops run: main).
+ * What has no remark is constant and may be asked on any thread.
  *
  * Life of a record: sink_push() -> staging buffer of (writer, shard) -> end of turn: sealed batch
  * -> log thread: one write per shard, one fdatasync for all -> committed -> writer's gate
@@ -73,16 +74,28 @@ struct stream_config {
 };
 
 /* Opens the stream, recovering its shards (torn tail cut, damaged segments kept aside and reported
- * in the log), or makes it. [main] */
+ * in the log), or makes it. A stream that was split or merged keeps the shards it has, whatever
+ * shard_count says; retention_ms of the configuration takes the place of the one it was left with.
+ * [main] */
 int stream_open(struct stream_log *log, const struct stream_config *config,
                 struct stream **ret_stream, struct err *err);
 
+/* Opens the data streams of the directory that are not open yet: those that were made while the log
+ * ran. [main] */
+int stream_open_rest(struct stream_log *log, struct err *err);
+
+/* NULL: there is none, it is not made yet, or it is being deleted. [service] */
 struct stream *stream_find(struct stream_log *log, enum stream_kind kind, struct str name);
 
-const char *stream_name(const struct stream *stream);
-unsigned stream_shard_count(const struct stream *stream);
+/* A stream stays a valid pointer until the log is closed, also when it was deleted; then nothing but
+ * its name and creation time means anything. */
+bool stream_is_deleted(const struct stream *stream);  /* or about to be; [service] */
+bool stream_is_changing(const struct stream *stream); /* [service] */
 
-/* Seconds since 1970 when the stream was made: part of every sequence number. */
+const char *stream_name(const struct stream *stream);
+unsigned stream_shard_count(const struct stream *stream); /* [service] */
+
+/* Seconds since 1970 when the stream was made. No two streams of one name have the same. */
 uint64_t stream_created_s(const struct stream *stream);
 
 /* "shardId-000000000003" */
@@ -91,7 +104,7 @@ void stream_shard_id(unsigned shard, char ret_text[STREAM_SHARD_ID_CHARS]);
 
 /* Which shard a record of this key goes to: the MD5 of the key, or the explicit hash key, in the
  * shards' ranges (Kinesis developer guide, "Partition key"). INVALID for a bad explicit hash key.
- */
+ * [service] */
 int stream_shard_for(const struct stream *stream, const struct record *record, unsigned *ret_shard);
 
 /* Consumers of a STREAM_DELIVERY are done with all records of the shard below `counter`: their
@@ -101,13 +114,14 @@ void stream_release(struct stream *stream, unsigned shard, uint64_t counter);
 /* ---- sequence numbers ---- */
 
 /* Within a shard records are counted from 0 without gaps; outside, the counter appears as a Kinesis
- * sequence number: 56 decimal digits that hold the stream's creation time, shard, counter and
- * arrival second (docs/formats/sequence-number.md). */
+ * sequence number: 56 decimal digits that hold the shard's creation time, number, counter and
+ * arrival second (docs/formats/sequence-number.md). Numbers of a shard exceed those of the shards
+ * that it was made from. [service] */
 enum { STREAM_SEQUENCE_CHARS = 57 };
 void stream_sequence_text(const struct stream *stream, unsigned shard, uint64_t counter,
                           uint64_t arrival_ms, char ret_text[STREAM_SEQUENCE_CHARS]);
 
-/* INVALID if it is none, or not of this stream and shard. */
+/* INVALID if it is none, or not of this stream and shard. [service] */
 int stream_sequence_parse(const struct stream *stream, unsigned shard, struct str text,
                           uint64_t *ret_counter);
 
@@ -124,8 +138,98 @@ bool stream_writer_idle(const struct stream_writer *writer);
 
 struct sink_gate *stream_writer_gate(struct stream_writer *writer);
 
-/* SINK_STREAM finds data streams, SINK_DELIVERY delivery buffers. */
+/* SINK_STREAM finds data streams, SINK_DELIVERY delivery buffers. The sink of a stream that was
+ * deleted says NOT_FOUND from then on; a stream that was made later under the same name has another
+ * sink, which `find` gives. */
 struct sink_resolver *stream_writer_resolver(struct stream_writer *writer);
+
+/*
+ * A push that tells afterwards which sequence number the record got, for PutRecord and PutRecords:
+ * as sink_push() on the writer's sink of the stream. The receipt is the caller's; when 0 was
+ * returned it is filled in when the ticket commits, before on_commit of the gate's listeners runs,
+ * and must stay until then. [owner]
+ */
+struct stream_receipt {
+    struct link link; /* the writer's, until the commit */
+    uint64_t ticket;
+    unsigned shard;   /* set at once */
+    uint64_t counter; /* set at the commit, if status is 0 */
+    uint64_t arrival_ms;
+    int status;                /* of this record; its ticket may have failed for another's sake */
+    const struct chunk *chunk; /* the writer's, until the commit */
+};
+int stream_writer_put(struct stream_writer *writer, struct stream *stream,
+                      const struct record *record, struct stream_receipt *receipt);
+
+/* ---- changing streams while they run: all of it [service], on `loop` ---- */
+
+/*
+ * All are asynchronous: if 0 was returned, `done` runs on `loop`, never before the call returns, when
+ * the change is on disk and in force for every writer. One change per stream at a time: FULL while
+ * another is under way. What is wrong with the arguments is told at once; `status` of `done` is 0,
+ * NO_SPACE or IO: then all is as it was. Every writer's loop must run on until `done`, and `done`
+ * must have run before the log is closed.
+ */
+typedef void stream_change_cb(void *data, int status, struct stream *stream);
+
+/* Whether any change is on its way. Who ends the loops waits until there is none; that takes no
+ * longer than the slowest writer's loop needs for its turn. */
+bool stream_log_changing(const struct stream_log *log);
+
+/* EXISTS: also while one of this name is being made. What `config` points to is copied. `stream` of
+ * `done` is NULL if it failed. */
+int stream_create(struct stream_log *log, struct loop *loop, const struct stream_config *config,
+                  stream_change_cb *done, void *data, struct err *err);
+
+/* Nothing can be put, opened or found any more once it was called; readers that are open get CLOSED
+ * when it is done; the files go. A failed deletion (the stream's state could not be written) leaves
+ * the stream as it was. */
+int stream_delete(struct stream *stream, struct loop *loop, stream_change_cb *done, void *data);
+
+/*
+ * Kinesis API SplitShard: closes the shard; its range is cut at `key`, which begins the upper one of
+ * the two new shards; the lower range gets the lower number. Records that were staged before a writer
+ * heard of it still go to the parent; none of a child is committed before the parent has its last
+ * one. NOT_FOUND: no such shard; CLOSED: it is closed; INVALID: `key` leaves one of the two without a
+ * key, or the stream is a delivery's; FULL: the stream has had STREAM_SHARDS_MAX shards, or another
+ * change is under way.
+ */
+enum { STREAM_SHARDS_MAX = 100000 }; /* numbers of one stream, removed ones included */
+int stream_split(struct stream *stream, struct loop *loop, unsigned shard, unsigned __int128 key,
+                 stream_change_cb *done, void *data, struct err *err);
+
+/* MergeShards: closes both; one new shard has their ranges, and them as parents. INVALID: the ranges
+ * do not touch each other. Else as stream_split(). */
+int stream_merge(struct stream *stream, struct loop *loop, unsigned shard, unsigned adjacent,
+                 stream_change_cb *done, void *data, struct err *err);
+
+/* Data streams only (else INVALID). What is too old goes within some seconds. */
+int stream_set_retention(struct stream *stream, struct loop *loop, int64_t retention_ms,
+                         stream_change_cb *done, void *data);
+
+enum { STREAM_NO_SHARD = -1 };
+
+struct stream_shard_info {
+    bool open;
+    bool removed; /* closed, and retention took its last record: it is not listed any more and what
+                     follows but the counters may be 0 */
+    int parent, adjacent_parent;   /* STREAM_NO_SHARD: none */
+    unsigned __int128 start, end;  /* of the hash range, inclusive */
+    uint64_t first_counter;        /* oldest record kept (next_counter if none) */
+    uint64_t next_counter;         /* where the next record goes; of a closed shard: its end */
+    uint64_t opened_ms, closed_ms; /* 0: open. opened_ms of a child is later than its parents' by a
+                                      second at least, if need be ahead of the clock */
+};
+
+/* Shards are numbered 0..stream_shard_count()-1, closed and removed ones included; a number is never
+ * used again. Parents may have been removed. [service] */
+void stream_shard_get(const struct stream *stream, unsigned shard,
+                      struct stream_shard_info *ret_info);
+
+/* Calls `each` for every data stream that stream_find() finds, sorted by name. [service] */
+void stream_each(struct stream_log *log, void (*each)(void *data, struct stream *stream),
+                 void *data);
+int64_t stream_retention_ms(const struct stream *stream); /* [service] */
 
 /* ---- reading ---- */
 
@@ -158,7 +262,8 @@ struct stream_batch {
 /*
  * A cursor on one shard; it holds a position, not the data: what retention removes is gone, and the
  * reader goes on at the oldest record left (stream_reader_skipped counts). `on_ready` runs, never
- * before the call returns, when stream_reader_next() may have records again after it said AGAIN.
+ * before the call returns, when stream_reader_next() may have records again, or CLOSED, after it said AGAIN. NOT_FOUND: no such
+ * shard, or the stream is deleted; a closed shard can be opened as any other. [service]
  */
 int stream_reader_open(struct stream *stream, unsigned shard, struct loop *loop,
                        const struct stream_position *position,
@@ -172,9 +277,10 @@ void stream_reader_close(struct stream_reader *reader);
 
 /*
  * Up to `records_max` records and about `bytes_max` bytes of data (at least one record if there is
- * any), in order, and moves behind them. AGAIN: nothing committed beyond the position now. CORRUPT:
- * a block in the middle does not check; it was reported in the log and counted, and the next call
- * goes on behind it.
+ * any), in order, and moves behind them. AGAIN: nothing committed beyond the position now. CLOSED: the
+ * shard is closed and all of it was read (it says so again and again; stream_reader_seek() may move
+ * back), or the stream was deleted (stream_is_deleted). CORRUPT: a block in the middle does not
+ * check; it was reported in the log and counted, and the next call goes on behind it.
  */
 int stream_reader_next(struct stream_reader *reader, size_t records_max, size_t bytes_max,
                        struct stream_batch *ret_batch);
@@ -209,7 +315,8 @@ int stream_view_open(const char *directory, const char *name, struct stream_view
                      struct err *err);
 unsigned stream_view_shard_count(const struct stream_view *view);
 uint64_t stream_view_created_s(const struct stream_view *view);
-/* First and next counter, bytes on disk, arrival of the first and last record (0 if empty). */
+/* First and next counter, bytes on disk, arrival of the first and last record (0 if empty). NOT_FOUND:
+ * the shard was closed, and retention has removed it. */
 int stream_view_shard(struct stream_view *view, unsigned shard, uint64_t *ret_first,
                       uint64_t *ret_next, uint64_t *ret_bytes, uint64_t *ret_first_ms,
                       uint64_t *ret_last_ms);

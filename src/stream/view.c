@@ -124,6 +124,8 @@ int stream_view_shard(struct stream_view *view, unsigned shard, uint64_t *ret_fi
                       uint64_t *ret_last_ms) {
     struct segment_list list;
     const char *directory = view->shards[shard].directory;
+    if (view->meta.shards[shard].state == META_GONE)
+        return ERR_NOT_FOUND;
     int status = segment_list_read(directory, &list);
     if (status)
         return status;
@@ -165,9 +167,13 @@ int stream_view_next(struct stream_view *view, unsigned shard, size_t records_ma
                        ret_batch);
 }
 
+static uint64_t created_s(const struct stream_view *view, unsigned shard) {
+    return view->meta.shards[shard].opened_ms / 1000;
+}
+
 void stream_view_sequence_text(const struct stream_view *view, unsigned shard, uint64_t counter,
                                uint64_t arrival_ms, char ret_text[STREAM_SEQUENCE_CHARS]) {
-    struct sequence sequence = {view->meta.created_s, counter, arrival_ms / 1000, shard};
+    struct sequence sequence = {created_s(view, shard), counter, arrival_ms / 1000, shard};
     sequence_write(&sequence, ret_text);
 }
 
@@ -177,7 +183,7 @@ int stream_view_sequence_parse(const struct stream_view *view, unsigned shard, s
     int status = sequence_read(text, &sequence);
     if (status)
         return status;
-    if (sequence.created_s != view->meta.created_s || sequence.shard != shard)
+    if (sequence.created_s != created_s(view, shard) || sequence.shard != shard)
         return ERR_INVALID;
     *ret_counter = sequence.counter;
     return 0;

@@ -60,7 +60,7 @@ static void a_view_tells_what_a_shard_holds(void **state) {
     assert_int_equal(first_ms, start_ms);
     assert_int_equal(last_ms, start_ms + 77);
 
-    shard_roll(&fixture.stream->shards[1]);
+    shard_roll(fixture.stream->layout->shards[1]);
     assert_int_equal(stream_view_shard(view, 1, &first, &next, &bytes, &first_ms, &last_ms), 0);
     assert_int_equal(next, 51);
     assert_int_equal(last_ms, start_ms + 77);
@@ -166,6 +166,34 @@ static void streams_are_listed_by_name(void **state) {
     assert_int_equal(stream_view_list(fixture.directory, add_name, names, &err), ERR_NOT_FOUND);
 }
 
+static void shards_of_a_split_are_seen(void **state) {
+    struct fixture fixture = {0};
+    struct stream_view *view;
+    struct stream_batch batch;
+    struct err err;
+    char parent[STREAM_SEQUENCE_CHARS], child[STREAM_SEQUENCE_CHARS];
+    fixture_init(&fixture);
+    fixture_open(&fixture);
+    fixture_fill(&fixture, 0, 3, 100);
+    fixture_split(&fixture, 0);
+    fixture_fill(&fixture, 2, 2, 100);
+    assert_int_equal(stream_view_open(fixture.directory, "test", &view, &err), 0);
+    assert_int_equal(stream_view_shard_count(view), 3);
+    assert_int_equal(stream_view_next(view, 0, 10, &batch), 0);
+    assert_int_equal(batch.count, 3);
+    assert_int_equal(stream_view_next(view, 0, 10, &batch), ERR_AGAIN);
+    assert_int_equal(stream_view_next(view, 2, 10, &batch), 0);
+    assert_int_equal(batch.count, 2);
+    stream_view_sequence_text(view, 0, 1000, 0, parent);
+    stream_view_sequence_text(view, 2, 0, 0, child);
+    assert_true(strcmp(parent, child) < 0);
+    uint64_t counter;
+    assert_int_equal(stream_view_sequence_parse(view, 2, str_of(child), &counter), 0);
+    assert_int_equal(stream_view_sequence_parse(view, 2, str_of(parent), &counter), ERR_INVALID);
+    stream_view_close(view);
+    fixture_done(&fixture);
+}
+
 int main(void) {
     log_setup(LOG_ERROR, LOG_TEXT);
     const struct CMUnitTest tests[] = {
@@ -175,6 +203,7 @@ int main(void) {
         cmocka_unit_test(a_view_changes_nothing),
         cmocka_unit_test(sequence_numbers_are_those_of_the_stream),
         cmocka_unit_test(streams_are_listed_by_name),
+        cmocka_unit_test(shards_of_a_split_are_seen),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

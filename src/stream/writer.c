@@ -14,6 +14,10 @@
  * Back-pressure: bytes staged and bytes under way together are held against staging_bytes_max. What
  * is pushed beyond it is taken all the same (one message may overrun); producers ask has_room
  * before they take the next. on_room follows when half of the bound is free again.
+ *
+ * Which streams and shards there are the writer knows from the log thread: all when it is made, then
+ * by news (change.c). On news it seals what is staged, as at the end of a turn, goes by the new
+ * layout and confirms; the confirmation travels behind the sealed batch.
  */
 #include <stdlib.h>
 
@@ -27,10 +31,17 @@ struct stream_sink {
     struct sink sink;
     struct stream_writer *writer;
     struct stream *stream;
-    struct stage *stages; /* one per shard */
+    struct layout *layout; /* NULL: the stream is deleted */
+    struct stage *stages;  /* one per shard; NULL until the sink is asked for */
     struct shard_cache *cache;
     struct stream_sink *next;
     char *label;
+};
+
+struct writer_news {
+    struct task task; /* to the writer and back */
+    struct stream_writer *writer;
+    struct log_news news;
 };
 
 struct stream_writer {
@@ -40,8 +51,14 @@ struct stream_writer {
     struct sink_resolver resolver;
     struct turn_hook hook;
     struct timer nudge;
-    struct stream_sink *sinks;
+    struct stream_sink *sinks; /* those of deleted streams too */
     struct map by_name[STREAM_KINDS];
+    struct link receipts; /* in the order of their tickets */
+
+    struct log_producer producer; /* [log] */
+    unsigned news_under_way;      /* [log] */
+    unsigned news_left;           /* once it is freed: how many are still to come */
+    bool freed, nudge_closed;
 
     struct link staged; /* stages with content */
     uint64_t ticket;    /* of the next batch */
@@ -78,23 +95,25 @@ static int check(const struct stream *stream, const struct record *record) {
  */
 static int shard_of(const struct stream_sink *sink, const struct record *record,
                     unsigned *ret_shard) {
-    const struct stream *stream = sink->stream;
-    if (stream->map.count == 1 && record->explicit_hash_key.len == 0) {
-        *ret_shard = stream->map.ranges[0].shard;
+    const struct layout *layout = sink->layout;
+    const struct shard_map *map = &layout->map;
+    if (map->count == 1 && record->explicit_hash_key.len == 0) {
+        *ret_shard = map->ranges[0].shard;
         return 0;
     }
     if (record->partition_key.len == 0 && record->explicit_hash_key.len == 0) {
-        *ret_shard = stream->map.ranges[sink->writer->ticket % stream->map.count].shard;
+        *ret_shard = map->ranges[sink->writer->ticket % map->count].shard;
         return 0;
     }
     if (record->explicit_hash_key.len)
-        return stream_shard_for(stream, record, ret_shard);
-    *ret_shard = shard_cache_find(sink->cache, &stream->map, record->partition_key);
+        return layout_shard_for(layout, record, ret_shard);
+    *ret_shard = shard_cache_find(sink->cache, map, record->partition_key);
     return 0;
 }
 
-static int on_push(struct sink *base, const struct record *record) {
-    struct stream_sink *sink = CONTAINER_OF(base, struct stream_sink, sink);
+/* Which stage the record was put into. */
+static inline int push(struct stream_sink *sink, const struct record *record,
+                       struct stage **ret_stage) {
     struct stream_writer *writer = sink->writer;
     unsigned shard;
     int status = check(sink->stream, record);
@@ -111,6 +130,37 @@ static int on_push(struct sink *base, const struct record *record) {
     if (!stage->first)
         list_push_back(&writer->staged, &stage->dirty);
     writer->staged_bytes += stage_push(stage, &writer->pool, record, writer->turn_ms);
+    *ret_stage = stage;
+    return 0;
+}
+
+static int on_push(struct sink *base, const struct record *record) {
+    struct stage *stage;
+    return push(CONTAINER_OF(base, struct stream_sink, sink), record, &stage);
+}
+
+/* Of a stream that was deleted. */
+static int on_push_deleted(struct sink *base, const struct record *record) {
+    return ERR_NOT_FOUND;
+}
+
+static struct sink *ready_sink(struct stream_sink *sink);
+
+int stream_writer_put(struct stream_writer *writer, struct stream *stream,
+                      const struct record *record, struct stream_receipt *receipt) {
+    struct stream_sink *sink = map_get(&writer->by_name[stream->config.kind], str_of(stream->name));
+    if (!sink || sink->stream != stream)
+        return ERR_NOT_FOUND;
+    struct stage *stage;
+    ready_sink(sink);
+    int status = push(sink, record, &stage);
+    if (status)
+        return status;
+    *receipt = (struct stream_receipt){.ticket = writer->ticket,
+                                       .shard = stage->shard->index,
+                                       .counter = stage->last->count - 1,
+                                       .chunk = stage->last};
+    list_push_back(&writer->receipts, &receipt->link);
     return 0;
 }
 
@@ -138,6 +188,31 @@ static void tell_room(struct stream_writer *writer) {
     }
 }
 
+/* Until now `counter` said which record of its chunk it is. */
+static void settle_receipt(struct stream_receipt *receipt) {
+    const struct chunk *chunk = receipt->chunk;
+    receipt->chunk = NULL;
+    receipt->status = chunk->status;
+    struct segment_block block = {0};
+    if (receipt->status == 0) {
+        int status = segment_header_read(chunk->block, chunk->used, chunk->shard->seed, &block);
+        ASSERT(status == 0);
+    }
+    receipt->counter += block.first_counter;
+    receipt->arrival_ms = block.base_ms;
+}
+
+static void settle_receipts(struct stream_writer *writer, uint64_t ticket) {
+    while (!list_empty(&writer->receipts)) {
+        struct stream_receipt *receipt =
+            LIST_ITEM(writer->receipts.next, struct stream_receipt, link);
+        if (receipt->ticket != ticket)
+            return;
+        list_remove(&receipt->link);
+        settle_receipt(receipt);
+    }
+}
+
 static void on_home(struct task *task) {
     struct batch *batch = CONTAINER_OF(task, struct batch, task);
     struct stream_writer *writer = batch->owner;
@@ -145,6 +220,7 @@ static void on_home(struct task *task) {
     int status = batch->status;
     writer->under_way_bytes -= batch->bytes;
     writer->batches_under_way--;
+    settle_receipts(writer, ticket);
     batch_empty(batch, &writer->pool);
     batch->next = writer->free_batches;
     writer->free_batches = batch;
@@ -177,6 +253,7 @@ static struct batch *take_batch(struct stream_writer *writer) {
     batch->task.run = on_log;
     batch->home = post_home;
     batch->owner = writer;
+    batch->producer = &writer->producer;
     batch->ticket = writer->ticket++;
     return batch;
 }
@@ -215,21 +292,29 @@ static uint64_t present_ticket(struct sink_gate *gate) {
     return CONTAINER_OF(gate, struct stream_writer, gate)->ticket;
 }
 
-static struct sink *make_sink(struct stream_writer *writer, struct stream *stream) {
+/* Takes the reference. */
+static void add_sink(struct stream_writer *writer, struct stream *stream, struct layout *layout) {
     struct stream_sink *sink = xcalloc(1, sizeof *sink);
     enum stream_kind kind = stream->config.kind;
     sink->label = xprintf("%s %s", kind == STREAM_DATA ? "kinesis" : "firehose", stream->name);
     sink->sink = (struct sink){.push = on_push, .name = sink->label};
     sink->writer = writer;
     sink->stream = stream;
-    sink->stages = xcalloc(stream->meta.shard_count, sizeof *sink->stages);
-    for (unsigned i = 0; i < stream->meta.shard_count; i++)
-        sink->stages[i].shard = &stream->shards[i];
-    if (stream->map.count > 1)
-        sink->cache = xcalloc(1, sizeof *sink->cache);
+    sink->layout = layout;
     sink->next = writer->sinks;
     writer->sinks = sink;
     map_put(&writer->by_name[kind], str_of(stream->name), sink);
+}
+
+static struct sink *ready_sink(struct stream_sink *sink) {
+    const struct layout *layout = sink->layout;
+    if (sink->stages)
+        return &sink->sink;
+    sink->stages = xcalloc(layout->meta.shard_count, sizeof *sink->stages);
+    for (unsigned i = 0; i < layout->meta.shard_count; i++)
+        sink->stages[i].shard = layout->shards[i];
+    if (layout->map.count > 1)
+        sink->cache = xcalloc(1, sizeof *sink->cache);
     return &sink->sink;
 }
 
@@ -238,10 +323,7 @@ static struct sink *find_sink(struct sink_resolver *resolver, enum sink_kind sin
     struct stream_writer *writer = CONTAINER_OF(resolver, struct stream_writer, resolver);
     enum stream_kind kind = sink_kind == SINK_STREAM ? STREAM_DATA : STREAM_DELIVERY;
     struct stream_sink *sink = map_get(&writer->by_name[kind], name);
-    if (sink)
-        return &sink->sink;
-    struct stream *stream = stream_find(writer->log, kind, name);
-    return stream ? make_sink(writer, stream) : NULL;
+    return sink ? ready_sink(sink) : NULL;
 }
 
 struct sink_gate *stream_writer_gate(struct stream_writer *writer) {
@@ -250,6 +332,96 @@ struct sink_gate *stream_writer_gate(struct stream_writer *writer) {
 
 struct sink_resolver *stream_writer_resolver(struct stream_writer *writer) {
     return &writer->resolver;
+}
+
+/* ---- news ---- */
+
+/* What the sink has for the layout that is no more. Nothing is staged. */
+static void clear_sink(struct stream_sink *sink) {
+    free(sink->stages);
+    free(sink->cache);
+    layout_unref(sink->layout);
+    sink->stages = NULL;
+    sink->cache = NULL;
+    sink->layout = NULL;
+}
+
+static void hear(struct stream_writer *writer, const struct log_news *news) {
+    struct stream *stream = news->stream;
+    struct map *by_name = &writer->by_name[stream->config.kind];
+    if (news->kind == NEWS_ADDED) {
+        add_sink(writer, stream, news->layout);
+        return;
+    }
+    struct stream_sink *sink = map_get(by_name, str_of(stream->name));
+    bool was_asked_for = sink->stages;
+    on_turn_end(&writer->hook);
+    clear_sink(sink);
+    if (news->kind == NEWS_DELETED) {
+        map_remove(by_name, str_of(stream->name));
+        sink->sink.push = on_push_deleted;
+        layout_unref(news->layout);
+        return;
+    }
+    sink->layout = news->layout;
+    if (was_asked_for)
+        ready_sink(sink);
+}
+
+static void free_when_closed(struct stream_writer *writer) {
+    if (writer->nudge_closed && writer->news_left == 0)
+        free(writer);
+}
+
+/* On the log thread. */
+static void on_news_home(struct task *task) {
+    struct writer_news *item = CONTAINER_OF(task, struct writer_news, task);
+    struct stream_writer *writer = item->writer;
+    writer->news_under_way--;
+    if (item->news.confirm)
+        log_confirm(writer->log, &writer->producer);
+    free(item);
+}
+
+static void on_news(struct task *task) {
+    struct writer_news *item = CONTAINER_OF(task, struct writer_news, task);
+    struct stream_writer *writer = item->writer;
+    if (writer->freed) {
+        layout_unref(item->news.layout);
+        free(item);
+        writer->news_left--;
+        free_when_closed(writer);
+        return;
+    }
+    hear(writer, &item->news);
+    task->run = on_news_home;
+    loop_post(writer->log->thread.loop, task);
+}
+
+/* On the log thread. */
+static void tell(struct log_producer *producer, const struct log_news *news) {
+    struct stream_writer *writer = CONTAINER_OF(producer, struct stream_writer, producer);
+    struct writer_news *item = xmalloc(sizeof *item);
+    *item = (struct writer_news){{.run = on_news}, writer, *news};
+    writer->news_under_way++;
+    loop_post(writer->loop, &item->task);
+}
+
+/* On the log thread, while the writer's waits. */
+static void attach(void *data) {
+    struct stream_writer *writer = data;
+    log_attach(writer->log, &writer->producer);
+    LIST_EACH(item, &writer->log->streams) {
+        struct stream *stream = LIST_ITEM(item, struct stream, in_log);
+        if (!stream->leaving)
+            add_sink(writer, stream, layout_ref(stream->layout));
+    }
+}
+
+static void detach(void *data) {
+    struct stream_writer *writer = data;
+    log_detach(writer->log, &writer->producer);
+    writer->news_left = writer->news_under_way;
 }
 
 /* ---- life ---- */
@@ -264,6 +436,8 @@ struct stream_writer *stream_writer_new(struct stream_log *log, struct loop *loo
     writer->resolver.find = find_sink;
     writer->hook.run = on_turn_end;
     list_init(&writer->staged);
+    list_init(&writer->receipts);
+    writer->producer.tell = tell;
     writer->ticket = 1;
     int64_t bytes_max = log->config.staging_bytes_max;
     writer->bytes_max = bytes_max > 0 ? (size_t)bytes_max : STAGING_BYTES_DEFAULT;
@@ -273,6 +447,7 @@ struct stream_writer *stream_writer_new(struct stream_log *log, struct loop *loo
     metric_init(&writer->full, METRIC_COUNTER, "weir_stream_staging_full_total",
                 "Times that a producer had to wait for commits.", NULL);
     loop_hook_add(loop, &writer->hook);
+    loop_call(log->thread.loop, attach, writer);
     return writer;
 }
 
@@ -284,8 +459,7 @@ static void free_sinks(struct stream_writer *writer) {
     while (writer->sinks) {
         struct stream_sink *sink = writer->sinks;
         writer->sinks = sink->next;
-        free(sink->stages);
-        free(sink->cache);
+        clear_sink(sink);
         free(sink->label);
         free(sink);
     }
@@ -294,13 +468,17 @@ static void free_sinks(struct stream_writer *writer) {
 }
 
 static void on_nudge_closed(struct timer *timer) {
-    free(CONTAINER_OF(timer, struct stream_writer, nudge));
+    struct stream_writer *writer = CONTAINER_OF(timer, struct stream_writer, nudge);
+    writer->nudge_closed = true;
+    free_when_closed(writer);
 }
 
 void stream_writer_free(struct stream_writer *writer) {
     if (!writer)
         return;
     ASSERT(stream_writer_idle(writer));
+    writer->freed = true;
+    loop_call(writer->log->thread.loop, detach, writer);
     loop_hook_remove(&writer->hook);
     free_sinks(writer);
     chunk_pool_done(&writer->pool);
