@@ -15,6 +15,7 @@
 #include "mqtt/publication.h"
 #include "mqtt/retained.h"
 #include "mqtt/session.h"
+#include "mqtt/share.h"
 #include "mqtt/tree.h"
 
 /* ---- metrics: member, type, name, help, labels ---- */
@@ -40,17 +41,22 @@
     X(retained_bytes, GAUGE, "weir_mqtt_retained_bytes", "Memory of retained messages", NULL)      \
     X(received_qos0, COUNTER, MQTT_RECEIVED, "qos=\"0\"")                                          \
     X(received_qos1, COUNTER, MQTT_RECEIVED, "qos=\"1\"")                                          \
+    X(received_qos2, COUNTER, MQTT_RECEIVED, "qos=\"2\"")                                          \
     X(received_bytes_qos0, COUNTER, MQTT_RECEIVED_BYTES, "qos=\"0\"")                              \
     X(received_bytes_qos1, COUNTER, MQTT_RECEIVED_BYTES, "qos=\"1\"")                              \
+    X(received_bytes_qos2, COUNTER, MQTT_RECEIVED_BYTES, "qos=\"2\"")                              \
     X(sent_qos0, COUNTER, MQTT_SENT, "qos=\"0\"")                                                  \
     X(sent_qos1, COUNTER, MQTT_SENT, "qos=\"1\"")                                                  \
+    X(sent_qos2, COUNTER, MQTT_SENT, "qos=\"2\"")                                                  \
     X(sent_bytes_qos0, COUNTER, MQTT_SENT_BYTES, "qos=\"0\"")                                      \
     X(sent_bytes_qos1, COUNTER, MQTT_SENT_BYTES, "qos=\"1\"")                                      \
+    X(sent_bytes_qos2, COUNTER, MQTT_SENT_BYTES, "qos=\"2\"")                                      \
     X(dropped_slow, COUNTER, MQTT_DROPPED, "cause=\"slow_subscriber\"")                            \
     X(dropped_queue_full, COUNTER, MQTT_DROPPED, "cause=\"queue_full\"")                           \
     X(dropped_too_large, COUNTER, MQTT_DROPPED, "cause=\"too_large_for_subscriber\"")              \
     X(dropped_expired, COUNTER, MQTT_DROPPED, "cause=\"expired\"")                                 \
     X(dropped_refused, COUNTER, MQTT_DROPPED, "cause=\"cannot_be_kept\"")                          \
+    X(dropped_left, COUNTER, MQTT_DROPPED, "cause=\"no_member_left\"")                             \
     X(refused_limit, COUNTER, MQTT_REFUSED, "reason=\"connections_max\"")                          \
     X(refused_credentials, COUNTER, MQTT_REFUSED, "reason=\"credentials\"")                        \
     X(refused_protocol, COUNTER, MQTT_REFUSED, "reason=\"protocol\"")                              \
@@ -101,7 +107,8 @@ struct route {
     uint64_t workers;  /* which other workers have subscribers: bit per index */
     struct route_target *targets;
     uint32_t *ids;
-    uint32_t target_count;
+    struct share **shares;
+    uint32_t target_count, share_count;
     uint32_t topic_bytes;
     size_t bytes; /* of memory */
     char topic[];
@@ -115,6 +122,8 @@ struct routes {
     uint64_t epoch;      /* changes when routes are freed */
     struct subscription **matches;
     uint32_t match_count, match_cap;
+    struct share **shares; /* that matched */
+    uint32_t share_count, share_cap;
 };
 
 /* NULL: the topic is no valid topic name. Valid until routes.epoch changes. */
@@ -155,8 +164,15 @@ bool channels_idle(const struct mqtt_worker *worker);
 
 void channel_send_publication(struct mqtt_worker *worker, uint64_t workers,
                               const struct publication *publication);
-void channel_send_retained(struct mqtt_worker *worker, struct retained *retained);
+void channel_send_retained(struct mqtt_worker *worker, struct kept *retained);
 void channel_send_interest(struct mqtt_worker *worker, bool add, struct str filter);
+
+/* How many members of a share are here. */
+void channel_send_share(struct mqtt_worker *worker, struct str key, uint32_t count);
+
+/* A message for one member of a share on the worker `to`. */
+void channel_send_shared(struct mqtt_worker *worker, unsigned to, struct str key,
+                         const struct publication *publication, uint8_t hops);
 void channel_send_claim(struct mqtt_worker *worker, uint64_t serial, struct str client_id);
 
 /* False when there is nothing to wait for; otherwise `done` will run once. */
@@ -204,22 +220,25 @@ struct holds {
 
 struct held {
     struct buf bytes;
-    uint64_t begin;     /* absolute position of the first byte in `bytes` */
-    uint64_t last_hold; /* absolute index of this connection's newest hold */
-    uint32_t count;     /* acknowledgements in `bytes` */
+    uint64_t begin;               /* absolute position of the first byte in `bytes` */
+    uint64_t last_hold;           /* absolute index of this connection's newest hold */
+    uint32_t count, puback_count; /* acknowledgements in `bytes`, and PUBACKs among them */
 };
 
-/* Sends PUBACK, or keeps it back: until `ticket` commits, or, if nothing was staged, until those
- * before it have left. */
-void hold_ack(struct mqtt_connection *connection, uint16_t packet_id, uint8_t reason, bool staged,
-              uint64_t ticket);
+/* Sends PUBACK or PUBREC (`type`), or keeps it back: until `ticket` commits, or, if nothing was
+ * staged, until those before it have left. */
+void hold_ack(struct mqtt_connection *connection, enum packet_type type, uint16_t packet_id,
+              uint8_t reason, bool staged, uint64_t ticket);
 uint32_t hold_count(const struct mqtt_connection *connection);
+
+/* Those among them that are PUBACKs. */
+uint32_t hold_puback_count(const struct mqtt_connection *connection);
 void holds_commit(struct mqtt_worker *worker, uint64_t ticket, int status);
 void holds_done(struct mqtt_worker *worker);
 
 /* ---- the worker, worker.c ---- */
 
-enum { AUTH_UNDER_WAY_MAX = 64, PARKED_BYTES_MAX = 64 * 1024 };
+enum { SESSION_QUEUE_MAX = 1000, AUTH_UNDER_WAY_MAX = 64, PARKED_BYTES_MAX = 64 * 1024 };
 
 struct mqtt_worker {
     struct mqtt *mqtt;
@@ -235,6 +254,7 @@ struct mqtt_worker {
 
     struct tree subscriptions; /* filter -> struct subscribers */
     struct tree interest;      /* filter -> mask of other workers, see interest.c */
+    struct shares shares;
     struct retained_store retained;
     struct routes routes;
     struct channel *channels; /* one per worker; that to itself is unused */
@@ -287,8 +307,15 @@ int publish(struct mqtt_worker *worker, const struct publication *publication,
 void deliver(struct mqtt_worker *worker, const struct route *route,
              const struct publication *publication, const struct session *from);
 
+/* To a member of a share, on this worker. */
+void deliver_shared(struct mqtt_worker *worker, const struct subscription *member,
+                    const struct publication *publication);
+
+/* Whether a message for the session would leave at once. */
+bool deliver_can_take(const struct session *session);
+
 /* Takes a retained message into the replica; for one's own and those that arrive. */
-void publish_keep(struct mqtt_worker *worker, struct retained *retained);
+void publish_keep(struct mqtt_worker *worker, struct kept *retained);
 
 /* Sends what waits for the client, as far as it may. */
 void deliver_waiting(struct mqtt_connection *connection);
@@ -407,10 +434,11 @@ void connection_end_if_stopping(struct mqtt_connection *connection);
  * good-bye. */
 void connection_retire(struct mqtt_connection *connection, bool with_will);
 
-/* ---- packets, connect.c, publish.c, subscribe.c ---- */
+/* ---- packets: connect.c, publish.c, ack.c, subscribe.c ---- */
 
 void connect_take(struct mqtt_connection *connection, const struct packet *packet);
 void publish_take(struct mqtt_connection *connection, const struct packet *packet);
+void ack_take(struct mqtt_connection *connection, const struct packet *packet);
 void subscribe_take(struct mqtt_connection *connection, const struct packet *packet);
 void unsubscribe_take(struct mqtt_connection *connection, const struct packet *packet);
 

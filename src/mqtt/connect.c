@@ -231,8 +231,6 @@ static enum packet_reason check(const struct packet_connect *in) {
         return PACKET_BAD_AUTHENTICATION_METHOD;
     if (packet_has(&in->properties, PROPERTY_AUTH_DATA))
         return PACKET_PROTOCOL_ERROR; /* section 3.1.2.11.10 */
-    if (in->will.present && in->will.qos == 2)
-        return PACKET_QOS_NOT_SUPPORTED;
     if (in->will.present && !topic_name_valid(in->will.topic))
         return PACKET_TOPIC_NAME_INVALID;
     return PACKET_NORMAL;

@@ -216,6 +216,7 @@ void connection_retire(struct mqtt_connection *connection, bool with_will) {
         map_remove(&worker->clients, client_id);
     if (connection->session) {
         subscribe_remove_all(connection);
+        share_return_all(worker, connection->session);
         session_free(connection->session);
         connection->session = NULL;
     }

@@ -1,5 +1,5 @@
 /*
- * The MQTT broker: MQTT 3.1.1 and 5.0, QoS 0 and 1, retained messages, wills.
+ * The MQTT broker: MQTT 3.1.1 and 5.0, QoS 0 to 2, retained messages, wills, shared subscriptions.
  *
  * There is one `struct mqtt` and, on each loop that has MQTT connections or publishes internally,
  * one `struct mqtt_worker`. A worker owns its connections, their sessions and its tree of
@@ -11,7 +11,7 @@
  * every one of them has reported that it is done, and only then stop the loops. A worker must be
  * made before other parts add turn hooks to its loop.
  *
- * A PUBACK leaves when the rules have taken the message (MESSAGE_TAKEN) or the gate has committed
+ * A PUBACK or PUBREC leaves when the rules have taken the message (MESSAGE_TAKEN) or the gate has committed
  * it (MESSAGE_STAGED), in the order of the PUBLISHes. What cannot be kept is refused: reason 0x97
  * in 5.0, a closed connection in 3.1.1.
  *

@@ -7,7 +7,7 @@
 #include "flow/topic.h"
 #include "mqtt/broker.h"
 
-void publish_keep(struct mqtt_worker *worker, struct retained *retained) {
+void publish_keep(struct mqtt_worker *worker, struct kept *retained) {
     struct retained_store *store = &worker->retained;
     retained_put(store, retained, loop_now_ms(worker->loop));
     if (worker->index == 0) { /* Replicas are alike: one of them is counted. */
@@ -18,10 +18,10 @@ void publish_keep(struct mqtt_worker *worker, struct retained *retained) {
 
 static void keep_everywhere(struct mqtt_worker *worker, const struct publication *publication) {
     uint64_t version = atomic_fetch_add(&worker->mqtt->retained_version, 1) + 1;
-    struct retained *retained = retained_new(publication, version);
+    struct kept *retained = kept_new(publication, version);
     publish_keep(worker, retained);
     channel_send_retained(worker, retained);
-    retained_unref(retained);
+    kept_unref(retained);
 }
 
 /* A topic of many levels costs more in the tree than its bytes count. */
@@ -55,6 +55,8 @@ int publish(struct mqtt_worker *worker, const struct publication *publication,
         deliver(worker, route, publication, from);
     if (route->workers)
         channel_send_publication(worker, route->workers, publication);
+    for (uint32_t i = 0; i < route->share_count; i++)
+        share_publish(worker, route->shares[i], publication);
     return result;
 }
 
@@ -102,9 +104,30 @@ static enum packet_reason resolve_alias(struct mqtt_connection *connection,
 /* ---- from a client ---- */
 
 static void count_received(struct worker_metrics *metrics, const struct packet_publish *in) {
-    metric_add(in->qos ? &metrics->received_qos1 : &metrics->received_qos0, 1);
-    metric_add(in->qos ? &metrics->received_bytes_qos1 : &metrics->received_bytes_qos0,
-               (int64_t)in->payload.len);
+    struct metric *const counts[] = {&metrics->received_qos0, &metrics->received_qos1,
+                                     &metrics->received_qos2};
+    struct metric *const bytes[] = {&metrics->received_bytes_qos0, &metrics->received_bytes_qos1,
+                                    &metrics->received_bytes_qos2};
+    metric_add(counts[in->qos], 1);
+    metric_add(bytes[in->qos], (int64_t)in->payload.len);
+}
+
+static enum packet_type ack_for(uint8_t qos) {
+    return qos == 2 ? PACKET_PUBREC : PACKET_PUBACK;
+}
+
+/* A message of QoS 2 that came before and is not released (section 4.3.3). */
+static bool is_repeated(const struct mqtt_connection *connection, const struct packet_publish *in) {
+    return in->qos == 2 && session_has_received(connection->session, in->packet_id);
+}
+
+/* Whether the client has sent more than it was told it may (section 3.3.4). In 3.1.1, where there is
+ * no such maximum, the connection was parked before. */
+static bool is_too_many(const struct mqtt_connection *connection, const struct packet_publish *in) {
+    if (in->qos == 0 || connection->version != PACKET_VERSION_5)
+        return false;
+    uint32_t count = hold_puback_count(connection) + session_received_count(connection->session);
+    return count >= connection->worker->config->inflight_max && !is_repeated(connection, in);
 }
 
 static enum packet_reason read_in(struct mqtt_connection *connection, const struct packet *packet,
@@ -112,10 +135,7 @@ static enum packet_reason read_in(struct mqtt_connection *connection, const stru
     enum packet_reason reason = packet_read_publish(packet, connection->version, ret);
     if (reason)
         return reason;
-    if (ret->qos == 2)
-        return PACKET_QOS_NOT_SUPPORTED;
-    /* In 3.1.1, where there is no such maximum, the connection was parked before. */
-    if (ret->qos == 1 && hold_count(connection) >= connection->worker->config->inflight_max)
+    if (is_too_many(connection, ret))
         return PACKET_RECEIVE_MAXIMUM;
     return ret->topic_alias ? resolve_alias(connection, ret) : PACKET_NORMAL;
 }
@@ -138,7 +158,7 @@ static void refuse(struct mqtt_connection *connection, const struct packet_publi
     if (in->qos == 0)
         return;
     if (connection->version == PACKET_VERSION_5) {
-        hold_ack(connection, in->packet_id, PACKET_QUOTA_EXCEEDED, false, 0);
+        hold_ack(connection, ack_for(in->qos), in->packet_id, PACKET_QUOTA_EXCEEDED, false, 0);
     } else {
         metric_add(&worker->metrics.closed_not_kept, 1);
         connection_end(connection, PACKET_QUOTA_EXCEEDED);
@@ -151,6 +171,10 @@ void publish_take(struct mqtt_connection *connection, const struct packet *packe
     enum packet_reason reason = read_in(connection, packet, &in);
     if (reason) {
         connection_fail(connection, reason, "PUBLISH: %s", packet_reason_text(reason));
+        return;
+    }
+    if (is_repeated(connection, &in)) {
+        hold_ack(connection, PACKET_PUBREC, in.packet_id, 0, false, 0);
         return;
     }
     struct publication publication = {
@@ -172,6 +196,8 @@ void publish_take(struct mqtt_connection *connection, const struct packet *packe
         return;
     }
     count_received(&worker->metrics, &in);
+    if (in.qos == 2)
+        session_receive(connection->session, in.packet_id);
     if (in.qos)
-        hold_ack(connection, in.packet_id, 0, result == MESSAGE_STAGED, ticket);
+        hold_ack(connection, ack_for(in.qos), in.packet_id, 0, result == MESSAGE_STAGED, ticket);
 }

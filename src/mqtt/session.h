@@ -1,23 +1,23 @@
 /*
- * What the broker keeps for a client apart from its connection: its subscriptions, the QoS 1
- * messages that it has been sent and not yet acknowledged, and those that wait behind them. It
- * belongs to the worker of its connection. At present a session ends with its connection.
+ * What the broker keeps for a client apart from its connection: its subscriptions, the QoS 1 and 2
+ * messages that it has been sent and not yet acknowledged, those that wait behind them, and the
+ * identifiers of the QoS 2 messages that it has published and not yet released. It belongs to the
+ * worker of its connection.
  *
  * Bounds: in flight at most what the client's Receive Maximum and the broker's allow; the queue
- * behind at most SESSION_QUEUE_MAX messages and the bytes that the caller gives.
+ * behind at most what the caller gives.
  */
 #ifndef MQTT_SESSION_H
 #define MQTT_SESSION_H
 
 #include "base/buf.h"
 #include "base/list.h"
-#include "mqtt/packet.h"
-#include "mqtt/retained.h"
+#include "mqtt/kept.h"
+#include "mqtt/packet_ids.h"
 #include "mqtt/tree.h"
 
 struct mqtt_connection;
-
-enum { SESSION_QUEUE_MAX = 1000 };
+struct share;
 
 struct session {
     struct mqtt_connection *connection;
@@ -31,9 +31,10 @@ struct session {
 struct subscription {
     struct link link;
     struct session *session;
-    struct tree_node *node;
+    struct tree_node *node; /* of the filter; NULL: `share` */
+    struct share *share;
     uint32_t id;    /* subscription identifier, 0: none */
-    uint32_t index; /* among the subscribers of the node */
+    uint32_t index; /* among the subscribers of the node, or the members of the share */
     uint8_t qos;
     bool no_local, retain_as_published;
 };
@@ -63,50 +64,88 @@ bool session_unsubscribe(struct tree *tree, struct subscription *subscription);
 /* The text of a node's filter, appended to `out`. */
 void session_filter_text(const struct tree_node *node, struct buf *out);
 
-/* ---- in flight ---- */
+/* ---- one message for one session ---- */
+
+struct delivery {
+    struct link link;
+    struct kept *message;
+    uint8_t qos; /* 1 or 2 */
+    bool retain;
+    uint16_t share_bytes; /* of the share through which it came, behind the identifiers */
+    uint32_t id_count;    /* subscription identifiers */
+    uint32_t ids[];
+};
+
+/* Takes a reference of its own. */
+struct delivery *delivery_new(struct kept *message, uint8_t qos, bool retain, const uint32_t *ids,
+                              uint32_t id_count, struct str share);
+void delivery_free(struct delivery *delivery); /* NULL is fine */
+
+/* "NAME/FILTER", or empty. */
+struct str delivery_share(const struct delivery *delivery);
+
+/* ---- in flight to the client ---- */
+
+/* What a message in flight waits for. */
+enum flight_state { FLIGHT_FREE, FLIGHT_PUBACK, FLIGHT_PUBREC, FLIGHT_PUBCOMP };
 
 /* Whether one more may be sent when `in_flight_max` may be unacknowledged. */
 bool session_may_send(const struct session *session, uint32_t in_flight_max);
 
-/* The packet identifier for the next message; it is in flight from now on. Only if
- * session_may_send(). */
-uint16_t session_take_id(struct session *session);
+/*
+ * The packet identifier for the next message, which is in flight from now on. Only if
+ * session_may_send(). `delivery`, if it has to be known until it is acknowledged, belongs to the
+ * session now; else NULL.
+ */
+uint16_t session_take_id(struct session *session, uint8_t qos, struct delivery *delivery);
 
-/* PUBACK came: false if nothing with this identifier was in flight. */
-bool session_acknowledge(struct session *session, uint16_t packet_id);
+/* PUBACK (`state` FLIGHT_PUBACK), PUBCOMP (FLIGHT_PUBCOMP) or a PUBREC that refuses (FLIGHT_PUBREC)
+ * came: false if nothing with this identifier waited for it. */
+bool session_acknowledge(struct session *session, uint16_t packet_id, enum flight_state state);
+
+/* PUBREC came: the message waits for PUBCOMP from now on. True also when it did before. */
+bool session_advance(struct session *session, uint16_t packet_id);
 
 uint32_t session_in_flight(const struct session *session);
 
-/* ---- waiting ---- */
+/* Takes out the first delivery in flight that waits for PUBACK and came through a share; NULL when
+ * there is none. */
+struct delivery *session_take_shared(struct session *session);
 
-/* A packet that waits to be sent, and what has to be filled in then. */
-struct queued {
-    uint32_t bytes, packet_id_at,
-        expiry_at; /* expiry_at 0: the packet does not hold the interval */
-    bool expires;
-    uint32_t expiry_s;
-    uint64_t received_ms;
-};
+/* ---- in flight from the client: QoS 2 ---- */
+
+/* A QoS 2 message came; false if one with its identifier came before and is not released. */
+bool session_receive(struct session *session, uint16_t packet_id);
+bool session_has_received(const struct session *session, uint16_t packet_id);
+
+/* PUBREL came, or the message was refused; false if there is no such message. */
+bool session_release(struct session *session, uint16_t packet_id);
+uint32_t session_received_count(const struct session *session);
+
+/* ---- waiting ---- */
 
 bool session_queue_is_empty(const struct session *session);
 
-/* Adds a packet; false when the queue is full. */
-bool session_queue_push(struct session *session, const struct queued *queued, const uint8_t *packet,
+/* Takes the delivery; false, and nothing taken, when `count_max` wait already or more than
+ * `bytes_max` bytes. */
+bool session_queue_push(struct session *session, struct delivery *delivery, uint32_t count_max,
                         size_t bytes_max);
 
-/* The first packet, valid until the next call, or false. session_queue_pop() drops it. */
-bool session_queue_first(const struct session *session, struct queued *ret, uint8_t **ret_packet);
-void session_queue_pop(struct session *session);
+/* The first, which stays; or NULL. */
+struct delivery *session_queue_first(const struct session *session);
+
+/* Takes the first out: it is the caller's. */
+struct delivery *session_queue_pop(struct session *session);
 
 /* A retained message that a subscription asked for and that has not been sent yet. */
 struct session_retained {
-    struct retained *retained;
+    struct kept *retained;
     uint32_t subscription_id;
     uint8_t qos;
 };
 
 /* Takes a reference of its own. False when as many wait already as `count_max`. */
-bool session_retained_push(struct session *session, struct retained *retained, uint8_t qos,
+bool session_retained_push(struct session *session, struct kept *retained, uint8_t qos,
                            uint32_t subscription_id, size_t count_max);
 const struct session_retained *session_retained_first(const struct session *session);
 void session_retained_pop(struct session *session);

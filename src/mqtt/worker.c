@@ -150,6 +150,7 @@ void mqtt_worker_free(struct mqtt_worker *worker) {
     channels_done(worker);
     routes_done(&worker->routes);
     interest_done(worker);
+    shares_done(worker);
     tree_done(&worker->subscriptions);
     retained_store_done(&worker->retained);
     map_done(&worker->clients);

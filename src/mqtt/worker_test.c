@@ -177,6 +177,47 @@ static void retained_messages_are_everywhere(void **state) {
     close(b);
 }
 
+static int member(unsigned worker, const char *id) {
+    int fd = join_5(worker, id);
+    say(fd, "82 10 0001 00 000a'$share/g/t' 01");
+    hear(fd, "90 04 0001 00 01");
+    return fd;
+}
+
+/* [MQTT-4.8.2-4]: each message goes to one member, and all get as many, wherever they are. */
+static void shares_span_workers(void **state) {
+    int members[3] = {member(0, "m0"), member(0, "m1"), member(1, "m2")};
+    int c = join_5(1, "cc");
+    for (unsigned i = 0; i < 30; i++) {
+        say(c, "30 05 0001't' 00 'x'");
+    }
+    say(c, "c000");
+    hear(c, "d000");
+    for (unsigned i = 0; i < 3; i++) {
+        for (unsigned n = 0; n < 10; n++)
+            hear(members[i], "30 05 0001't' 00 'x'");
+        say(members[i], "c000");
+        hear(members[i], "d000");
+    }
+    for (unsigned i = 0; i < 3; i++)
+        close(members[i]);
+    close(c);
+}
+
+/* What the last member on a worker leaves behind reaches a member on another one. */
+static void shares_hand_over_between_workers(void **state) {
+    int a = member(0, "aa"), c = join_5(1, "cc");
+    say(c, "32 07 0001't' 0001 00 'x' 32 07 0001't' 0002 00 'y'");
+    hear(c, "40 02 0001 40 02 0002");
+    hear(a, "32 07 0001't' 0001 00 'x' 32 07 0001't' 0002 00 'y'");
+    int b = member(1, "bb");
+    say(a, "40 02 0001 e0 00");
+    hear_end(a);
+    hear(b, "32 07 0001't' 0001 00 'y'");
+    close(b);
+    close(c);
+}
+
 static void a_client_id_is_taken_over_across_workers(void **state) {
     int a = join_5(0, "aa");
     for (unsigned i = 1; i <= 20; i++) {
@@ -361,6 +402,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(messages_cross_workers),
         TEST(retained_messages_are_everywhere),
+        TEST(shares_span_workers),
+        TEST(shares_hand_over_between_workers),
         TEST(a_client_id_is_taken_over_across_workers),
         TEST(a_flood_crosses_in_order),
         TEST(a_worker_that_stands_still_parks_publishers),
