@@ -29,6 +29,7 @@
 #define MQTT_DROPPED                                                                               \
     "weir_mqtt_messages_dropped_total", "Messages not delivered to a subscriber, or not taken"
 #define MQTT_REFUSED "weir_mqtt_connects_refused_total", "Connections refused before or at CONNECT"
+#define MQTT_DENIED  "weir_mqtt_denied_total", "Requests that a policy does not allow"
 #define MQTT_CLOSED  "weir_mqtt_disconnects_total", "Connections that the broker ended"
 
 #define MQTT_METRICS(X)                                                                            \
@@ -60,10 +61,17 @@
     X(refused_limit, COUNTER, MQTT_REFUSED, "reason=\"connections_max\"")                          \
     X(refused_credentials, COUNTER, MQTT_REFUSED, "reason=\"credentials\"")                        \
     X(refused_protocol, COUNTER, MQTT_REFUSED, "reason=\"protocol\"")                              \
+    X(refused_policy, COUNTER, MQTT_REFUSED, "reason=\"policy\"")                                  \
     X(refused_unavailable, COUNTER, MQTT_REFUSED, "reason=\"unavailable\"")                        \
     X(closed_protocol, COUNTER, MQTT_CLOSED, "reason=\"protocol\"")                                \
     X(closed_keep_alive, COUNTER, MQTT_CLOSED, "reason=\"keep_alive\"")                            \
     X(closed_taken_over, COUNTER, MQTT_CLOSED, "reason=\"taken_over\"")                            \
+    X(closed_policy, COUNTER, MQTT_CLOSED, "reason=\"policy\"")                                    \
+    X(denied_connect, COUNTER, MQTT_DENIED, "action=\"connect\"")                                  \
+    X(denied_publish, COUNTER, MQTT_DENIED, "action=\"publish\"")                                  \
+    X(denied_retain_publish, COUNTER, MQTT_DENIED, "action=\"retain_publish\"")                    \
+    X(denied_subscribe, COUNTER, MQTT_DENIED, "action=\"subscribe\"")                              \
+    X(denied_receive, COUNTER, MQTT_DENIED, "action=\"receive\"")                                  \
     X(closed_not_kept, COUNTER, MQTT_CLOSED, "reason=\"cannot_be_kept\"")
 
 struct worker_metrics {
@@ -77,7 +85,8 @@ struct worker_metrics {
 struct mqtt {
     const struct mqtt_config *config;
     unsigned worker_count;
-    struct map users; /* name -> struct mqtt_user_config; read-only */
+    struct map users;               /* name -> struct mqtt_user_config; read-only */
+    struct mqtt_policies *policies; /* of the configuration */
     struct mqtt_worker *workers[MQTT_WORKERS_MAX];
     _Atomic uint64_t retained_version; /* drawn by publishers of retained messages */
     _Atomic uint64_t connect_serial;   /* drawn by connections: who took over whom */
@@ -128,6 +137,9 @@ struct routes {
 
 /* NULL: the topic is no valid topic name. Valid until routes.epoch changes. */
 struct route *route_find(struct mqtt_worker *worker, struct str topic);
+
+/* The same, or NULL if the topic has none yet: nothing is made. */
+const struct route *route_peek(struct mqtt_worker *worker, struct str topic);
 
 /* A subscription, an interest or the rules have changed. */
 static inline void routes_expire(struct routes *routes) {
@@ -273,8 +285,11 @@ struct mqtt_worker {
     struct buf properties; /* of a PUBLISH whose topic alias was cut out */
     uint64_t wall_ms;      /* read once per feed */
 
+    struct mqtt_policies *policies;
+    struct buf resource, expanded; /* of a request to them */
+
     struct worker_metrics metrics;
-    struct log_limit log_protocol, log_slow, log_keep;
+    struct log_limit log_protocol, log_slow, log_keep, log_denied;
 
     bool stopping, stop_checked, stopped;
     struct timer stop_timer;
@@ -342,13 +357,17 @@ struct will {
     char bytes[];
 };
 
+struct authority;
+
 struct mqtt_connection {
     struct mqtt_worker *worker;
     struct link link, parked, wheel, writing;
     struct tcp *tcp; /* NULL: `ops` and `transport` */
     const struct mqtt_transport_ops *ops;
     void *transport;
-    struct session *session; /* while OPEN */
+    const struct mqtt_listener_config *listener; /* NULL: none, a foreign transport */
+    struct authority *authority;                 /* NULL: it may do everything; authorize.h */
+    struct session *session;                     /* while OPEN */
     struct inbox *inbox;
     struct held *held;
     struct str *aliases; /* topic_alias_max + 1 of them */

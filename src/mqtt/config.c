@@ -1,6 +1,6 @@
 /* The configuration under `mqtt:`: its tables, and what makes settings unsafe. */
 #include "io/tcp.h"
-#include "mqtt/broker.h"
+#include "mqtt/authorize.h"
 
 #define KIB 1024ll
 #define MIB (1024 * KIB)
@@ -55,6 +55,11 @@ static const struct option listener_options[] = {
      .type = OPTION_BOOL,
      .offset = LISTENER(plaintext),
      .help = "allow a listener beyond loopback without TLS"},
+    {.key = "policy",
+     .type = OPTION_STRING,
+     .offset = LISTENER(policy),
+     .help = "name of one of the policies: what clients without a user name may do, those with a "
+             "certificate and anonymous ones; absent: everything"},
     {0},
 };
 
@@ -67,7 +72,7 @@ static const struct option user_options[] = {
     {.key = "policy",
      .type = OPTION_STRING,
      .offset = USER(policy),
-     .help = "name of one of the policies"},
+     .help = "name of one of the policies: what the user may do; absent: everything"},
     {0},
 };
 
@@ -84,7 +89,14 @@ const struct option mqtt_options[] = {
      .fields = user_options,
      .item_size = sizeof(struct mqtt_user_config),
      .help = "who may connect"},
-    {.key = "policies", .type = OPTION_CONF, .offset = MQTT(policies), .help = "what users may do"},
+    {.key = "policies",
+     .type = OPTION_CONF,
+     .offset = MQTT(policies),
+     .help =
+         "map, NAME to AWS IoT policy: statement: [ { effect: Allow|Deny, action: "
+         "\"iot:Connect|Publish|RetainPublish|Subscribe|Receive\", resource: "
+         "\"client/ID|topic/TOPIC|topicfilter/FILTER\", condition: {...} } ], or AWS's own JSON. "
+         "Who has a policy may do only what it allows; who has none may do everything"},
     {.key = "packet_bytes_max",
      .type = OPTION_SIZE,
      .offset = MQTT(packet_bytes_max),
@@ -212,18 +224,11 @@ static int check_user(const struct mqtt_user_config *user, struct err *err) {
     struct err why;
     if (mqtt_password_hash_check(user->password_hash, &why))
         return fail(&user->head, err, ERR_INVALID, why.text);
-    /* A policy that is written down but not enforced would be worse than none. */
-    if (user->policy)
-        return fail(&user->head, err, ERR_UNSUPPORTED,
-                    "policies are not enforced yet: leave policy out");
     return 0;
 }
 
 int mqtt_config_check(const struct mqtt_config *config, struct err *err) {
-    int failed = 0;
-    if (config->policies)
-        return conf_error(config->policies, err, ERR_UNSUPPORTED,
-                          "policies are not enforced yet: leave them out");
+    int failed = authorize_check(config, err);
     for (size_t i = 0; !failed && i < config->users.count; i++)
         failed = check_user(OPTION_AT(config->users, struct mqtt_user_config, i), err);
     for (size_t i = 0; !failed && i < config->listeners.count; i++)

@@ -12,7 +12,7 @@
 #include "base/mem.h"
 #include "base/random.h"
 #include "flow/topic.h"
-#include "mqtt/broker.h"
+#include "mqtt/authorize.h"
 #include "mqtt/password.h"
 
 enum { CLIENT_ID_BYTES_MAX = 1024 };
@@ -94,6 +94,16 @@ static void join(struct mqtt_connection *connection) {
     }
 }
 
+/* With credentials that are good: what remains is whether the policy lets it in. */
+static void admit(struct mqtt_connection *connection) {
+    if (authorize_connect(connection)) {
+        join(connection);
+        return;
+    }
+    metric_add(&connection->worker->metrics.refused_policy, 1);
+    connection_end(connection, PACKET_NOT_AUTHORIZED);
+}
+
 /* ---- credentials ---- */
 
 struct verification {
@@ -133,7 +143,7 @@ static void on_verified(struct work *work) {
     if (connection->state == CONNECTION_JOINING) {
         connection->waiting = false;
         if (ok) {
-            join(connection);
+            admit(connection);
             connection_resume(connection);
         } else {
             refuse(connection, PACKET_BAD_CREDENTIALS, "bad user name or password");
@@ -258,6 +268,11 @@ static void take_settings(struct mqtt_connection *connection, const struct packe
     struct str principal = has_certificate ? str_of(fingerprint) : (struct str){NULL, 0};
     set_names(connection, client_id, in->has_user && checks_users ? in->user : principal);
     connection->anonymous |= has_certificate;
+    const struct map *users = &connection->worker->mqtt->users;
+    authorize_begin(
+        connection,
+        authorize_policy_name(connection, in->has_user ? map_get(users, in->user) : NULL),
+        !in->clean_start || properties->session_expiry_s);
 }
 
 void connect_take(struct mqtt_connection *connection, const struct packet *packet) {
@@ -279,7 +294,7 @@ void connect_take(struct mqtt_connection *connection, const struct packet *packe
     if (in.has_user && worker->mqtt->users.count)
         verify(connection, &in);
     else if (connection->anonymous)
-        join(connection);
+        admit(connection);
     else
         refuse(connection, PACKET_NOT_AUTHORIZED,
                "no credentials, and the listener is not anonymous");

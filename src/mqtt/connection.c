@@ -94,6 +94,7 @@ void connection_unref(struct mqtt_connection *connection) {
     free(connection->held);
     free(connection->peer);
     free(connection->names);
+    free(connection->authority);
     free(connection);
 }
 

@@ -11,7 +11,7 @@
  */
 #include "base/clock.h"
 #include "base/mem.h"
-#include "mqtt/broker.h"
+#include "mqtt/authorize.h"
 
 struct copy {
     bool made;
@@ -170,9 +170,13 @@ void deliver(struct mqtt_worker *worker, const struct route *route,
              const struct publication *publication, const struct session *from) {
     struct fan_out fan = {.worker = worker, .publication = publication};
     buf_clear(&worker->scratch);
-    for (uint32_t i = 0; i < route->target_count; i++)
-        if (!(route->targets[i].no_local && route->targets[i].session == from))
-            send_to(&fan, &route->targets[i]);
+    for (uint32_t i = 0; i < route->target_count; i++) {
+        const struct route_target *target = &route->targets[i];
+        bool is_own = target->no_local && target->session == from;
+        if (!is_own &&
+            authorize_receive(target->session->connection, publication->message.topic, route))
+            send_to(&fan, target);
+    }
     fan_out_done(&fan);
 }
 
@@ -186,6 +190,8 @@ void deliver_shared(struct mqtt_worker *worker, const struct subscription *membe
                                   .id_count = id != 0,
                                   .qos = member->qos,
                                   .retain_as_published = member->retain_as_published};
+    if (!authorize_receive(member->session->connection, publication->message.topic, NULL))
+        return;
     buf_clear(&worker->scratch);
     send_to(&fan, &target);
     fan_out_done(&fan);
@@ -247,7 +253,9 @@ static bool send_queued(struct mqtt_connection *connection) {
         return false;
     struct delivery *delivery = session_queue_pop(session);
     uint32_t left_s;
-    if (kept_expiry_left(delivery->message, worker->wall_ms, &left_s)) {
+    if (!authorize_receive(connection, delivery->message->publication.message.topic, NULL)) {
+        delivery_free(delivery);
+    } else if (kept_expiry_left(delivery->message, worker->wall_ms, &left_s)) {
         send_delivery(connection, delivery, left_s);
     } else {
         metric_add(&worker->metrics.dropped_expired, 1);
@@ -280,6 +288,10 @@ static bool send_retained(struct mqtt_connection *connection) {
         return false;
     const struct message *message = &waiting->retained->publication.message;
     uint8_t qos = message->qos < waiting->qos ? message->qos : waiting->qos;
+    if (!authorize_receive(connection, message->topic, NULL)) {
+        session_retained_pop(session);
+        return true;
+    }
     if (qos && !session_may_send(session, in_flight_max(connection)))
         return false;
     uint32_t left_s;

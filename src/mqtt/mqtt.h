@@ -51,6 +51,7 @@ struct mqtt_listener_config {
     struct mqtt_tls_config tls;
     int anonymous; /* enum mqtt_anonymous; auto: on loopback, if there are no users */
     bool plaintext;
+    const char *policy; /* of clients that come without a user name */
 };
 
 struct mqtt_user_config {
@@ -72,7 +73,7 @@ extern const struct option mqtt_options[];
 
 /*
  * Whether the settings are safe and possible: addresses, TLS files named, credentials where they
- * are needed, password hashes well formed. mqtt_new() asserts nothing that this has not checked.
+ * are needed, password hashes well formed, policies right and those that are named there. mqtt_new() asserts nothing that this has not checked.
  */
 int mqtt_config_check(const struct mqtt_config *config, struct err *err);
 
@@ -102,6 +103,17 @@ void mqtt_worker_free(struct mqtt_worker *worker);
  */
 void mqtt_worker_set_rules(struct mqtt_worker *worker, struct message_sink *rules,
                            struct sink_gate *gate);
+
+/*
+ * What clients may do. mqtt_new() makes the policies of its configuration, and they are in force from the
+ * start; others, of a configuration that was checked, may take their place on each worker at any
+ * time. Users and listeners keep the names of their policies; one that is gone allows nothing.
+ * Counted by references: mqtt_policies_new() gives one, each worker takes its own.
+ */
+struct mqtt_policies;
+struct mqtt_policies *mqtt_policies_new(const struct mqtt_config *config);
+void mqtt_policies_unref(struct mqtt_policies *policies); /* any thread; NULL is fine */
+void mqtt_worker_set_policies(struct mqtt_worker *worker, struct mqtt_policies *policies);
 
 /*
  * Listens at `address` (port 0 becomes the real one). `tls` as `config` says, NULL for a plain

@@ -5,7 +5,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "flow/topic.h"
-#include "mqtt/broker.h"
+#include "mqtt/authorize.h"
 
 void publish_keep(struct mqtt_worker *worker, struct kept *retained) {
     struct retained_store *store = &worker->retained;
@@ -165,6 +165,16 @@ static void refuse(struct mqtt_connection *connection, const struct packet_publi
     }
 }
 
+/* A policy does not allow it. Where nothing can say so about this message alone, the connection ends. */
+static void deny(struct mqtt_connection *connection, const struct packet_publish *in) {
+    if (connection->version == PACKET_VERSION_5 && in->qos) {
+        hold_ack(connection, ack_for(in->qos), in->packet_id, PACKET_NOT_AUTHORIZED, false, 0);
+        return;
+    }
+    metric_add(&connection->worker->metrics.closed_policy, 1);
+    connection_end(connection, PACKET_NOT_AUTHORIZED);
+}
+
 void publish_take(struct mqtt_connection *connection, const struct packet *packet) {
     struct mqtt_worker *worker = connection->worker;
     struct packet_publish in;
@@ -175,6 +185,10 @@ void publish_take(struct mqtt_connection *connection, const struct packet *packe
     }
     if (is_repeated(connection, &in)) {
         hold_ack(connection, PACKET_PUBREC, in.packet_id, 0, false, 0);
+        return;
+    }
+    if (!authorize_publish(connection, in.topic, in.retain)) {
+        deny(connection, &in);
         return;
     }
     struct publication publication = {

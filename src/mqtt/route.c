@@ -160,6 +160,10 @@ static struct route *look_up(struct routes *routes, struct str topic) {
     return routes->last = map_get(&routes->map, topic);
 }
 
+const struct route *route_peek(struct mqtt_worker *worker, struct str topic) {
+    return look_up(&worker->routes, topic);
+}
+
 struct route *route_find(struct mqtt_worker *worker, struct str topic) {
     struct routes *routes = &worker->routes;
     struct route *route = look_up(routes, topic);

@@ -10,7 +10,7 @@
 
 #include "base/mem.h"
 #include "flow/topic.h"
-#include "mqtt/broker.h"
+#include "mqtt/authorize.h"
 
 /* An answer that waits for the other workers. */
 struct answer {
@@ -195,6 +195,8 @@ static enum packet_reason subscribe_one(struct answer *answer, const struct pack
     struct target target;
     if (!parse_target(filter->filter, &target))
         return PACKET_TOPIC_FILTER_INVALID;
+    if (!authorize_subscribe(connection, filter->filter, target.filter))
+        return PACKET_NOT_AUTHORIZED;
     if (too_deep(connection, target.filter))
         return PACKET_QUOTA_EXCEEDED;
     bool is_new;

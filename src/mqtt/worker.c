@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "mqtt/broker.h"
+#include "mqtt/policy.h"
 
 /* ---- the broker ---- */
 
@@ -12,6 +13,7 @@ struct mqtt *mqtt_new(const struct mqtt_config *config, unsigned worker_count) {
     struct mqtt *mqtt = xcalloc(1, sizeof *mqtt);
     mqtt->config = config;
     mqtt->worker_count = worker_count;
+    mqtt->policies = mqtt_policies_new(config);
     for (size_t i = 0; i < config->users.count; i++) {
         struct mqtt_user_config *user = OPTION_AT(config->users, struct mqtt_user_config, i);
         map_put(&mqtt->users, str_of(user->head.name), user);
@@ -25,6 +27,7 @@ void mqtt_free(struct mqtt *mqtt) {
     for (unsigned i = 0; i < mqtt->worker_count; i++)
         ASSERT(!mqtt->workers[i]);
     map_done(&mqtt->users);
+    mqtt_policies_unref(mqtt->policies);
     free(mqtt);
 }
 
@@ -126,6 +129,7 @@ struct mqtt_worker *mqtt_worker_new(struct mqtt *mqtt, unsigned index, struct lo
     worker->index = index;
     worker->loop = loop;
     worker->publisher.publish = publish_message;
+    worker->policies = policies_ref(mqtt->policies);
     worker->turn_end.run = on_turn_end;
     list_init(&worker->connections);
     list_init(&worker->parked);
@@ -156,6 +160,9 @@ void mqtt_worker_free(struct mqtt_worker *worker) {
     map_done(&worker->clients);
     buf_done(&worker->scratch);
     buf_done(&worker->properties);
+    buf_done(&worker->resource);
+    buf_done(&worker->expanded);
+    policies_unref(worker->policies);
     done_metrics(&worker->metrics);
     worker->mqtt->workers[worker->index] = NULL;
     free(worker);
