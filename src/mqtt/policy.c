@@ -51,9 +51,9 @@ static int invalid(struct compiler *compiler, const struct conf *at, const char 
 }
 
 static int read_text(struct compiler *compiler, const struct conf *conf, struct str *ret_text) {
+    *ret_text = str_of(conf->text);
     if (conf->type != CONF_SCALAR)
         return invalid(compiler, conf, "a text is wanted");
-    *ret_text = str_of(conf->text);
     compiler->bytes += ret_text->len + 1;
     if (compiler->bytes > POLICY_BYTES_MAX)
         return conf_error(conf, compiler->err, ERR_TOO_LARGE,
