@@ -36,6 +36,10 @@
     X(connections, GAUGE, "weir_mqtt_connections", "Connections, not yet accepted ones included",  \
       NULL)                                                                                        \
     X(subscriptions, GAUGE, "weir_mqtt_subscriptions", "Subscriptions of connected clients", NULL) \
+    X(sessions, GAUGE, "weir_mqtt_stored_sessions", "Sessions that outlive their connection",      \
+      NULL)                                                                                        \
+    X(sessions_expired, COUNTER, "weir_mqtt_stored_sessions_expired_total",                        \
+      "Stored sessions that ended because their client stayed away", NULL)                         \
     X(parked, GAUGE, "weir_mqtt_parked_connections", "Publishers that wait for room", NULL)        \
     X(routes, GAUGE, "weir_mqtt_routes", "Topics in the route cache", NULL)                        \
     X(retained_count, GAUGE, "weir_mqtt_retained_messages", "Retained messages", NULL)             \
@@ -88,8 +92,9 @@ struct mqtt {
     struct map users;               /* name -> struct mqtt_user_config; read-only */
     struct mqtt_policies *policies; /* of the configuration */
     struct mqtt_worker *workers[MQTT_WORKERS_MAX];
-    _Atomic uint64_t retained_version; /* drawn by publishers of retained messages */
-    _Atomic uint64_t connect_serial;   /* drawn by connections: who took over whom */
+    _Atomic uint64_t retained_version;           /* drawn by publishers of retained messages */
+    _Atomic int64_t session_count, queued_bytes; /* of stored sessions, and what waits in them */
+    _Atomic int64_t claims_under_way;
     _Atomic int64_t connection_count;
 };
 
@@ -161,6 +166,12 @@ struct channel {
     bool full; /* publishers are to wait */
 };
 
+/* Something that runs on another worker, in its place among all that is sent there. It belongs to
+ * that worker from now on. */
+struct call {
+    void (*run)(struct mqtt_worker *worker, struct call *call);
+};
+
 /* Something that goes on when all other workers have applied what they were sent before. */
 struct channel_wait {
     unsigned left;
@@ -180,12 +191,14 @@ void channel_send_retained(struct mqtt_worker *worker, struct kept *retained);
 void channel_send_interest(struct mqtt_worker *worker, bool add, struct str filter);
 
 /* How many members of a share are here. */
-void channel_send_share(struct mqtt_worker *worker, struct str key, uint32_t count);
+void channel_send_share(struct mqtt_worker *worker, struct str key, struct share_count count);
 
 /* A message for one member of a share on the worker `to`. */
 void channel_send_shared(struct mqtt_worker *worker, unsigned to, struct str key,
                          const struct publication *publication, uint8_t hops);
-void channel_send_claim(struct mqtt_worker *worker, uint64_t serial, struct str client_id);
+
+/* To oneself: runs before this returns. */
+void channel_send_call(struct mqtt_worker *worker, unsigned to, struct call *call);
 
 /* False when there is nothing to wait for; otherwise `done` will run once. */
 bool channel_wait(struct mqtt_worker *worker, struct channel_wait *wait,
@@ -272,10 +285,14 @@ struct mqtt_worker {
     struct channel *channels; /* one per worker; that to itself is unused */
     unsigned channels_full;
 
-    struct map clients;      /* client id -> struct mqtt_connection */
-    struct link connections; /* all that are not freed */
-    struct link parked;      /* those that wait for room, the longest first */
-    struct link writing;     /* those with gathered bytes for a foreign transport */
+    struct map clients; /* client id -> struct mqtt_connection */
+    struct map stored;  /* client id -> struct session, those of clients that are away too */
+    struct map owners;  /* client id -> struct owner, of those at home here; claim.c */
+    struct mqtt_connection *joining;        /* whose claim is being made */
+    struct link session_slots[WHEEL_SLOTS]; /* struct stored, see stored_tick() */
+    struct link connections;                /* all that are not freed */
+    struct link parked;                     /* those that wait for room, the longest first */
+    struct link writing;                    /* those with gathered bytes for a foreign transport */
     struct wheel wheel;
     struct holds holds;
     struct link listeners;
@@ -318,9 +335,9 @@ void listeners_close(struct mqtt_worker *worker);
 int publish(struct mqtt_worker *worker, const struct publication *publication,
             const struct session *from);
 
-/* To the subscribers of this worker only. */
+/* To the subscribers of this worker only; `origin` is the worker that it was published on. */
 void deliver(struct mqtt_worker *worker, const struct route *route,
-             const struct publication *publication, const struct session *from);
+             const struct publication *publication, const struct session *from, unsigned origin);
 
 /* To a member of a share, on this worker. */
 void deliver_shared(struct mqtt_worker *worker, const struct subscription *member,
@@ -354,6 +371,7 @@ struct inbox {
 
 struct will {
     struct publication publication; /* views into `bytes` */
+    uint32_t delay_s;
     char bytes[];
 };
 
@@ -361,7 +379,7 @@ struct authority;
 
 struct mqtt_connection {
     struct mqtt_worker *worker;
-    struct link link, parked, wheel, writing;
+    struct link link, parked, wheel, writing, unsettling;
     struct tcp *tcp; /* NULL: `ops` and `transport` */
     const struct mqtt_transport_ops *ops;
     void *transport;
@@ -372,10 +390,11 @@ struct mqtt_connection {
     struct held *held;
     struct str *aliases; /* topic_alias_max + 1 of them */
     struct will *will;
-    struct buf *gather; /* what leaves over a foreign transport at the end of the turn */
-    char *peer;         /* "127.0.0.1:1234" */
-    char *names;        /* client id and principal, one behind the other; never NULL */
-    uint64_t serial;
+    struct buf *gather;        /* what leaves over a foreign transport at the end of the turn */
+    char *peer;                /* "127.0.0.1:1234" */
+    char *names;               /* client id and principal, one behind the other; never NULL */
+    struct session *unsettled; /* that it had, while PUBRECs of it wait for the disk; or NULL */
+    uint32_t session_expiry_s;
     uint32_t references;
     uint32_t seen_s;           /* wheel time of the last bytes */
     uint32_t connect_due_s;    /* wheel time until which the client must be connected */
@@ -386,7 +405,7 @@ struct mqtt_connection {
     uint8_t version;         /* 0 before CONNECT */
     uint8_t state;
     /* What the CONNACK says or the client may do. */
-    bool anonymous, id_assigned, wants_expiry, keep_alive_set;
+    bool anonymous, id_assigned, clean_start, wants_expiry, expiry_capped, keep_alive_set;
     bool waiting; /* for credentials, a take-over or an interest: nothing is handled meanwhile */
     bool reading_stopped; /* too much waits in the inbox, or to be sent */
     bool peer_ended; /* the client has closed its side: the end comes when the inbox is empty */
@@ -461,12 +480,24 @@ void ack_take(struct mqtt_connection *connection, const struct packet *packet);
 void subscribe_take(struct mqtt_connection *connection, const struct packet *packet);
 void unsubscribe_take(struct mqtt_connection *connection, const struct packet *packet);
 
-/* Another worker's connection has taken the client id with a later serial. */
-void connect_claimed(struct mqtt_worker *worker, uint64_t serial, struct str client_id);
+/* The client id is the connection's, and its stored session (or NULL) is here. The connection may
+ * have ended meanwhile. */
+void connect_granted(struct mqtt_connection *connection, struct session *session);
+
+/* A new connection of the same client id ends this one. */
+void connect_taken_over(struct mqtt_connection *connection);
 
 void aliases_free(struct mqtt_connection *connection);
 
+/* Subscribes a session that is not subscribed yet: to a filter, or (`share_name` not empty) to the
+ * share with the key `text`. */
+struct subscription *subscribe_add(struct mqtt_worker *worker, struct session *session,
+                                   struct str text, struct str share_name);
+
 /* Removes all subscriptions of a session. */
-void subscribe_remove_all(struct mqtt_connection *connection);
+void subscribe_remove_all(struct mqtt_worker *worker, struct session *session);
+
+/* Publishes a will and frees it. */
+void will_publish(struct mqtt_worker *worker, struct will *will, struct str client_id);
 
 #endif

@@ -1,7 +1,7 @@
 /*
  * What workers tell each other. Between each pair of workers, in each direction, runs one ordered
  * stream of entries: messages that the other has subscribers for, retained messages, interests won
- * and lost, members of shares, client ids taken. Entries gather in a batch; at the end of the turn the batch travels
+ * and lost, members of shares, client ids claimed and sessions that move (claim.c). Entries gather in a batch; at the end of the turn the batch travels
  * as one task, is applied there, and travels home, which tells the sender that all in it has been
  * applied.
  *
@@ -31,7 +31,7 @@ enum entry_kind {
     ENTRY_INTEREST_REMOVE,
     ENTRY_SHARE,
     ENTRY_SHARED,
-    ENTRY_CLAIM,
+    ENTRY_CALL,
     ENTRY_WAIT
 };
 
@@ -42,8 +42,8 @@ struct entry {
     bool retain;
     int32_t expiry_at;
     uint32_t topic_bytes, properties_bytes, payload_bytes, share_bytes;
-    uint64_t number; /* received_ms of a publication, serial of a claim, members of a share */
-    void *pointer;   /* struct kept with a reference; struct channel_wait */
+    uint64_t number; /* received_ms of a publication, online << 32 | members of a share */
+    void *pointer;   /* struct kept with a reference; struct channel_wait; struct call */
 };
 
 struct batch {
@@ -170,8 +170,10 @@ void channel_send_shared(struct mqtt_worker *worker, unsigned to, struct str key
     append(worker, to, &entry, message->topic, message->properties, message->payload, key);
 }
 
-void channel_send_share(struct mqtt_worker *worker, struct str key, uint32_t count) {
-    struct entry entry = {.kind = ENTRY_SHARE, .number = count, .topic_bytes = (uint32_t)key.len};
+void channel_send_share(struct mqtt_worker *worker, struct str key, struct share_count count) {
+    struct entry entry = {.kind = ENTRY_SHARE,
+                          .number = (uint64_t)count.online << 32 | count.members,
+                          .topic_bytes = (uint32_t)key.len};
     for
         EACH_OTHER(worker, i)
     append(worker, i, &entry, key, nothing, nothing, nothing);
@@ -194,12 +196,12 @@ void channel_send_interest(struct mqtt_worker *worker, bool add, struct str filt
     append(worker, i, &entry, filter, nothing, nothing, nothing);
 }
 
-void channel_send_claim(struct mqtt_worker *worker, uint64_t serial, struct str client_id) {
-    struct entry entry = {
-        .kind = ENTRY_CLAIM, .number = serial, .topic_bytes = (uint32_t)client_id.len};
-    for
-        EACH_OTHER(worker, i)
-    append(worker, i, &entry, client_id, nothing, nothing, nothing);
+void channel_send_call(struct mqtt_worker *worker, unsigned to, struct call *call) {
+    struct entry entry = {.kind = ENTRY_CALL, .pointer = call};
+    if (to == worker->index)
+        call->run(worker, call);
+    else
+        append(worker, to, &entry, nothing, nothing, nothing, nothing);
 }
 
 bool channel_wait(struct mqtt_worker *worker, struct channel_wait *wait,
@@ -243,12 +245,21 @@ static struct entry next_entry(struct str *rest, struct message *ret, struct str
     return entry;
 }
 
-static void apply_publication(struct mqtt_worker *worker, const struct entry *entry,
+static void apply_publication(struct mqtt_worker *worker, unsigned from, const struct entry *entry,
                               const struct message *message) {
     struct publication publication = {*message, entry->expiry_at};
     const struct route *route = route_find(worker, message->topic);
     if (route && route->target_count)
-        deliver(worker, route, &publication, NULL);
+        deliver(worker, route, &publication, NULL, from);
+}
+
+static struct share_count count_of(const struct entry *entry) {
+    return (struct share_count){.members = (uint32_t)entry->number,
+                                .online = (uint32_t)(entry->number >> 32)};
+}
+
+static void run_call(struct mqtt_worker *worker, struct call *call) {
+    call->run(worker, call);
 }
 
 static void apply_shared(struct mqtt_worker *worker, const struct entry *entry,
@@ -261,7 +272,7 @@ static void apply(struct mqtt_worker *worker, unsigned from, const struct entry 
                   const struct message *message, struct str share) {
     switch ((enum entry_kind)entry->kind) {
     case ENTRY_PUBLICATION:
-        apply_publication(worker, entry, message);
+        apply_publication(worker, from, entry, message);
         break;
     case ENTRY_RETAINED:
         publish_keep(worker, entry->pointer);
@@ -272,13 +283,13 @@ static void apply(struct mqtt_worker *worker, unsigned from, const struct entry 
         interest_apply(worker, from, entry->kind == ENTRY_INTEREST_ADD, message->topic);
         break;
     case ENTRY_SHARE:
-        share_apply(worker, from, message->topic, (uint32_t)entry->number);
+        share_apply(worker, from, message->topic, count_of(entry));
         break;
     case ENTRY_SHARED:
         apply_shared(worker, entry, message, share);
         break;
-    case ENTRY_CLAIM:
-        connect_claimed(worker, entry->number, message->topic);
+    case ENTRY_CALL:
+        run_call(worker, entry->pointer);
         break;
     case ENTRY_WAIT:
         break;

@@ -7,6 +7,8 @@
 
 static const char *const anonymous_names[] = {"auto", "false", "true", NULL};
 
+static const char *const queue_full_names[] = {"drop_oldest", "refuse", NULL};
+
 #define TLS(member)      offsetof(struct mqtt_tls_config, member)
 #define LISTENER(member) offsetof(struct mqtt_listener_config, member)
 #define USER(member)     offsetof(struct mqtt_user_config, member)
@@ -166,6 +168,50 @@ const struct option mqtt_options[] = {
      .max = 65535000,
      .help = "longest keep alive of MQTT 5 clients, who are told (Server Keep Alive); 0: as the "
              "client wishes"},
+    {.key = "session_expiry_max",
+     .type = OPTION_DURATION,
+     .offset = MQTT(session_expiry_max_ms),
+     .default_text = "168h",
+     .min = 0,
+     .max = 4294967294000,
+     .help = "longest time for which a session waits for its client; MQTT 5 clients are told, a "
+             "session of 3.1.1 without clean session gets it; 0: no session outlives its "
+             "connection"},
+    {.key = "sessions_max",
+     .type = OPTION_INT,
+     .offset = MQTT(sessions_max),
+     .default_text = "100000",
+     .min = 0,
+     .max = 10000000,
+     .help = "sessions that outlive their connection; a CONNECT for one more is refused (0x97)"},
+    {.key = "queue_max",
+     .type = OPTION_INT,
+     .offset = MQTT(queue_max),
+     .default_text = "100000",
+     .min = 1,
+     .max = 100000000,
+     .help = "messages of QoS 1 and 2 that wait in one such session"},
+    {.key = "queue_bytes_max",
+     .type = OPTION_SIZE,
+     .offset = MQTT(queue_bytes_max),
+     .default_text = "16MiB",
+     .min = KIB,
+     .max = 1024 * 1024 * MIB,
+     .help = "their memory, in one session"},
+    {.key = "queue_total_bytes_max",
+     .type = OPTION_SIZE,
+     .offset = MQTT(queue_total_bytes_max),
+     .default_text = "256MiB",
+     .min = KIB,
+     .max = 1024 * 1024 * MIB,
+     .help = "their memory, in all sessions"},
+    {.key = "queue_full",
+     .type = OPTION_ENUM,
+     .offset = MQTT(queue_full),
+     .default_text = "drop_oldest",
+     .names = queue_full_names,
+     .help = "what happens when that is full: the session's oldest message is dropped, or the "
+             "publisher's is refused (0x97) where its worker can tell"},
     {.key = "connect_timeout",
      .type = OPTION_DURATION,
      .offset = MQTT(connect_timeout_ms),

@@ -52,10 +52,16 @@ static void refuses_an_empty_client_id_with_a_session(void **state) {
     peer_done(&a);
 }
 
-static void session_expiry_is_reported_as_zero(void **state) {
+/* Section 3.2.2.3.2: only where it is not what the client asked for. */
+static void a_capped_session_expiry_is_told(void **state) {
     peer_open(&a, &rig);
     peer_send(&a, "10 14 0004'MQTT'05 02 0000 05 11 0000003c 0002'aa'");
-    assert_received(&a, "20 15 00 00 12 11 00000000 21 0400 27 00200000 22 0010 2a 01");
+    assert_received(&a, CONNACK_5);
+    peer_done(&a);
+    peer_open(&a, &rig);
+    peer_send(&a, "10 14 0004'MQTT'05 02 0000 05 11 ffffffff 0002'aa'");
+    assert_received(&a,
+                    "20 15 00 00 12 11 00093a80 21 0400 27 00200000 22 0010 2a 01"); /* 7 days */
     peer_done(&a);
 }
 
@@ -148,7 +154,7 @@ int main(void) {
         TEST(connects_byte_by_byte),
         TEST(assigns_a_client_id),
         TEST(refuses_an_empty_client_id_with_a_session),
-        TEST(session_expiry_is_reported_as_zero),
+        TEST(a_capped_session_expiry_is_told),
         TEST(server_keep_alive_is_told),
         TEST(refuses_bad_connects),
         TEST(a_second_connect_is_a_protocol_error),

@@ -5,13 +5,15 @@
  *
  * A subscriber that does not keep up: QoS 0 is dropped while more than out_bytes_max bytes wait for
  * its socket. QoS 1 and 2 wait in the session's queue while too much is unacknowledged or unsent,
- * and are dropped when that is full. What waits is copied once per message, however many wait for
- * it. Packets that are larger than the client's Maximum Packet Size are
- * dropped as if they had been sent (section 3.1.2.11.4).
+ * and are dropped when that is full (stored.c). What waits is copied once per message, however many
+ * wait for it; so is what a stored session is sent, because it may have to be sent again. Packets
+ * that are larger than the client's Maximum Packet Size are dropped as if they had been sent
+ * (section 3.1.2.11.4).
  */
 #include "base/clock.h"
 #include "base/mem.h"
 #include "mqtt/authorize.h"
+#include "mqtt/stored.h"
 
 struct copy {
     bool made;
@@ -84,19 +86,12 @@ static struct delivery *delivery_for(struct fan_out *fan, const struct route_tar
 
 static void queue(struct fan_out *fan, const struct route_target *target, uint8_t qos,
                   bool retain) {
-    struct session *session = target->session;
-    struct delivery *delivery = delivery_for(fan, target, qos, retain);
-    size_t bytes_max = (size_t)fan->worker->config->out_bytes_max;
-    if (session_queue_push(session, delivery, SESSION_QUEUE_MAX, bytes_max))
-        return;
-    delivery_free(delivery);
-    log_drop(session->connection, &fan->worker->metrics.dropped_queue_full,
-             "too many messages wait for its acknowledgements");
+    stored_queue(fan->worker, target->session, delivery_for(fan, target, qos, retain));
 }
 
 bool deliver_can_take(const struct session *session) {
     const struct mqtt_connection *connection = session->connection;
-    return !is_slow(connection) && session_queue_is_empty(session) &&
+    return connection && !is_slow(connection) && session_queue_is_empty(session) &&
            session_may_send(session, in_flight_max(connection));
 }
 
@@ -121,7 +116,8 @@ static void send_copy(struct fan_out *fan, const struct route_target *target, ui
     uint8_t *room = buf_room(out, bytes);
     memcpy(room, buf_at(&fan->worker->scratch) + copy->at, bytes);
     if (qos) {
-        struct delivery *known = fan->share.len ? delivery_for(fan, target, qos, retain) : NULL;
+        bool is_known = session->stored || fan->share.len;
+        struct delivery *known = is_known ? delivery_for(fan, target, qos, retain) : NULL;
         patch_id(room + copy->marks.packet_id_at, session_take_id(session, qos, known));
     }
     buf_added(out, bytes);
@@ -131,9 +127,15 @@ static void send_copy(struct fan_out *fan, const struct route_target *target, ui
 
 static void send_to(struct fan_out *fan, const struct route_target *target) {
     const struct message *message = &fan->publication->message;
-    uint8_t version = target->session->connection->version;
+    const struct mqtt_connection *connection = target->session->connection;
     uint8_t qos = message->qos < target->qos ? message->qos : target->qos;
     bool retain = target->retain_as_published && message->retain;
+    if (!connection) {
+        if (qos) /* QoS 0 does not wait for the client [MQTT-3.1.2-5 of 3.1.1]. */
+            queue(fan, target, qos, retain);
+        return;
+    }
+    uint8_t version = connection->version;
     if (target->id_count == 0 || version != PACKET_VERSION_5) {
         send_copy(fan, target, qos, retain, copy_for(fan, version, qos, retain));
         return;
@@ -167,13 +169,13 @@ static void fan_out_done(struct fan_out *fan) {
 }
 
 void deliver(struct mqtt_worker *worker, const struct route *route,
-             const struct publication *publication, const struct session *from) {
+             const struct publication *publication, const struct session *from, unsigned origin) {
     struct fan_out fan = {.worker = worker, .publication = publication};
     buf_clear(&worker->scratch);
     for (uint32_t i = 0; i < route->target_count; i++) {
         const struct route_target *target = &route->targets[i];
         bool is_own = target->no_local && target->session == from;
-        if (!is_own &&
+        if (!is_own && stored_takes(target->session, origin) &&
             authorize_receive(target->session->connection, publication->message.topic, route))
             send_to(&fan, target);
     }
@@ -228,20 +230,47 @@ static enum flight_state awaited(uint8_t qos) {
     return qos == 2 ? FLIGHT_PUBREC : FLIGHT_PUBACK;
 }
 
+static struct parcel parcel_for(const struct mqtt_connection *connection,
+                                const struct delivery *delivery, uint32_t left_s) {
+    return (struct parcel){.message = delivery->message,
+                           .form = {.version = connection->version,
+                                    .qos = delivery->qos,
+                                    .retain = delivery->retain,
+                                    .subscription_ids = delivery->ids,
+                                    .subscription_id_count = delivery->id_count},
+                           .left_s = left_s};
+}
+
 static void send_delivery(struct mqtt_connection *connection, struct delivery *delivery,
                           uint32_t left_s) {
     struct session *session = connection->session;
-    uint8_t qos = delivery->qos;
-    struct parcel parcel = {.message = delivery->message,
-                            .form = {.version = connection->version,
-                                     .qos = qos,
-                                     .retain = delivery->retain,
-                                     .subscription_ids = delivery->ids,
-                                     .subscription_id_count = delivery->id_count},
-                            .left_s = left_s};
-    parcel.form.packet_id = session_take_id(session, qos, delivery);
+    struct parcel parcel = parcel_for(connection, delivery, left_s);
+    parcel.form.packet_id = session_take_id(session, delivery->qos, delivery);
     if (!write_parcel(connection, &parcel))
-        session_acknowledge(session, parcel.form.packet_id, awaited(qos));
+        session_acknowledge(session, parcel.form.packet_id, awaited(parcel.form.qos));
+}
+
+/* Section 4.4: in the order of before, with DUP, however long ago their interval ended
+ * [MQTT-4.3.3-7]. */
+static bool send_again(struct mqtt_connection *connection) {
+    struct session *session = connection->session;
+    struct resend next;
+    if (is_slow(connection) || !session_resend_first(session, in_flight_max(connection), &next))
+        return false;
+    session_resent(session);
+    if (next.state == FLIGHT_PUBCOMP) {
+        packet_write_ack(connection_out(connection), PACKET_PUBREL, next.packet_id, 0);
+        return true;
+    }
+    uint32_t left_s;
+    if (!kept_expiry_left(next.delivery->message, connection->worker->wall_ms, &left_s))
+        left_s = 0;
+    struct parcel parcel = parcel_for(connection, next.delivery, left_s);
+    parcel.form.packet_id = next.packet_id;
+    parcel.form.duplicate = true;
+    if (!write_parcel(connection, &parcel))
+        session_acknowledge(session, next.packet_id, next.state);
+    return true;
 }
 
 /* Sends or drops the first queued message; false if it has to go on waiting. */
@@ -275,8 +304,12 @@ static void send_retained_now(struct mqtt_connection *connection,
                                      .subscription_ids = &waiting->subscription_id,
                                      .subscription_id_count = waiting->subscription_id != 0},
                             .left_s = left_s};
+    struct delivery *known = NULL;
+    if (qos && session->stored)
+        known = delivery_new(waiting->retained, qos, true, &waiting->subscription_id,
+                             waiting->subscription_id != 0, (struct str){NULL, 0});
     if (qos)
-        parcel.form.packet_id = session_take_id(session, qos, NULL);
+        parcel.form.packet_id = session_take_id(session, qos, known);
     if (!write_parcel(connection, &parcel) && qos)
         session_acknowledge(session, parcel.form.packet_id, awaited(qos));
 }
@@ -307,6 +340,8 @@ void deliver_waiting(struct mqtt_connection *connection) {
     if (connection->state != CONNECTION_OPEN || !connection->session->flight)
         return;
     connection->worker->wall_ms = clock_wall_ms();
+    while (send_again(connection)) {
+    }
     while (send_queued(connection)) {
     }
     while (send_retained(connection)) {

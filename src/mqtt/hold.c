@@ -12,7 +12,7 @@
 #include <stdlib.h>
 
 #include "base/mem.h"
-#include "mqtt/broker.h"
+#include "mqtt/stored.h"
 
 static struct hold *hold_at(const struct holds *holds, uint64_t number) {
     return &holds->items[number & (holds->cap - 1)];
@@ -93,6 +93,11 @@ static void forget_received(struct session *session, const uint8_t *at, size_t l
             session_release(session, ack_id(at));
 }
 
+static void uncount(struct held *held, const uint8_t *ack) {
+    held->count--;
+    held->puback_count -= ack_type(ack) == PACKET_PUBACK;
+}
+
 /* Sends the bytes up to `end`, all as refusals if the ticket failed. */
 static void send_held(struct mqtt_connection *connection, size_t len, bool failed) {
     struct held *held = connection->held;
@@ -101,8 +106,7 @@ static void send_held(struct mqtt_connection *connection, size_t len, bool faile
     if (!failed)
         buf_add(out, at, len);
     for (; at < end; at += ack_bytes(at)) {
-        held->count--;
-        held->puback_count -= ack_type(at) == PACKET_PUBACK;
+        uncount(held, at);
         if (failed)
             packet_write_ack(out, ack_type(at), ack_id(at),
                              is_success(at) ? PACKET_QUOTA_EXCEEDED : at[4]);
@@ -127,12 +131,36 @@ static void fail_old_client(struct mqtt_connection *connection) {
     connection_end(connection, PACKET_QUOTA_EXCEEDED);
 }
 
+/* The connection has ended and its session waits for the client: the PUBRECs are not sent, but it
+ * has to be known what they would have said. */
+static void settle(const struct hold *hold, size_t len, int status) {
+    struct mqtt_connection *connection = hold->connection;
+    struct held *held = connection->held;
+    struct session *session = connection->unsettled;
+    if (!session)
+        return;
+    if (status)
+        forget_received(session, buf_at(&held->bytes), len);
+    if (status && session->connection) /* It may have been told otherwise about a repetition. */
+        connection_end(session->connection, PACKET_QUOTA_EXCEEDED);
+    for (const uint8_t *at = buf_at(&held->bytes), *end = at + len; at < end; at += ack_bytes(at))
+        uncount(held, at);
+    held->begin = hold->end;
+    buf_consume(&held->bytes, len);
+    if (held->count == held->puback_count)
+        stored_settle(connection);
+}
+
 static void release(const struct hold *hold, int status) {
     struct mqtt_connection *connection = hold->connection;
     struct held *held = connection->held;
-    if (connection->state != CONNECTION_OPEN || !held)
+    if (!held)
         return;
     size_t len = (size_t)(hold->end - held->begin);
+    if (connection->state != CONNECTION_OPEN) {
+        settle(hold, len, status);
+        return;
+    }
     if (status)
         forget_received(connection->session, buf_at(&held->bytes), len);
     if (status && connection->version != PACKET_VERSION_5) {

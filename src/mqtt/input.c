@@ -13,7 +13,7 @@
  */
 #include "base/clock.h"
 #include "base/mem.h"
-#include "mqtt/broker.h"
+#include "mqtt/stored.h"
 
 /* ---- reading ---- */
 
@@ -70,6 +70,14 @@ static void take_ping(struct mqtt_connection *connection, const struct packet *p
         packet_write_pingresp(connection_out(connection));
 }
 
+/* Section 3.14.2.2.2. */
+static void change_expiry(struct mqtt_connection *connection, uint32_t expiry_s) {
+    struct stored *stored = connection->session->stored;
+    uint32_t most_s = (uint32_t)(connection->worker->config->session_expiry_max_ms / 1000);
+    if (stored)
+        stored->expiry_s = expiry_s < most_s ? expiry_s : most_s;
+}
+
 static void take_disconnect(struct mqtt_connection *connection, const struct packet *packet) {
     uint8_t said;
     struct packet_properties properties;
@@ -83,6 +91,8 @@ static void take_disconnect(struct mqtt_connection *connection, const struct pac
         connection_fail(connection, reason, "DISCONNECT: %s", packet_reason_text(reason));
         return;
     }
+    if (packet_has(&properties, PROPERTY_SESSION_EXPIRY))
+        change_expiry(connection, properties.session_expiry_s);
     connection_retire(connection, said != PACKET_NORMAL);
     connection_close(connection);
 }

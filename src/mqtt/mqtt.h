@@ -1,5 +1,6 @@
 /*
- * The MQTT broker: MQTT 3.1.1 and 5.0, QoS 0 to 2, retained messages, wills, shared subscriptions.
+ * The MQTT broker: MQTT 3.1.1 and 5.0, QoS 0 to 2, stored sessions (in memory), retained messages,
+ * wills, shared subscriptions.
  *
  * There is one `struct mqtt` and, on each loop that has MQTT connections or publishes internally,
  * one `struct mqtt_worker`. A worker owns its connections, their sessions and its tree of
@@ -39,6 +40,8 @@ struct mqtt_connection;
 
 enum mqtt_anonymous { MQTT_ANONYMOUS_AUTO, MQTT_ANONYMOUS_FALSE, MQTT_ANONYMOUS_TRUE };
 
+enum mqtt_queue_full { MQTT_QUEUE_DROP_OLDEST, MQTT_QUEUE_REFUSE };
+
 struct mqtt_tls_config {
     struct option_head head; /* head.conf is NULL when the listener is plain */
     const char *cert, *key, *client_ca;
@@ -67,6 +70,9 @@ struct mqtt_config {
     int64_t packet_bytes_max, connections_max, subscriptions_max, inflight_max, out_bytes_max;
     int64_t retained_max, retained_bytes_max, topic_alias_max, topic_levels_max;
     int64_t keep_alive_max_ms, connect_timeout_ms;
+    int64_t session_expiry_max_ms, sessions_max;
+    int64_t queue_max, queue_bytes_max, queue_total_bytes_max;
+    int queue_full; /* enum mqtt_queue_full */
 };
 
 extern const struct option mqtt_options[];

@@ -201,7 +201,8 @@ enum packet_reason packet_read_disconnect(const struct packet *packet, uint8_t v
 /* What a CONNACK says; zero or empty members are left out. */
 struct packet_connack {
     uint8_t reason;
-    bool session_present, session_expiry_zero;
+    bool session_present, session_expiry; /* the latter: session_expiry_s is told */
+    uint32_t session_expiry_s;
     uint16_t receive_max, topic_alias_max, server_keep_alive_s;
     bool server_keep_alive;
     uint32_t packet_bytes_max;

@@ -24,9 +24,9 @@ static void write_u16_property(struct buf *out, enum packet_property id, uint16_
 }
 
 static void write_connack_properties(struct buf *out, const struct packet_connack *connack) {
-    if (connack->session_expiry_zero) {
+    if (connack->session_expiry) {
         buf_add_u8(out, PROPERTY_SESSION_EXPIRY);
-        buf_add_u32be(out, 0);
+        buf_add_u32be(out, connack->session_expiry_s);
     }
     if (connack->receive_max)
         write_u16_property(out, PROPERTY_RECEIVE_MAX, connack->receive_max);

@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "flow/topic.h"
 #include "mqtt/authorize.h"
+#include "mqtt/stored.h"
 
 void publish_keep(struct mqtt_worker *worker, struct kept *retained) {
     struct retained_store *store = &worker->retained;
@@ -40,6 +41,8 @@ int publish(struct mqtt_worker *worker, const struct publication *publication,
         return ERR_INVALID;
     if (message->retain && !may_keep(worker, message))
         return ERR_FULL;
+    if (message->qos && stored_must_refuse(worker, route))
+        return ERR_FULL;
     int result = MESSAGE_TAKEN;
     if (route->rules) {
         uint64_t epoch = worker->routes.epoch;
@@ -52,7 +55,7 @@ int publish(struct mqtt_worker *worker, const struct publication *publication,
     if (message->retain)
         keep_everywhere(worker, publication);
     if (route->target_count)
-        deliver(worker, route, publication, from);
+        deliver(worker, route, publication, from, worker->index);
     if (route->workers)
         channel_send_publication(worker, route->workers, publication);
     for (uint32_t i = 0; i < route->share_count; i++)
@@ -175,6 +178,16 @@ static void deny(struct mqtt_connection *connection, const struct packet_publish
     connection_end(connection, PACKET_NOT_AUTHORIZED);
 }
 
+/* What the client's last connection published may still wait for the disk: the present ticket
+ * commits after it. */
+static void repeat_pubrec(struct mqtt_connection *connection, uint16_t packet_id) {
+    const struct mqtt_worker *worker = connection->worker;
+    const struct stored *stored = connection->session->stored;
+    bool unsettled = stored && !list_empty(&stored->unsettled);
+    uint64_t ticket = unsettled ? sink_gate_ticket(worker->gate) : 0;
+    hold_ack(connection, PACKET_PUBREC, packet_id, 0, unsettled, ticket);
+}
+
 void publish_take(struct mqtt_connection *connection, const struct packet *packet) {
     struct mqtt_worker *worker = connection->worker;
     struct packet_publish in;
@@ -184,7 +197,7 @@ void publish_take(struct mqtt_connection *connection, const struct packet *packe
         return;
     }
     if (is_repeated(connection, &in)) {
-        hold_ack(connection, PACKET_PUBREC, in.packet_id, 0, false, 0);
+        repeat_pubrec(connection, in.packet_id);
         return;
     }
     if (!authorize_publish(connection, in.topic, in.retain)) {

@@ -116,12 +116,15 @@ static void make(struct mqtt_worker *worker, struct route *route) {
     routes->bytes -= route->bytes;
     route->bytes = sizeof *route + sizeof(struct map_entry) + topic.len;
     routes->match_count = routes->share_count = 0;
-    tree_match(&worker->subscriptions, topic, gather, routes);
+    bool for_rules_alone = str_starts(topic, STR("$aws/rules/"));
+    if (!for_rules_alone) {
+        tree_match(&worker->subscriptions, topic, gather, routes);
+        share_match(worker, topic, gather_shares, routes);
+    }
     set_targets(routes, route);
-    share_match(worker, topic, gather_shares, routes);
     set_shares(routes, route);
     routes->bytes += route->bytes;
-    route->workers = interest_match(worker, topic);
+    route->workers = for_rules_alone ? 0 : interest_match(worker, topic);
     route->rules = worker->rules ? worker->rules->route(worker->rules, topic) : NULL;
     route->generation = routes->generation;
     route->rules_generation = rules_generation(worker);

@@ -15,9 +15,10 @@
 enum { FLIGHT_WINDOW_MIN = 64, FLIGHT_WINDOW_MAX = 32768, PACKET_ID_COUNT = 65535 };
 
 struct flight {
-    uint64_t oldest, next; /* serial numbers */
-    uint32_t window;       /* states there are; a power of two */
-    uint32_t count;
+    uint64_t oldest, next;        /* serial numbers */
+    uint32_t window;              /* states there are; a power of two */
+    uint32_t count;               /* in flight on this connection */
+    uint64_t resend, resend_end;  /* from where to where it has to be sent again */
     uint8_t *states;              /* enum flight_state */
     struct delivery **deliveries; /* as many as states; NULL until one has to be known */
     struct packet_ids received;
@@ -35,7 +36,7 @@ struct session *session_new(struct mqtt_connection *connection) {
     return session;
 }
 
-static void flight_free(struct session *session) {
+void session_drop_flight(struct session *session) {
     struct flight *flight = session->flight;
     if (!flight)
         return;
@@ -50,13 +51,14 @@ static void flight_free(struct session *session) {
     free(flight->deliveries);
     free(flight->states);
     free(flight);
+    session->flight = NULL;
 }
 
 void session_free(struct session *session) {
     if (!session)
         return;
     ASSERT(list_empty(&session->subscriptions));
-    flight_free(session);
+    session_drop_flight(session);
     free(session);
 }
 
@@ -199,7 +201,8 @@ bool session_may_send(const struct session *session, uint32_t in_flight_max) {
     const struct flight *flight = session->flight;
     if (!flight)
         return in_flight_max > 0;
-    return flight->count < in_flight_max && flight->next - flight->oldest < FLIGHT_WINDOW_MAX;
+    return flight->count < in_flight_max && flight->next - flight->oldest < FLIGHT_WINDOW_MAX &&
+           flight->resend >= flight->resend_end;
 }
 
 static void widen(struct flight *flight) {
@@ -259,7 +262,8 @@ bool session_acknowledge(struct session *session, uint16_t packet_id, enum fligh
         return false;
     *state_at(flight, serial) = FLIGHT_FREE;
     delivery_free(take_delivery(flight, serial));
-    flight->count--;
+    bool is_to_resend = serial >= flight->resend && serial < flight->resend_end;
+    flight->count -= !is_to_resend;
     while (flight->oldest < flight->next && *state_at(flight, flight->oldest) == FLIGHT_FREE)
         flight->oldest++;
     return true;
@@ -277,6 +281,35 @@ bool session_advance(struct session *session, uint16_t packet_id) {
 
 uint32_t session_in_flight(const struct session *session) {
     return session->flight ? session->flight->count : 0;
+}
+
+void session_rewind(struct session *session) {
+    struct flight *flight = session->flight;
+    if (!flight)
+        return;
+    flight->count = 0;
+    flight->resend = flight->oldest;
+    flight->resend_end = flight->next;
+}
+
+bool session_resend_first(struct session *session, uint32_t in_flight_max, struct resend *ret) {
+    struct flight *flight = session->flight;
+    if (!flight || flight->count >= in_flight_max)
+        return false;
+    while (flight->resend < flight->resend_end && *state_at(flight, flight->resend) == FLIGHT_FREE)
+        flight->resend++;
+    if (flight->resend >= flight->resend_end)
+        return false;
+    *ret = (struct resend){.packet_id = (uint16_t)(1 + flight->resend % PACKET_ID_COUNT),
+                           .state = *state_at(flight, flight->resend),
+                           .delivery =
+                               flight->deliveries ? *delivery_at(flight, flight->resend) : NULL};
+    return true;
+}
+
+void session_resent(struct session *session) {
+    session->flight->resend++;
+    session->flight->count++;
 }
 
 struct delivery *session_take_shared(struct session *session) {
@@ -315,15 +348,25 @@ bool session_queue_is_empty(const struct session *session) {
     return !session->flight || session->flight->queue_count == 0;
 }
 
-bool session_queue_push(struct session *session, struct delivery *delivery, uint32_t count_max,
-                        size_t bytes_max) {
+uint32_t session_queue_count(const struct session *session) {
+    return session->flight ? session->flight->queue_count : 0;
+}
+
+size_t session_queue_bytes(const struct session *session) {
+    return session->flight ? session->flight->queue_bytes : 0;
+}
+
+static void count_bytes(const struct session *session, int64_t bytes) {
+    if (session->queued_bytes)
+        atomic_fetch_add_explicit(session->queued_bytes, bytes, memory_order_relaxed);
+}
+
+void session_queue_push(struct session *session, struct delivery *delivery) {
     struct flight *flight = flight_of(session);
-    if (flight->queue_count >= count_max || flight->queue_bytes >= bytes_max)
-        return false;
     list_push_back(&flight->queue, &delivery->link);
     flight->queue_count++;
     flight->queue_bytes += delivery_bytes(delivery);
-    return true;
+    count_bytes(session, (int64_t)delivery_bytes(delivery));
 }
 
 struct delivery *session_queue_first(const struct session *session) {
@@ -337,7 +380,32 @@ struct delivery *session_queue_pop(struct session *session) {
     struct delivery *delivery = LIST_ITEM(list_pop_front(&flight->queue), struct delivery, link);
     flight->queue_count--;
     flight->queue_bytes -= delivery_bytes(delivery);
+    count_bytes(session, -(int64_t)delivery_bytes(delivery));
     return delivery;
+}
+
+/* ---- moving ---- */
+
+struct flight *session_take_flight(struct session *session) {
+    struct flight *flight = session->flight;
+    session->flight = NULL;
+    if (flight)
+        count_bytes(session, -(int64_t)flight->queue_bytes);
+    return flight;
+}
+
+void session_put_flight(struct session *session, struct flight *flight) {
+    if (!flight)
+        return;
+    count_bytes(session, (int64_t)flight->queue_bytes);
+    struct flight *gathered = session->flight;
+    session->flight = flight;
+    if (!gathered)
+        return;
+    struct session from = {.flight = gathered, .queued_bytes = session->queued_bytes};
+    while (!session_queue_is_empty(&from))
+        session_queue_push(session, session_queue_pop(&from));
+    session_drop_flight(&from);
 }
 
 bool session_retained_push(struct session *session, struct kept *retained, uint8_t qos,

@@ -2,13 +2,15 @@
  * What the broker keeps for a client apart from its connection: its subscriptions, the QoS 1 and 2
  * messages that it has been sent and not yet acknowledged, those that wait behind them, and the
  * identifiers of the QoS 2 messages that it has published and not yet released. It belongs to the
- * worker of its connection.
+ * worker of its connection; while the client is away, to that of the last one (stored.h).
  *
  * Bounds: in flight at most what the client's Receive Maximum and the broker's allow; the queue
  * behind at most what the caller gives.
  */
 #ifndef MQTT_SESSION_H
 #define MQTT_SESSION_H
+
+#include <stdatomic.h>
 
 #include "base/buf.h"
 #include "base/list.h"
@@ -18,12 +20,15 @@
 
 struct mqtt_connection;
 struct share;
+struct stored;
 
 struct session {
-    struct mqtt_connection *connection;
+    struct mqtt_connection *connection; /* NULL: the client is away */
     struct link subscriptions;
     uint32_t subscription_count;
-    struct flight *flight; /* made by the first message that needs it */
+    struct flight *flight;         /* made by the first message that needs it */
+    struct stored *stored;         /* NULL: the session ends with its connection */
+    _Atomic int64_t *queued_bytes; /* where what waits is counted with that of others; or NULL */
 };
 
 /* One filter of one session. It stands in its session's list and in the list of its filter's node.
@@ -108,6 +113,35 @@ bool session_advance(struct session *session, uint16_t packet_id);
 
 uint32_t session_in_flight(const struct session *session);
 
+/* ---- in flight again, on a new connection (section 4.4) ---- */
+
+/* Nothing of what is in flight counts as sent on this connection. */
+void session_rewind(struct session *session);
+
+struct resend {
+    uint16_t packet_id;
+    enum flight_state state;
+    const struct delivery *delivery; /* NULL if PUBCOMP is awaited */
+};
+
+/* What has to be sent again next, in the order in which it was sent first; false when nothing is
+ * left, or `in_flight_max` are unacknowledged. */
+bool session_resend_first(struct session *session, uint32_t in_flight_max, struct resend *ret);
+
+/* It has been sent. */
+void session_resent(struct session *session);
+
+/* ---- moving ---- */
+
+/* Takes out all that is in flight, received and waiting; or NULL. */
+struct flight *session_take_flight(struct session *session);
+
+/* Puts it in front of what waits in the session, which has nothing in flight. NULL is fine. */
+void session_put_flight(struct session *session, struct flight *flight);
+
+/* Frees all that is in flight, received and waiting. */
+void session_drop_flight(struct session *session);
+
 /* Takes out the first delivery in flight that waits for PUBACK and came through a share; NULL when
  * there is none. */
 struct delivery *session_take_shared(struct session *session);
@@ -126,10 +160,11 @@ uint32_t session_received_count(const struct session *session);
 
 bool session_queue_is_empty(const struct session *session);
 
-/* Takes the delivery; false, and nothing taken, when `count_max` wait already or more than
- * `bytes_max` bytes. */
-bool session_queue_push(struct session *session, struct delivery *delivery, uint32_t count_max,
-                        size_t bytes_max);
+uint32_t session_queue_count(const struct session *session);
+size_t session_queue_bytes(const struct session *session);
+
+/* Takes the delivery. */
+void session_queue_push(struct session *session, struct delivery *delivery);
 
 /* The first, which stays; or NULL. */
 struct delivery *session_queue_first(const struct session *session);

@@ -135,25 +135,73 @@ static void what_was_received_is_known_until_it_is_released(void **state) {
     assert_false(session_has_received(session, 5));
 }
 
-static void the_queue_keeps_order_and_bounds(void **state) {
+static void the_queue_keeps_order_and_counts(void **state) {
     struct kept *kept = message();
+    _Atomic int64_t total = 0;
     size_t bytes = sizeof(struct delivery) + kept->size;
-    for (unsigned i = 0; i < 10; i++) {
-        struct delivery *next = delivery(kept, (uint8_t)i, "");
-        bool fits = session_queue_push(session, next, 100, 5 * bytes);
-        assert_int_equal(fits, i < 5);
-        if (!fits)
-            delivery_free(next);
-    }
+    session->queued_bytes = &total;
+    for (unsigned i = 0; i < 5; i++)
+        session_queue_push(session, delivery(kept, (uint8_t)i, ""));
+    assert_int_equal(session_queue_count(session), 5);
+    assert_int_equal(session_queue_bytes(session), 5 * bytes);
+    assert_int_equal(atomic_load(&total), 5 * bytes);
     for (unsigned i = 0; i < 5; i++) {
         assert_int_equal(session_queue_first(session)->qos, i);
         delivery_free(session_queue_pop(session));
     }
     assert_true(session_queue_is_empty(session));
-    assert_true(session_queue_push(session, delivery(kept, 1, ""), 1, SIZE_MAX));
-    struct delivery *late = delivery(kept, 1, "");
-    assert_false(session_queue_push(session, late, 1, SIZE_MAX));
-    delivery_free(late);
+    assert_int_equal(atomic_load(&total), 0);
+    kept_unref(kept);
+}
+
+/* Section 4.4: what is in flight is sent again in its order, no more of it at once than may be
+ * unacknowledged, and nothing new before. */
+static void what_is_in_flight_is_sent_again(void **state) {
+    struct kept *kept = message();
+    struct resend next;
+    for (unsigned i = 1; i <= 4; i++)
+        session_take_id(session, i == 2 ? 2 : 1, delivery(kept, i == 2 ? 2 : 1, ""));
+    session_advance(session, 2);
+    assert_false(session_resend_first(session, 10, &next));
+    session_rewind(session);
+    assert_int_equal(session_in_flight(session), 0);
+    assert_false(session_may_send(session, 10));
+    assert_true(session_acknowledge(session, 1, FLIGHT_PUBACK)); /* late, from before */
+    assert_int_equal(session_in_flight(session), 0);
+    assert_true(session_resend_first(session, 2, &next));
+    assert_int_equal(next.packet_id, 2);
+    assert_int_equal(next.state, FLIGHT_PUBCOMP);
+    session_resent(session);
+    assert_true(session_resend_first(session, 2, &next));
+    assert_int_equal(next.packet_id, 3);
+    assert_ptr_equal(next.delivery->message, kept);
+    session_resent(session);
+    assert_false(session_resend_first(session, 2, &next));
+    assert_true(session_acknowledge(session, 3, FLIGHT_PUBACK));
+    assert_true(session_resend_first(session, 2, &next));
+    assert_int_equal(next.packet_id, 4);
+    session_resent(session);
+    assert_false(session_resend_first(session, 10, &next));
+    assert_true(session_may_send(session, 10));
+    kept_unref(kept);
+}
+
+static void a_flight_moves_in_front_of_what_was_gathered(void **state) {
+    struct kept *kept = message();
+    struct session *old = session_new(NULL);
+    session_take_id(old, 1, delivery(kept, 1, ""));
+    session_receive(old, 9);
+    session_queue_push(old, delivery(kept, 1, ""));
+    session_queue_push(session, delivery(kept, 2, ""));
+    session_put_flight(session, session_take_flight(old));
+    assert_null(session_take_flight(old));
+    assert_int_equal(session_in_flight(session), 1);
+    assert_true(session_has_received(session, 9));
+    assert_int_equal(session_queue_count(session), 2);
+    assert_int_equal(session_queue_first(session)->qos, 1);
+    session_put_flight(session, NULL);
+    assert_int_equal(session_queue_count(session), 2);
+    session_free(old);
     kept_unref(kept);
 }
 
@@ -214,7 +262,9 @@ int main(void) {
         TEST(qos_2_goes_through_its_states),
         TEST(what_came_through_shares_is_taken_back),
         TEST(what_was_received_is_known_until_it_is_released),
-        TEST(the_queue_keeps_order_and_bounds),
+        TEST(the_queue_keeps_order_and_counts),
+        TEST(what_is_in_flight_is_sent_again),
+        TEST(a_flight_moves_in_front_of_what_was_gathered),
         TEST(retained_messages_wait_in_order),
         TEST(filters_are_found_again),
     };

@@ -56,17 +56,29 @@ static void drop(struct mqtt_worker *worker, struct share *share) {
 }
 
 static void set_count(struct mqtt_worker *worker, struct share *share, unsigned index,
-                      uint32_t count) {
-    share->total += count - share->counts[index];
-    share->counts[index] = count;
+                      struct share_count count) {
+    struct share_count *before = &share->counts[index];
+    share->total.members += count.members - before->members;
+    share->total.online += count.online - before->online;
+    *before = count;
     routes_expire(&worker->routes);
-    if (share->total == 0)
+    if (share->total.members == 0)
         drop(worker, share);
 }
 
-void share_apply(struct mqtt_worker *worker, unsigned from, struct str key, uint32_t count) {
+/* The members here have changed. */
+static void recount(struct mqtt_worker *worker, struct share *share) {
+    struct share_count count = {.members = share->member_count};
+    for (uint32_t i = 0; i < share->member_count; i++)
+        count.online += share->members[i]->session->connection != NULL;
+    channel_send_share(worker, share->key, count);
+    set_count(worker, share, worker->index, count);
+}
+
+void share_apply(struct mqtt_worker *worker, unsigned from, struct str key,
+                 struct share_count count) {
     struct share *share = map_get(&worker->shares.by_key, key);
-    if (!share && count == 0)
+    if (!share && count.members == 0)
         return;
     if (!share)
         share = make(worker, str_from(key.at, str_find(key, '/')), key);
@@ -113,8 +125,7 @@ struct subscription *share_join(struct mqtt_worker *worker, struct session *sess
             xrealloc(share->members, share->member_cap * sizeof(struct subscription *));
     }
     share->members[share->member_count++] = subscription;
-    channel_send_share(worker, share->key, share->member_count);
-    set_count(worker, share, worker->index, share->member_count);
+    recount(worker, share);
     return subscription;
 }
 
@@ -126,8 +137,15 @@ void share_leave(struct mqtt_worker *worker, struct subscription *subscription) 
     subscription->session->subscription_count--;
     list_remove(&subscription->link);
     free(subscription);
-    channel_send_share(worker, share->key, share->member_count);
-    set_count(worker, share, worker->index, share->member_count);
+    recount(worker, share);
+}
+
+void share_member_changed(struct mqtt_worker *worker, const struct session *session) {
+    LIST_EACH(item, &session->subscriptions) {
+        const struct subscription *subscription = LIST_ITEM(item, struct subscription, link);
+        if (subscription->share)
+            recount(worker, subscription->share);
+    }
 }
 
 /* ---- messages ---- */
@@ -136,15 +154,22 @@ void share_match(struct mqtt_worker *worker, struct str topic, tree_visit *visit
     tree_match(&worker->shares.by_filter, topic, visit, data);
 }
 
+/* Those whose clients are away count only if no one's is there. */
 static unsigned choose_worker(struct share *share) {
-    uint32_t turn = share->turn++ % share->total;
+    bool online = share->total.online > 0;
+    uint32_t turn = share->turn++ % (online ? share->total.online : share->total.members);
     unsigned index = 0;
-    while (turn >= share->counts[index])
-        turn -= share->counts[index++];
-    return index;
+    for (;; index++) {
+        const struct share_count *count = &share->counts[index];
+        uint32_t weight = online ? count->online : count->members;
+        if (turn < weight)
+            return index;
+        turn -= weight;
+    }
 }
 
 static struct subscription *choose_member(struct share *share) {
+    struct subscription *online = NULL;
     for (uint32_t i = 0; i < share->member_count; i++) {
         struct subscription *member =
             share->members[(share->member_turn + i) % share->member_count];
@@ -152,8 +177,11 @@ static struct subscription *choose_member(struct share *share) {
             share->member_turn += i + 1;
             return member;
         }
+        if (!online && member->session->connection)
+            online = member;
     }
-    return share->members[share->member_turn++ % share->member_count];
+    uint32_t turn = share->member_turn++ % share->member_count;
+    return online ? online : share->members[turn];
 }
 
 static void pass_on(struct mqtt_worker *worker, struct share *share,

@@ -13,15 +13,21 @@
 struct mqtt_worker;
 struct publication;
 
+/* Members, and those among them whose clients are connected. */
+struct share_count {
+    uint32_t members, online;
+};
+
 struct share {
-    struct share *next;     /* of the same filter */
-    struct tree_node *node; /* of the filter; its value is the first share */
-    struct str key;         /* "NAME/FILTER", owned */
-    struct str filter;      /* in `key` */
-    uint32_t total, turn;   /* members on all workers; whose turn it is among them */
+    struct share *next;       /* of the same filter */
+    struct tree_node *node;   /* of the filter; its value is the first share */
+    struct str key;           /* "NAME/FILTER", owned */
+    struct str filter;        /* in `key` */
+    struct share_count total; /* on all workers */
+    uint32_t turn;            /* whose turn it is among them */
     uint32_t member_count, member_cap, member_turn;
     struct subscription **members; /* those of this worker */
-    uint32_t counts[];             /* members by worker */
+    struct share_count counts[];   /* by worker */
 };
 
 struct shares {
@@ -40,8 +46,12 @@ struct subscription *share_join(struct mqtt_worker *worker, struct session *sess
 /* Ends and frees the subscription. */
 void share_leave(struct mqtt_worker *worker, struct subscription *subscription);
 
-/* Another worker has `count` members now. */
-void share_apply(struct mqtt_worker *worker, unsigned from, struct str key, uint32_t count);
+/* Another worker has so many members now. */
+void share_apply(struct mqtt_worker *worker, unsigned from, struct str key,
+                 struct share_count count);
+
+/* The session's client has connected or gone. */
+void share_member_changed(struct mqtt_worker *worker, const struct session *session);
 
 /* Calls `visit` with the nodes whose filters match; a node's value is the first of its shares. */
 void share_match(struct mqtt_worker *worker, struct str topic, tree_visit *visit, void *data);

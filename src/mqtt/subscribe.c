@@ -45,17 +45,16 @@ static struct subscription *find(const struct mqtt_connection *connection,
     return session_find(connection->session, &worker->subscriptions, target->filter);
 }
 
-static struct subscription *add(const struct mqtt_connection *connection,
-                                const struct target *target) {
-    struct mqtt_worker *worker = connection->worker;
+struct subscription *subscribe_add(struct mqtt_worker *worker, struct session *session,
+                                   struct str text, struct str share_name) {
     metric_add(&worker->metrics.subscriptions, 1);
-    if (target->share_name.len)
-        return share_join(worker, connection->session, target->share_name, target->share_key);
+    if (share_name.len)
+        return share_join(worker, session, share_name, text);
     bool first;
     struct subscription *subscription =
-        session_subscribe(connection->session, &worker->subscriptions, target->filter, &first);
+        session_subscribe(session, &worker->subscriptions, text, &first);
     if (first)
-        channel_send_interest(worker, true, target->filter);
+        channel_send_interest(worker, true, text);
     return subscription;
 }
 
@@ -67,7 +66,8 @@ static uint8_t subscribe(struct mqtt_connection *connection, const struct packet
     if (!subscription) {
         if (connection->session->subscription_count >= worker->config->subscriptions_max)
             return PACKET_QUOTA_EXCEEDED;
-        subscription = add(connection, target);
+        struct str text = target->share_name.len ? target->share_key : target->filter;
+        subscription = subscribe_add(worker, connection->session, text, target->share_name);
     }
     subscription->id = id;
     subscription->qos = filter->qos;
@@ -94,9 +94,9 @@ static void unsubscribe(struct mqtt_worker *worker, struct subscription *subscri
     routes_expire(&worker->routes);
 }
 
-void subscribe_remove_all(struct mqtt_connection *connection) {
-    LIST_EACH(item, &connection->session->subscriptions) {
-        unsubscribe(connection->worker, LIST_ITEM(item, struct subscription, link));
+void subscribe_remove_all(struct mqtt_worker *worker, struct session *session) {
+    LIST_EACH(item, &session->subscriptions) {
+        unsubscribe(worker, LIST_ITEM(item, struct subscription, link));
     }
 }
 

@@ -3,8 +3,9 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
-#include "mqtt/broker.h"
+#include "mqtt/claim.h"
 #include "mqtt/policy.h"
+#include "mqtt/stored.h"
 
 /* ---- the broker ---- */
 
@@ -158,6 +159,8 @@ void mqtt_worker_free(struct mqtt_worker *worker) {
     tree_done(&worker->subscriptions);
     retained_store_done(&worker->retained);
     map_done(&worker->clients);
+    map_done(&worker->stored);
+    claims_done(worker);
     buf_done(&worker->scratch);
     buf_done(&worker->properties);
     buf_done(&worker->resource);
@@ -194,8 +197,11 @@ static void on_wheel_closed(struct timer *timer) {
 }
 
 void worker_check_stopped(struct mqtt_worker *worker) {
-    if (worker->stop_checked || !list_empty(&worker->connections) || !channels_idle(worker) ||
-        worker->auth_under_way)
+    if (worker->stop_checked || !list_empty(&worker->connections) || worker->auth_under_way ||
+        atomic_load(&worker->mqtt->claims_under_way))
+        return;
+    stored_end_all(worker);
+    if (!channels_idle(worker))
         return;
     worker->stop_checked = true;
     holds_done(worker);
