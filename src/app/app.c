@@ -202,6 +202,13 @@ static int reload_certificates(struct app *app, struct err *err) {
     return code ? code : service_reload(&app->service, err);
 }
 
+static void apply_policies(struct app *app, const struct mqtt_config *config) {
+    struct mqtt_policies *policies = mqtt_policies_new(config);
+    for (unsigned i = 0; i <= app->worker_count; i++)
+        lane_set_policies(&app->lanes[i], policies);
+    mqtt_policies_unref(policies);
+}
+
 int app_reload(struct app *app, struct err *err) {
     struct config *fresh;
     int code = config_read(app->config->path, &fresh, err);
@@ -210,8 +217,10 @@ int app_reload(struct app *app, struct err *err) {
     code = apply_rules(app, fresh->rule_set, err);
     if (!code)
         code = reload_certificates(app, err);
-    if (!code)
+    if (!code) {
+        apply_policies(app, &fresh->mqtt);
         log_setup((enum log_level)fresh->log.level, (enum log_format)fresh->log.format);
+    }
     config_free(fresh);
     return code;
 }

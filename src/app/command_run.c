@@ -45,7 +45,8 @@ static void serve(struct app *app, const sigset_t *signals) {
             log_error("app", "not reloaded, all stays as it was: %s", err.text);
         else
             log_info("app",
-                     "reloaded log, rules and certificates; other keys count from the next start");
+                     "reloaded log, rules, policies and certificates; other keys count from the "
+                     "next start");
     }
 }
 

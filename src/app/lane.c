@@ -13,6 +13,7 @@ struct order {
     struct stream_log *log;
     unsigned index;
     struct rule_set *set;
+    struct mqtt_policies *policies;
     const struct mqtt_listener_config *listener;
     struct sockaddr_storage *address;
     struct tls_context *tls;
@@ -67,6 +68,16 @@ static void do_commit(void *data) {
 void lane_commit_rules(struct lane *lane, bool take) {
     struct order order = {.lane = lane, .take = take};
     loop_call(lane->thread.loop, do_commit, &order);
+}
+
+static void do_set_policies(void *data) {
+    struct order *order = data;
+    mqtt_worker_set_policies(order->lane->worker, order->policies);
+}
+
+void lane_set_policies(struct lane *lane, struct mqtt_policies *policies) {
+    struct order order = {.lane = lane, .policies = policies};
+    loop_call(lane->thread.loop, do_set_policies, &order);
 }
 
 static void do_listen(void *data) {

@@ -31,6 +31,9 @@ int lane_prepare_rules(struct lane *lane, struct rule_set *set, struct err *err)
 /* Puts the prepared engine in force, or (`take` false) drops it. */
 void lane_commit_rules(struct lane *lane, bool take);
 
+/* Puts other policies in force; they may have been compiled on any thread. */
+void lane_set_policies(struct lane *lane, struct mqtt_policies *policies);
+
 int lane_listen(struct lane *lane, const struct mqtt_listener_config *config,
                 struct sockaddr_storage *address, struct tls_context *tls, struct err *err);
 

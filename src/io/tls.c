@@ -454,7 +454,11 @@ bool tls_peer(const struct tls *tls, char ret_common_name[65], char ret_fingerpr
         return false;
     for (unsigned i = 0; i < size; i++)
         snprintf(ret_fingerprint_hex + 2 * i, 3, "%02x", digest[i]);
-    ret_common_name[0] = '\0';
-    X509_NAME_get_text_by_NID(X509_get_subject_name(cert), NID_commonName, ret_common_name, 65);
+    int len =
+        X509_NAME_get_text_by_NID(X509_get_subject_name(cert), NID_commonName, ret_common_name, 65);
+    /* Policies are about names: one that is cut here, or holds a NUL, would pass for another. */
+    int whole = X509_NAME_get_text_by_NID(X509_get_subject_name(cert), NID_commonName, NULL, 0);
+    if (len < 0 || len != whole || strlen(ret_common_name) != (size_t)len)
+        ret_common_name[0] = '\0';
     return true;
 }

@@ -60,7 +60,7 @@ const char *tls_error(const struct tls *tls); /* static or owned by `tls` */
 const char *tls_alpn(const struct tls *tls);  /* "" if none; owned by `tls` */
 
 /* Subject common name and SHA-256 of the DER of the peer's verified certificate; false if there is
- * none. */
+ * none. A common name of more than 64 bytes, or with a NUL in it, is empty. */
 bool tls_peer(const struct tls *tls, char ret_common_name[65], char ret_fingerprint_hex[65]);
 
 #endif

@@ -15,6 +15,7 @@
 #include "mqtt/publication.h"
 #include "mqtt/retained.h"
 #include "mqtt/session.h"
+#include "mqtt/share.h"
 #include "mqtt/tree.h"
 
 /* ---- metrics: member, type, name, help, labels ---- */
@@ -28,36 +29,53 @@
 #define MQTT_DROPPED                                                                               \
     "weir_mqtt_messages_dropped_total", "Messages not delivered to a subscriber, or not taken"
 #define MQTT_REFUSED "weir_mqtt_connects_refused_total", "Connections refused before or at CONNECT"
+#define MQTT_DENIED  "weir_mqtt_denied_total", "Requests that a policy does not allow"
 #define MQTT_CLOSED  "weir_mqtt_disconnects_total", "Connections that the broker ended"
 
 #define MQTT_METRICS(X)                                                                            \
     X(connections, GAUGE, "weir_mqtt_connections", "Connections, not yet accepted ones included",  \
       NULL)                                                                                        \
     X(subscriptions, GAUGE, "weir_mqtt_subscriptions", "Subscriptions of connected clients", NULL) \
+    X(sessions, GAUGE, "weir_mqtt_stored_sessions", "Sessions that outlive their connection",      \
+      NULL)                                                                                        \
+    X(sessions_expired, COUNTER, "weir_mqtt_stored_sessions_expired_total",                        \
+      "Stored sessions that ended because their client stayed away", NULL)                         \
     X(parked, GAUGE, "weir_mqtt_parked_connections", "Publishers that wait for room", NULL)        \
     X(routes, GAUGE, "weir_mqtt_routes", "Topics in the route cache", NULL)                        \
     X(retained_count, GAUGE, "weir_mqtt_retained_messages", "Retained messages", NULL)             \
     X(retained_bytes, GAUGE, "weir_mqtt_retained_bytes", "Memory of retained messages", NULL)      \
     X(received_qos0, COUNTER, MQTT_RECEIVED, "qos=\"0\"")                                          \
     X(received_qos1, COUNTER, MQTT_RECEIVED, "qos=\"1\"")                                          \
+    X(received_qos2, COUNTER, MQTT_RECEIVED, "qos=\"2\"")                                          \
     X(received_bytes_qos0, COUNTER, MQTT_RECEIVED_BYTES, "qos=\"0\"")                              \
     X(received_bytes_qos1, COUNTER, MQTT_RECEIVED_BYTES, "qos=\"1\"")                              \
+    X(received_bytes_qos2, COUNTER, MQTT_RECEIVED_BYTES, "qos=\"2\"")                              \
     X(sent_qos0, COUNTER, MQTT_SENT, "qos=\"0\"")                                                  \
     X(sent_qos1, COUNTER, MQTT_SENT, "qos=\"1\"")                                                  \
+    X(sent_qos2, COUNTER, MQTT_SENT, "qos=\"2\"")                                                  \
     X(sent_bytes_qos0, COUNTER, MQTT_SENT_BYTES, "qos=\"0\"")                                      \
     X(sent_bytes_qos1, COUNTER, MQTT_SENT_BYTES, "qos=\"1\"")                                      \
+    X(sent_bytes_qos2, COUNTER, MQTT_SENT_BYTES, "qos=\"2\"")                                      \
     X(dropped_slow, COUNTER, MQTT_DROPPED, "cause=\"slow_subscriber\"")                            \
     X(dropped_queue_full, COUNTER, MQTT_DROPPED, "cause=\"queue_full\"")                           \
     X(dropped_too_large, COUNTER, MQTT_DROPPED, "cause=\"too_large_for_subscriber\"")              \
     X(dropped_expired, COUNTER, MQTT_DROPPED, "cause=\"expired\"")                                 \
     X(dropped_refused, COUNTER, MQTT_DROPPED, "cause=\"cannot_be_kept\"")                          \
+    X(dropped_left, COUNTER, MQTT_DROPPED, "cause=\"no_member_left\"")                             \
     X(refused_limit, COUNTER, MQTT_REFUSED, "reason=\"connections_max\"")                          \
     X(refused_credentials, COUNTER, MQTT_REFUSED, "reason=\"credentials\"")                        \
     X(refused_protocol, COUNTER, MQTT_REFUSED, "reason=\"protocol\"")                              \
+    X(refused_policy, COUNTER, MQTT_REFUSED, "reason=\"policy\"")                                  \
     X(refused_unavailable, COUNTER, MQTT_REFUSED, "reason=\"unavailable\"")                        \
     X(closed_protocol, COUNTER, MQTT_CLOSED, "reason=\"protocol\"")                                \
     X(closed_keep_alive, COUNTER, MQTT_CLOSED, "reason=\"keep_alive\"")                            \
     X(closed_taken_over, COUNTER, MQTT_CLOSED, "reason=\"taken_over\"")                            \
+    X(closed_policy, COUNTER, MQTT_CLOSED, "reason=\"policy\"")                                    \
+    X(denied_connect, COUNTER, MQTT_DENIED, "action=\"connect\"")                                  \
+    X(denied_publish, COUNTER, MQTT_DENIED, "action=\"publish\"")                                  \
+    X(denied_retain_publish, COUNTER, MQTT_DENIED, "action=\"retain_publish\"")                    \
+    X(denied_subscribe, COUNTER, MQTT_DENIED, "action=\"subscribe\"")                              \
+    X(denied_receive, COUNTER, MQTT_DENIED, "action=\"receive\"")                                  \
     X(closed_not_kept, COUNTER, MQTT_CLOSED, "reason=\"cannot_be_kept\"")
 
 struct worker_metrics {
@@ -71,10 +89,12 @@ struct worker_metrics {
 struct mqtt {
     const struct mqtt_config *config;
     unsigned worker_count;
-    struct map users; /* name -> struct mqtt_user_config; read-only */
+    struct map users;               /* name -> struct mqtt_user_config; read-only */
+    struct mqtt_policies *policies; /* of the configuration */
     struct mqtt_worker *workers[MQTT_WORKERS_MAX];
-    _Atomic uint64_t retained_version; /* drawn by publishers of retained messages */
-    _Atomic uint64_t connect_serial;   /* drawn by connections: who took over whom */
+    _Atomic uint64_t retained_version;           /* drawn by publishers of retained messages */
+    _Atomic int64_t session_count, queued_bytes; /* of stored sessions, and what waits in them */
+    _Atomic int64_t claims_under_way;
     _Atomic int64_t connection_count;
 };
 
@@ -101,7 +121,8 @@ struct route {
     uint64_t workers;  /* which other workers have subscribers: bit per index */
     struct route_target *targets;
     uint32_t *ids;
-    uint32_t target_count;
+    struct share **shares;
+    uint32_t target_count, share_count;
     uint32_t topic_bytes;
     size_t bytes; /* of memory */
     char topic[];
@@ -115,10 +136,15 @@ struct routes {
     uint64_t epoch;      /* changes when routes are freed */
     struct subscription **matches;
     uint32_t match_count, match_cap;
+    struct share **shares; /* that matched */
+    uint32_t share_count, share_cap;
 };
 
 /* NULL: the topic is no valid topic name. Valid until routes.epoch changes. */
 struct route *route_find(struct mqtt_worker *worker, struct str topic);
+
+/* The same, or NULL if the topic has none yet: nothing is made. */
+const struct route *route_peek(struct mqtt_worker *worker, struct str topic);
 
 /* A subscription, an interest or the rules have changed. */
 static inline void routes_expire(struct routes *routes) {
@@ -140,6 +166,12 @@ struct channel {
     bool full; /* publishers are to wait */
 };
 
+/* Something that runs on another worker, in its place among all that is sent there. It belongs to
+ * that worker from now on. */
+struct call {
+    void (*run)(struct mqtt_worker *worker, struct call *call);
+};
+
 /* Something that goes on when all other workers have applied what they were sent before. */
 struct channel_wait {
     unsigned left;
@@ -155,9 +187,18 @@ bool channels_idle(const struct mqtt_worker *worker);
 
 void channel_send_publication(struct mqtt_worker *worker, uint64_t workers,
                               const struct publication *publication);
-void channel_send_retained(struct mqtt_worker *worker, struct retained *retained);
+void channel_send_retained(struct mqtt_worker *worker, struct kept *retained);
 void channel_send_interest(struct mqtt_worker *worker, bool add, struct str filter);
-void channel_send_claim(struct mqtt_worker *worker, uint64_t serial, struct str client_id);
+
+/* How many members of a share are here. */
+void channel_send_share(struct mqtt_worker *worker, struct str key, struct share_count count);
+
+/* A message for one member of a share on the worker `to`. */
+void channel_send_shared(struct mqtt_worker *worker, unsigned to, struct str key,
+                         const struct publication *publication, uint8_t hops);
+
+/* To oneself: runs before this returns. */
+void channel_send_call(struct mqtt_worker *worker, unsigned to, struct call *call);
 
 /* False when there is nothing to wait for; otherwise `done` will run once. */
 bool channel_wait(struct mqtt_worker *worker, struct channel_wait *wait,
@@ -204,22 +245,25 @@ struct holds {
 
 struct held {
     struct buf bytes;
-    uint64_t begin;     /* absolute position of the first byte in `bytes` */
-    uint64_t last_hold; /* absolute index of this connection's newest hold */
-    uint32_t count;     /* acknowledgements in `bytes` */
+    uint64_t begin;               /* absolute position of the first byte in `bytes` */
+    uint64_t last_hold;           /* absolute index of this connection's newest hold */
+    uint32_t count, puback_count; /* acknowledgements in `bytes`, and PUBACKs among them */
 };
 
-/* Sends PUBACK, or keeps it back: until `ticket` commits, or, if nothing was staged, until those
- * before it have left. */
-void hold_ack(struct mqtt_connection *connection, uint16_t packet_id, uint8_t reason, bool staged,
-              uint64_t ticket);
+/* Sends PUBACK or PUBREC (`type`), or keeps it back: until `ticket` commits, or, if nothing was
+ * staged, until those before it have left. */
+void hold_ack(struct mqtt_connection *connection, enum packet_type type, uint16_t packet_id,
+              uint8_t reason, bool staged, uint64_t ticket);
 uint32_t hold_count(const struct mqtt_connection *connection);
+
+/* Those among them that are PUBACKs. */
+uint32_t hold_puback_count(const struct mqtt_connection *connection);
 void holds_commit(struct mqtt_worker *worker, uint64_t ticket, int status);
 void holds_done(struct mqtt_worker *worker);
 
 /* ---- the worker, worker.c ---- */
 
-enum { AUTH_UNDER_WAY_MAX = 64, PARKED_BYTES_MAX = 64 * 1024 };
+enum { SESSION_QUEUE_MAX = 1000, AUTH_UNDER_WAY_MAX = 64, PARKED_BYTES_MAX = 64 * 1024 };
 
 struct mqtt_worker {
     struct mqtt *mqtt;
@@ -235,15 +279,20 @@ struct mqtt_worker {
 
     struct tree subscriptions; /* filter -> struct subscribers */
     struct tree interest;      /* filter -> mask of other workers, see interest.c */
+    struct shares shares;
     struct retained_store retained;
     struct routes routes;
     struct channel *channels; /* one per worker; that to itself is unused */
     unsigned channels_full;
 
-    struct map clients;      /* client id -> struct mqtt_connection */
-    struct link connections; /* all that are not freed */
-    struct link parked;      /* those that wait for room, the longest first */
-    struct link writing;     /* those with gathered bytes for a foreign transport */
+    struct map clients; /* client id -> struct mqtt_connection */
+    struct map stored;  /* client id -> struct session, those of clients that are away too */
+    struct map owners;  /* client id -> struct owner, of those at home here; claim.c */
+    struct mqtt_connection *joining;        /* whose claim is being made */
+    struct link session_slots[WHEEL_SLOTS]; /* struct stored, see stored_tick() */
+    struct link connections;                /* all that are not freed */
+    struct link parked;                     /* those that wait for room, the longest first */
+    struct link writing;                    /* those with gathered bytes for a foreign transport */
     struct wheel wheel;
     struct holds holds;
     struct link listeners;
@@ -253,8 +302,11 @@ struct mqtt_worker {
     struct buf properties; /* of a PUBLISH whose topic alias was cut out */
     uint64_t wall_ms;      /* read once per feed */
 
+    struct mqtt_policies *policies;
+    struct buf resource, expanded; /* of a request to them */
+
     struct worker_metrics metrics;
-    struct log_limit log_protocol, log_slow, log_keep;
+    struct log_limit log_protocol, log_slow, log_keep, log_denied;
 
     bool stopping, stop_checked, stopped;
     struct timer stop_timer;
@@ -283,12 +335,19 @@ void listeners_close(struct mqtt_worker *worker);
 int publish(struct mqtt_worker *worker, const struct publication *publication,
             const struct session *from);
 
-/* To the subscribers of this worker only. */
+/* To the subscribers of this worker only; `origin` is the worker that it was published on. */
 void deliver(struct mqtt_worker *worker, const struct route *route,
-             const struct publication *publication, const struct session *from);
+             const struct publication *publication, const struct session *from, unsigned origin);
+
+/* To a member of a share, on this worker. */
+void deliver_shared(struct mqtt_worker *worker, const struct subscription *member,
+                    const struct publication *publication);
+
+/* Whether a message for the session would leave at once. */
+bool deliver_can_take(const struct session *session);
 
 /* Takes a retained message into the replica; for one's own and those that arrive. */
-void publish_keep(struct mqtt_worker *worker, struct retained *retained);
+void publish_keep(struct mqtt_worker *worker, struct kept *retained);
 
 /* Sends what waits for the client, as far as it may. */
 void deliver_waiting(struct mqtt_connection *connection);
@@ -312,24 +371,30 @@ struct inbox {
 
 struct will {
     struct publication publication; /* views into `bytes` */
+    uint32_t delay_s;
     char bytes[];
 };
 
+struct authority;
+
 struct mqtt_connection {
     struct mqtt_worker *worker;
-    struct link link, parked, wheel, writing;
+    struct link link, parked, wheel, writing, unsettling;
     struct tcp *tcp; /* NULL: `ops` and `transport` */
     const struct mqtt_transport_ops *ops;
     void *transport;
-    struct session *session; /* while OPEN */
+    const struct mqtt_listener_config *listener; /* NULL: none, a foreign transport */
+    struct authority *authority;                 /* NULL: it may do everything; authorize.h */
+    struct session *session;                     /* while OPEN */
     struct inbox *inbox;
     struct held *held;
     struct str *aliases; /* topic_alias_max + 1 of them */
     struct will *will;
-    struct buf *gather; /* what leaves over a foreign transport at the end of the turn */
-    char *peer;         /* "127.0.0.1:1234" */
-    char *names;        /* client id and principal, one behind the other; never NULL */
-    uint64_t serial;
+    struct buf *gather;        /* what leaves over a foreign transport at the end of the turn */
+    char *peer;                /* "127.0.0.1:1234" */
+    char *names;               /* client id and principal, one behind the other; never NULL */
+    struct session *unsettled; /* that it had, while PUBRECs of it wait for the disk; or NULL */
+    uint32_t session_expiry_s;
     uint32_t references;
     uint32_t seen_s;           /* wheel time of the last bytes */
     uint32_t connect_due_s;    /* wheel time until which the client must be connected */
@@ -340,7 +405,7 @@ struct mqtt_connection {
     uint8_t version;         /* 0 before CONNECT */
     uint8_t state;
     /* What the CONNACK says or the client may do. */
-    bool anonymous, id_assigned, wants_expiry, keep_alive_set;
+    bool anonymous, id_assigned, clean_start, wants_expiry, expiry_capped, keep_alive_set;
     bool waiting; /* for credentials, a take-over or an interest: nothing is handled meanwhile */
     bool reading_stopped; /* too much waits in the inbox, or to be sent */
     bool peer_ended; /* the client has closed its side: the end comes when the inbox is empty */
@@ -407,19 +472,32 @@ void connection_end_if_stopping(struct mqtt_connection *connection);
  * good-bye. */
 void connection_retire(struct mqtt_connection *connection, bool with_will);
 
-/* ---- packets, connect.c, publish.c, subscribe.c ---- */
+/* ---- packets: connect.c, publish.c, ack.c, subscribe.c ---- */
 
 void connect_take(struct mqtt_connection *connection, const struct packet *packet);
 void publish_take(struct mqtt_connection *connection, const struct packet *packet);
+void ack_take(struct mqtt_connection *connection, const struct packet *packet);
 void subscribe_take(struct mqtt_connection *connection, const struct packet *packet);
 void unsubscribe_take(struct mqtt_connection *connection, const struct packet *packet);
 
-/* Another worker's connection has taken the client id with a later serial. */
-void connect_claimed(struct mqtt_worker *worker, uint64_t serial, struct str client_id);
+/* The client id is the connection's, and its stored session (or NULL) is here. The connection may
+ * have ended meanwhile. */
+void connect_granted(struct mqtt_connection *connection, struct session *session);
+
+/* A new connection of the same client id ends this one. */
+void connect_taken_over(struct mqtt_connection *connection);
 
 void aliases_free(struct mqtt_connection *connection);
 
+/* Subscribes a session that is not subscribed yet: to a filter, or (`share_name` not empty) to the
+ * share with the key `text`. */
+struct subscription *subscribe_add(struct mqtt_worker *worker, struct session *session,
+                                   struct str text, struct str share_name);
+
 /* Removes all subscriptions of a session. */
-void subscribe_remove_all(struct mqtt_connection *connection);
+void subscribe_remove_all(struct mqtt_worker *worker, struct session *session);
+
+/* Publishes a will and frees it. */
+void will_publish(struct mqtt_worker *worker, struct will *will, struct str client_id);
 
 #endif

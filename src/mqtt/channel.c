@@ -1,11 +1,11 @@
 /*
  * What workers tell each other. Between each pair of workers, in each direction, runs one ordered
  * stream of entries: messages that the other has subscribers for, retained messages, interests won
- * and lost, client ids taken. Entries gather in a batch; at the end of the turn the batch travels
+ * and lost, members of shares, client ids claimed and sessions that move (claim.c). Entries gather in a batch; at the end of the turn the batch travels
  * as one task, is applied there, and travels home, which tells the sender that all in it has been
  * applied.
  *
- *      entry    struct entry, then topic (or filter, or client id), properties, payload
+ *      entry    struct entry, then topic (or filter, or client id), properties, payload, share
  *
  * Bounds: CHANNEL_BATCHES_MAX batches are under way per channel. When as many are and the one being
  * filled holds CHANNEL_BATCH_BYTES, the channel is full, and the worker takes no PUBLISH until one
@@ -29,19 +29,21 @@ enum entry_kind {
     ENTRY_RETAINED,
     ENTRY_INTEREST_ADD,
     ENTRY_INTEREST_REMOVE,
-    ENTRY_CLAIM,
+    ENTRY_SHARE,
+    ENTRY_SHARED,
+    ENTRY_CALL,
     ENTRY_WAIT
 };
 
 enum { SPARE_BYTES_MAX = 2 * CHANNEL_BATCH_BYTES };
 
 struct entry {
-    uint8_t kind, qos;
+    uint8_t kind, qos, hops;
     bool retain;
     int32_t expiry_at;
-    uint32_t topic_bytes, properties_bytes, payload_bytes;
-    uint64_t number; /* received_ms of a publication, serial of a claim */
-    void *pointer;   /* struct retained with a reference; struct channel_wait */
+    uint32_t topic_bytes, properties_bytes, payload_bytes, share_bytes;
+    uint64_t number; /* received_ms of a publication, online << 32 | members of a share */
+    void *pointer;   /* struct kept with a reference; struct channel_wait; struct call */
 };
 
 struct batch {
@@ -115,13 +117,14 @@ static struct batch *filling(struct channel *channel) {
 }
 
 static void append(struct mqtt_worker *worker, unsigned to, const struct entry *entry,
-                   struct str topic, struct str properties, struct str payload) {
+                   struct str topic, struct str properties, struct str payload, struct str share) {
     struct channel *channel = &worker->channels[to];
     struct batch *batch = filling(channel);
     buf_add(&batch->bytes, entry, sizeof *entry);
     buf_add_str(&batch->bytes, topic);
     buf_add_str(&batch->bytes, properties);
     buf_add_str(&batch->bytes, payload);
+    buf_add_str(&batch->bytes, share);
     batch->has_waits |= entry->kind == ENTRY_WAIT;
     batch->has_interests |= entry->kind == ENTRY_INTEREST_ADD;
     if (buf_len(&batch->bytes) >= CHANNEL_BATCH_BYTES)
@@ -134,10 +137,9 @@ static void append(struct mqtt_worker *worker, unsigned to, const struct entry *
 
 static const struct str nothing = {NULL, 0};
 
-void channel_send_publication(struct mqtt_worker *worker, uint64_t workers,
-                              const struct publication *publication) {
+static struct entry entry_for(const struct publication *publication) {
     const struct message *message = &publication->message;
-    struct entry entry = {
+    return (struct entry){
         .kind = ENTRY_PUBLICATION,
         .qos = message->qos,
         .retain = message->retain,
@@ -147,17 +149,42 @@ void channel_send_publication(struct mqtt_worker *worker, uint64_t workers,
         .payload_bytes = (uint32_t)message->payload.len,
         .number = message->received_ms,
     };
-    for (; workers; workers &= workers - 1)
-        append(worker, (unsigned)__builtin_ctzll(workers), &entry, message->topic,
-               message->properties, message->payload);
 }
 
-void channel_send_retained(struct mqtt_worker *worker, struct retained *retained) {
+void channel_send_publication(struct mqtt_worker *worker, uint64_t workers,
+                              const struct publication *publication) {
+    const struct message *message = &publication->message;
+    struct entry entry = entry_for(publication);
+    for (; workers; workers &= workers - 1)
+        append(worker, (unsigned)__builtin_ctzll(workers), &entry, message->topic,
+               message->properties, message->payload, nothing);
+}
+
+void channel_send_shared(struct mqtt_worker *worker, unsigned to, struct str key,
+                         const struct publication *publication, uint8_t hops) {
+    const struct message *message = &publication->message;
+    struct entry entry = entry_for(publication);
+    entry.kind = ENTRY_SHARED;
+    entry.hops = hops;
+    entry.share_bytes = (uint32_t)key.len;
+    append(worker, to, &entry, message->topic, message->properties, message->payload, key);
+}
+
+void channel_send_share(struct mqtt_worker *worker, struct str key, struct share_count count) {
+    struct entry entry = {.kind = ENTRY_SHARE,
+                          .number = (uint64_t)count.online << 32 | count.members,
+                          .topic_bytes = (uint32_t)key.len};
+    for
+        EACH_OTHER(worker, i)
+    append(worker, i, &entry, key, nothing, nothing, nothing);
+}
+
+void channel_send_retained(struct mqtt_worker *worker, struct kept *retained) {
     struct entry entry = {.kind = ENTRY_RETAINED, .pointer = retained};
     for
         EACH_OTHER(worker, i) {
-            retained_ref(retained);
-            append(worker, i, &entry, nothing, nothing, nothing);
+            kept_ref(retained);
+            append(worker, i, &entry, nothing, nothing, nothing, nothing);
         }
 }
 
@@ -166,15 +193,15 @@ void channel_send_interest(struct mqtt_worker *worker, bool add, struct str filt
                           .topic_bytes = (uint32_t)filter.len};
     for
         EACH_OTHER(worker, i)
-    append(worker, i, &entry, filter, nothing, nothing);
+    append(worker, i, &entry, filter, nothing, nothing, nothing);
 }
 
-void channel_send_claim(struct mqtt_worker *worker, uint64_t serial, struct str client_id) {
-    struct entry entry = {
-        .kind = ENTRY_CLAIM, .number = serial, .topic_bytes = (uint32_t)client_id.len};
-    for
-        EACH_OTHER(worker, i)
-    append(worker, i, &entry, client_id, nothing, nothing);
+void channel_send_call(struct mqtt_worker *worker, unsigned to, struct call *call) {
+    struct entry entry = {.kind = ENTRY_CALL, .pointer = call};
+    if (to == worker->index)
+        call->run(worker, call);
+    else
+        append(worker, to, &entry, nothing, nothing, nothing, nothing);
 }
 
 bool channel_wait(struct mqtt_worker *worker, struct channel_wait *wait,
@@ -184,7 +211,7 @@ bool channel_wait(struct mqtt_worker *worker, struct channel_wait *wait,
     for
         EACH_OTHER(worker, i) {
             wait->left++;
-            append(worker, i, &entry, nothing, nothing, nothing);
+            append(worker, i, &entry, nothing, nothing, nothing, nothing);
         }
     return wait->left > 0;
 }
@@ -200,7 +227,7 @@ void channels_flush(struct mqtt_worker *worker) {
 /* ---- at the other end ---- */
 
 /* Takes one entry off; the views look into the batch. */
-static struct entry next_entry(struct str *rest, struct message *ret) {
+static struct entry next_entry(struct str *rest, struct message *ret, struct str *ret_share) {
     struct entry entry;
     memcpy(&entry, rest->at, sizeof entry);
     *rest = str_skip(*rest, sizeof entry);
@@ -213,33 +240,56 @@ static struct entry next_entry(struct str *rest, struct message *ret) {
     *rest = str_skip(*rest, entry.properties_bytes);
     ret->payload = str_from(rest->at, entry.payload_bytes);
     *rest = str_skip(*rest, entry.payload_bytes);
+    *ret_share = str_from(rest->at, entry.share_bytes);
+    *rest = str_skip(*rest, entry.share_bytes);
     return entry;
 }
 
-static void apply_publication(struct mqtt_worker *worker, const struct entry *entry,
+static void apply_publication(struct mqtt_worker *worker, unsigned from, const struct entry *entry,
                               const struct message *message) {
     struct publication publication = {*message, entry->expiry_at};
     const struct route *route = route_find(worker, message->topic);
     if (route && route->target_count)
-        deliver(worker, route, &publication, NULL);
+        deliver(worker, route, &publication, NULL, from);
+}
+
+static struct share_count count_of(const struct entry *entry) {
+    return (struct share_count){.members = (uint32_t)entry->number,
+                                .online = (uint32_t)(entry->number >> 32)};
+}
+
+static void run_call(struct mqtt_worker *worker, struct call *call) {
+    call->run(worker, call);
+}
+
+static void apply_shared(struct mqtt_worker *worker, const struct entry *entry,
+                         const struct message *message, struct str key) {
+    struct publication publication = {*message, entry->expiry_at};
+    share_arrive(worker, key, &publication, entry->hops);
 }
 
 static void apply(struct mqtt_worker *worker, unsigned from, const struct entry *entry,
-                  const struct message *message) {
+                  const struct message *message, struct str share) {
     switch ((enum entry_kind)entry->kind) {
     case ENTRY_PUBLICATION:
-        apply_publication(worker, entry, message);
+        apply_publication(worker, from, entry, message);
         break;
     case ENTRY_RETAINED:
         publish_keep(worker, entry->pointer);
-        retained_unref(entry->pointer);
+        kept_unref(entry->pointer);
         break;
     case ENTRY_INTEREST_ADD:
     case ENTRY_INTEREST_REMOVE:
         interest_apply(worker, from, entry->kind == ENTRY_INTEREST_ADD, message->topic);
         break;
-    case ENTRY_CLAIM:
-        connect_claimed(worker, entry->number, message->topic);
+    case ENTRY_SHARE:
+        share_apply(worker, from, message->topic, count_of(entry));
+        break;
+    case ENTRY_SHARED:
+        apply_shared(worker, entry, message, share);
+        break;
+    case ENTRY_CALL:
+        run_call(worker, entry->pointer);
         break;
     case ENTRY_WAIT:
         break;
@@ -252,8 +302,9 @@ static void on_arrival(struct task *task) {
     worker->wall_ms = clock_wall_ms();
     for (struct str rest = buf_str(&batch->bytes); rest.len;) {
         struct message message;
-        struct entry entry = next_entry(&rest, &message);
-        apply(worker, from->index, &entry, &message);
+        struct str share;
+        struct entry entry = next_entry(&rest, &message, &share);
+        apply(worker, from->index, &entry, &message, share);
     }
     if (batch->has_interests)
         post(&worker->channels[from->index]);
@@ -265,8 +316,9 @@ static void on_arrival(struct task *task) {
 
 static void end_waits(const struct batch *batch) {
     for (struct str rest = buf_str(&batch->bytes); rest.len;) {
-        struct message ignored;
-        struct entry entry = next_entry(&rest, &ignored);
+        struct message message;
+        struct str share;
+        struct entry entry = next_entry(&rest, &message, &share);
         struct channel_wait *wait = entry.pointer;
         if (entry.kind == ENTRY_WAIT && --wait->left == 0)
             wait->done(wait);

@@ -1,11 +1,13 @@
 /* The configuration under `mqtt:`: its tables, and what makes settings unsafe. */
 #include "io/tcp.h"
-#include "mqtt/broker.h"
+#include "mqtt/authorize.h"
 
 #define KIB 1024ll
 #define MIB (1024 * KIB)
 
 static const char *const anonymous_names[] = {"auto", "false", "true", NULL};
+
+static const char *const queue_full_names[] = {"drop_oldest", "refuse", NULL};
 
 #define TLS(member)      offsetof(struct mqtt_tls_config, member)
 #define LISTENER(member) offsetof(struct mqtt_listener_config, member)
@@ -55,6 +57,11 @@ static const struct option listener_options[] = {
      .type = OPTION_BOOL,
      .offset = LISTENER(plaintext),
      .help = "allow a listener beyond loopback without TLS"},
+    {.key = "policy",
+     .type = OPTION_STRING,
+     .offset = LISTENER(policy),
+     .help = "name of one of the policies: what clients without a user name may do, those with a "
+             "certificate and anonymous ones; absent: everything"},
     {0},
 };
 
@@ -67,7 +74,7 @@ static const struct option user_options[] = {
     {.key = "policy",
      .type = OPTION_STRING,
      .offset = USER(policy),
-     .help = "name of one of the policies"},
+     .help = "name of one of the policies: what the user may do; absent: everything"},
     {0},
 };
 
@@ -84,7 +91,14 @@ const struct option mqtt_options[] = {
      .fields = user_options,
      .item_size = sizeof(struct mqtt_user_config),
      .help = "who may connect"},
-    {.key = "policies", .type = OPTION_CONF, .offset = MQTT(policies), .help = "what users may do"},
+    {.key = "policies",
+     .type = OPTION_CONF,
+     .offset = MQTT(policies),
+     .help =
+         "map, NAME to AWS IoT policy: statement: [ { effect: Allow|Deny, action: "
+         "\"iot:Connect|Publish|RetainPublish|Subscribe|Receive\", resource: "
+         "\"client/ID|topic/TOPIC|topicfilter/FILTER\", condition: {...} } ], or AWS's own JSON. "
+         "Who has a policy may do only what it allows; who has none may do everything"},
     {.key = "packet_bytes_max",
      .type = OPTION_SIZE,
      .offset = MQTT(packet_bytes_max),
@@ -112,7 +126,7 @@ const struct option mqtt_options[] = {
      .default_text = "1024",
      .min = 1,
      .max = 32768,
-     .help = "QoS 1 messages unacknowledged per client, in each direction (Receive Maximum)"},
+     .help = "QoS 1 and 2 messages unacknowledged per client, in each direction (Receive Maximum)"},
     {.key = "out_bytes_max",
      .type = OPTION_SIZE,
      .offset = MQTT(out_bytes_max),
@@ -154,6 +168,50 @@ const struct option mqtt_options[] = {
      .max = 65535000,
      .help = "longest keep alive of MQTT 5 clients, who are told (Server Keep Alive); 0: as the "
              "client wishes"},
+    {.key = "session_expiry_max",
+     .type = OPTION_DURATION,
+     .offset = MQTT(session_expiry_max_ms),
+     .default_text = "168h",
+     .min = 0,
+     .max = 4294967294000,
+     .help = "longest time for which a session waits for its client; MQTT 5 clients are told, a "
+             "session of 3.1.1 without clean session gets it; 0: no session outlives its "
+             "connection"},
+    {.key = "sessions_max",
+     .type = OPTION_INT,
+     .offset = MQTT(sessions_max),
+     .default_text = "100000",
+     .min = 0,
+     .max = 10000000,
+     .help = "sessions that outlive their connection; a CONNECT for one more is refused (0x97)"},
+    {.key = "queue_max",
+     .type = OPTION_INT,
+     .offset = MQTT(queue_max),
+     .default_text = "100000",
+     .min = 1,
+     .max = 100000000,
+     .help = "messages of QoS 1 and 2 that wait in one such session"},
+    {.key = "queue_bytes_max",
+     .type = OPTION_SIZE,
+     .offset = MQTT(queue_bytes_max),
+     .default_text = "16MiB",
+     .min = KIB,
+     .max = 1024 * 1024 * MIB,
+     .help = "their memory, in one session"},
+    {.key = "queue_total_bytes_max",
+     .type = OPTION_SIZE,
+     .offset = MQTT(queue_total_bytes_max),
+     .default_text = "256MiB",
+     .min = KIB,
+     .max = 1024 * 1024 * MIB,
+     .help = "their memory, in all sessions"},
+    {.key = "queue_full",
+     .type = OPTION_ENUM,
+     .offset = MQTT(queue_full),
+     .default_text = "drop_oldest",
+     .names = queue_full_names,
+     .help = "what happens when that is full: the session's oldest message is dropped, or the "
+             "publisher's is refused (0x97) where its worker can tell"},
     {.key = "connect_timeout",
      .type = OPTION_DURATION,
      .offset = MQTT(connect_timeout_ms),
@@ -212,18 +270,11 @@ static int check_user(const struct mqtt_user_config *user, struct err *err) {
     struct err why;
     if (mqtt_password_hash_check(user->password_hash, &why))
         return fail(&user->head, err, ERR_INVALID, why.text);
-    /* A policy that is written down but not enforced would be worse than none. */
-    if (user->policy)
-        return fail(&user->head, err, ERR_UNSUPPORTED,
-                    "policies are not enforced yet: leave policy out");
     return 0;
 }
 
 int mqtt_config_check(const struct mqtt_config *config, struct err *err) {
-    int failed = 0;
-    if (config->policies)
-        return conf_error(config->policies, err, ERR_UNSUPPORTED,
-                          "policies are not enforced yet: leave them out");
+    int failed = authorize_check(config, err);
     for (size_t i = 0; !failed && i < config->users.count; i++)
         failed = check_user(OPTION_AT(config->users, struct mqtt_user_config, i), err);
     for (size_t i = 0; !failed && i < config->listeners.count; i++)

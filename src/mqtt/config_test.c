@@ -78,13 +78,27 @@ static void tls_needs_its_files(void **state) {
     assert_int_equal(check(), 0);
 }
 
-static void what_is_not_enforced_is_refused(void **state) {
+/* What a policy itself may be, policy_test.c tells. */
+static void named_policies_must_be_there(void **state) {
+    struct conf document = {.type = CONF_MAP, .file = "weir.yaml"}, list = {.type = CONF_LIST};
+    struct conf *statements[] = {&list}, *documents[] = {&document};
+    struct conf_key statement_key = {.text = "statement"}, name = {.text = "devices"};
+    struct conf policies = {
+        .type = CONF_MAP, .count = 1, .items = documents, .keys = &name, .file = "weir.yaml"};
+    document.items = statements;
+    document.keys = &statement_key;
     config.users = (struct option_items){&user, 1};
     user.policy = "devices";
-    assert_int_equal(check(), ERR_UNSUPPORTED);
+    assert_int_equal(check(), ERR_INVALID);
+    config.policies = &policies;
+    assert_int_equal(check(), ERR_INVALID); /* without a statement */
+    document.count = 1;
+    assert_int_equal(check(), 0);
+    listener.policy = "gateways";
+    assert_int_equal(check(), ERR_INVALID);
+    name.text = "gateways";
     user.policy = NULL;
-    config.policies = &there;
-    assert_int_equal(check(), ERR_UNSUPPORTED);
+    assert_int_equal(check(), 0);
 }
 
 static void bad_values_are_refused(void **state) {
@@ -102,7 +116,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(defaults_are_fit_for_large_payloads), TEST(loopback_is_open_only_without_users),
         TEST(beyond_loopback_both_must_be_said),   TEST(tls_needs_its_files),
-        TEST(what_is_not_enforced_is_refused),     TEST(bad_values_are_refused),
+        TEST(named_policies_must_be_there),        TEST(bad_values_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

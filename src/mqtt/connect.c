@@ -1,28 +1,32 @@
 /*
- * CONNECT (section 3.1): checks, credentials, the client id, CONNACK.
+ * CONNECT (section 3.1): checks, credentials, the client id, its session, CONNACK.
  *
  * A password is verified on the pool, because it is slow on purpose. Then the connection claims its
- * client id: it draws a serial number, ends another connection of the same id on this worker, and
- * tells the other workers, which end theirs if its serial is lower. CONNACK leaves when all of them
- * have answered, so that no two connections of one id are served at once. If two connect at the
- * same time, the higher serial stays.
+ * client id (claim.c), which ends another connection of the same id and brings the stored session
+ * of the client here, if there is one. CONNACK leaves when the claim is granted, so no two
+ * connections of one id are served at once.
  */
 #include <stdlib.h>
 
 #include "base/mem.h"
 #include "base/random.h"
 #include "flow/topic.h"
-#include "mqtt/broker.h"
+#include "mqtt/authorize.h"
+#include "mqtt/claim.h"
 #include "mqtt/password.h"
+#include "mqtt/stored.h"
 
 enum { CLIENT_ID_BYTES_MAX = 1024 };
 
 /* ---- CONNACK ---- */
 
-static struct packet_connack connack_for(const struct mqtt_connection *connection) {
+static struct packet_connack connack_for(const struct mqtt_connection *connection,
+                                         bool session_present) {
     const struct mqtt_config *config = connection->worker->config;
     return (struct packet_connack){
-        .session_expiry_zero = connection->wants_expiry,
+        .session_present = session_present,
+        .session_expiry = connection->expiry_capped,
+        .session_expiry_s = connection->session_expiry_s,
         .receive_max = (uint16_t)config->inflight_max,
         .topic_alias_max = (uint16_t)config->topic_alias_max,
         .packet_bytes_max = (uint32_t)config->packet_bytes_max,
@@ -33,8 +37,8 @@ static struct packet_connack connack_for(const struct mqtt_connection *connectio
     };
 }
 
-static void open_connection(struct mqtt_connection *connection) {
-    struct packet_connack connack = connack_for(connection);
+static void open_connection(struct mqtt_connection *connection, bool session_present) {
+    struct packet_connack connack = connack_for(connection, session_present);
     connection->state = CONNECTION_OPEN;
     connection->waiting = false;
     packet_write_connack(connection_out(connection), connection->version, &connack);
@@ -42,56 +46,66 @@ static void open_connection(struct mqtt_connection *connection) {
     connection_end_if_stopping(connection);
 }
 
-/* ---- the client id ---- */
+/* ---- the client id and its session ---- */
 
-struct joining {
-    struct channel_wait wait;
-    struct mqtt_connection *connection;
-};
-
-static void on_claimed(struct channel_wait *wait) {
-    struct joining *joining = CONTAINER_OF(wait, struct joining, wait);
-    struct mqtt_connection *connection = joining->connection;
-    free(joining);
-    if (connection->state == CONNECTION_JOINING) {
-        open_connection(connection);
-        connection_resume(connection);
-    }
-    connection_unref(connection);
+void connect_taken_over(struct mqtt_connection *connection) {
+    metric_add(&connection->worker->metrics.closed_taken_over, 1);
+    connection_end(connection, PACKET_TAKEN_OVER);
 }
 
-static void take_over(struct mqtt_connection *other) {
-    metric_add(&other->worker->metrics.closed_taken_over, 1);
-    connection_end(other, PACKET_TAKEN_OVER);
-}
-
-void connect_claimed(struct mqtt_worker *worker, uint64_t serial, struct str client_id) {
-    struct mqtt_connection *other = map_get(&worker->clients, client_id);
-    if (other && other->serial < serial)
-        take_over(other);
-}
-
-/* Returns with the connection open, or waiting for the other workers. */
-static void join(struct mqtt_connection *connection) {
+static void attach(struct mqtt_connection *connection, struct session *session) {
     struct mqtt_worker *worker = connection->worker;
-    struct str client_id = connection_client_id(connection);
-    struct mqtt_connection *other = map_get(&worker->clients, client_id);
-    if (other)
-        take_over(other);
-    map_put(&worker->clients, client_id, connection);
-    connection->serial = atomic_fetch_add(&worker->mqtt->connect_serial, 1) + 1;
-    connection->session = session_new(connection);
-    connection->state = CONNECTION_JOINING;
-    channel_send_claim(worker, connection->serial, client_id);
-    struct joining *joining = xcalloc(1, sizeof *joining);
-    joining->connection = connection;
-    connection->waiting = channel_wait(worker, &joining->wait, on_claimed);
-    if (connection->waiting) {
-        connection_ref(connection);
-    } else {
-        free(joining);
-        open_connection(connection);
+    if (!session)
+        session = session_new(connection);
+    if (!session->stored && connection->session_expiry_s)
+        stored_begin(worker, session, connection_client_id(connection));
+    if (session->stored)
+        session->stored->expiry_s = connection->session_expiry_s;
+    connection->session = session;
+    map_put(&worker->clients, connection_client_id(connection), connection);
+    stored_go_online(session, connection);
+}
+
+/* [MQTT-3.1.3-9]: the will of a connection that could not be stays unsaid. */
+static void refuse_session(struct mqtt_connection *connection) {
+    metric_add(&connection->worker->metrics.refused_limit, 1);
+    log_warn("mqtt", "client \"%.*s\" at %s refused: sessions_max is reached",
+             STR_ARG(connection_client_id(connection)), connection->peer);
+    connection_end(connection, PACKET_QUOTA_EXCEEDED);
+}
+
+void connect_granted(struct mqtt_connection *connection, struct session *session) {
+    struct mqtt_worker *worker = connection->worker;
+    if (connection->state != CONNECTION_JOINING)
+        return;
+    if (!session && connection->session_expiry_s && !stored_has_room(worker)) {
+        refuse_session(connection);
+        return;
     }
+    attach(connection, session);
+    open_connection(connection, session != NULL);
+    deliver_waiting(connection);
+    if (worker->joining != connection)
+        connection_resume(connection);
+}
+
+/* Returns with the connection open, or waiting for other workers. */
+static void join(struct mqtt_connection *connection) {
+    connection->state = CONNECTION_JOINING;
+    connection->waiting = true;
+    connection->worker->joining = connection;
+    claim_begin(connection);
+    connection->worker->joining = NULL;
+}
+
+/* With credentials that are good: what remains is whether the policy lets it in. */
+static void admit(struct mqtt_connection *connection) {
+    if (authorize_connect(connection)) {
+        join(connection);
+        return;
+    }
+    metric_add(&connection->worker->metrics.refused_policy, 1);
+    connection_end(connection, PACKET_NOT_AUTHORIZED);
 }
 
 /* ---- credentials ---- */
@@ -133,7 +147,7 @@ static void on_verified(struct work *work) {
     if (connection->state == CONNECTION_JOINING) {
         connection->waiting = false;
         if (ok) {
-            join(connection);
+            admit(connection);
             connection_resume(connection);
         } else {
             refuse(connection, PACKET_BAD_CREDENTIALS, "bad user name or password");
@@ -180,8 +194,7 @@ static struct will *will_new(const struct packet_will *in) {
     will->publication.message.payload = copy_to(&at, in->payload);
     will->publication.message.qos = in->qos;
     will->publication.message.retain = in->retain;
-    /* The session ends with the connection, so the delay is over at once (section 3.1.3.2.2); it is
-     * not passed on. */
+    will->delay_s = in->properties.will_delay_s; /* not passed on */
     struct str raw = in->properties.raw;
     size_t delay_at = in->properties.delay_at >= 0 ? (size_t)in->properties.delay_at : raw.len;
     enum { DELAY_PROPERTY_BYTES = 5 };
@@ -222,6 +235,17 @@ static void set_keep_alive(struct mqtt_connection *connection, uint16_t wanted_s
     connection->keep_alive_set = true;
 }
 
+/* How long the session outlives the connection; in 3.1.1 as long as may be, unless it is clean. */
+static void set_expiry(struct mqtt_connection *connection, const struct packet_connect *in) {
+    uint32_t most_s = (uint32_t)(connection->worker->config->session_expiry_max_ms / 1000);
+    bool v5 = in->version == PACKET_VERSION_5;
+    uint32_t wanted_s = v5 ? in->properties.session_expiry_s : in->clean_start ? 0 : most_s;
+    connection->clean_start = in->clean_start;
+    connection->wants_expiry = wanted_s != 0;
+    connection->expiry_capped = wanted_s > most_s;
+    connection->session_expiry_s = wanted_s < most_s ? wanted_s : most_s;
+}
+
 static enum packet_reason check(const struct packet_connect *in) {
     bool v5 = in->version == PACKET_VERSION_5;
     if (in->client_id.len > CLIENT_ID_BYTES_MAX ||
@@ -231,8 +255,6 @@ static enum packet_reason check(const struct packet_connect *in) {
         return PACKET_BAD_AUTHENTICATION_METHOD;
     if (packet_has(&in->properties, PROPERTY_AUTH_DATA))
         return PACKET_PROTOCOL_ERROR; /* section 3.1.2.11.10 */
-    if (in->will.present && in->will.qos == 2)
-        return PACKET_QOS_NOT_SUPPORTED;
     if (in->will.present && !topic_name_valid(in->will.topic))
         return PACKET_TOPIC_NAME_INVALID;
     return PACKET_NORMAL;
@@ -240,11 +262,11 @@ static enum packet_reason check(const struct packet_connect *in) {
 
 static void take_settings(struct mqtt_connection *connection, const struct packet_connect *in) {
     const struct packet_properties *properties = &in->properties;
-    connection->wants_expiry = properties->session_expiry_s != 0;
     connection->packet_bytes_max = properties->packet_bytes_max;
     connection->receive_max =
         packet_has(properties, PROPERTY_RECEIVE_MAX) ? properties->receive_max : UINT16_MAX;
     set_keep_alive(connection, in->keep_alive_s);
+    set_expiry(connection, in);
     if (in->will.present)
         connection->will = will_new(&in->will);
     struct str client_id = in->client_id;
@@ -260,6 +282,11 @@ static void take_settings(struct mqtt_connection *connection, const struct packe
     struct str principal = has_certificate ? str_of(fingerprint) : (struct str){NULL, 0};
     set_names(connection, client_id, in->has_user && checks_users ? in->user : principal);
     connection->anonymous |= has_certificate;
+    const struct map *users = &connection->worker->mqtt->users;
+    authorize_begin(
+        connection,
+        authorize_policy_name(connection, in->has_user ? map_get(users, in->user) : NULL),
+        !in->clean_start || properties->session_expiry_s);
 }
 
 void connect_take(struct mqtt_connection *connection, const struct packet *packet) {
@@ -281,7 +308,7 @@ void connect_take(struct mqtt_connection *connection, const struct packet *packe
     if (in.has_user && worker->mqtt->users.count)
         verify(connection, &in);
     else if (connection->anonymous)
-        join(connection);
+        admit(connection);
     else
         refuse(connection, PACKET_NOT_AUTHORIZED,
                "no credentials, and the listener is not anonymous");

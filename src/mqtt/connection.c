@@ -13,7 +13,8 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
-#include "mqtt/broker.h"
+#include "mqtt/claim.h"
+#include "mqtt/stored.h"
 
 /* ---- life ---- */
 
@@ -87,6 +88,7 @@ void connection_unref(struct mqtt_connection *connection) {
         return;
     ASSERT(connection->state == CONNECTION_ENDED && connection->detached);
     list_remove(&connection->link);
+    list_remove(&connection->unsettling);
     connection_free_inbox(connection);
     free_gather(connection);
     if (connection->held)
@@ -94,6 +96,7 @@ void connection_unref(struct mqtt_connection *connection) {
     free(connection->held);
     free(connection->peer);
     free(connection->names);
+    free(connection->authority);
     free(connection);
 }
 
@@ -181,20 +184,24 @@ static void say_why(struct mqtt_connection *connection, enum packet_reason reaso
         packet_write_connack(connection_out(connection), connection->version, &connack);
 }
 
+void will_publish(struct mqtt_worker *worker, struct will *will, struct str client_id) {
+    will->publication.message.client_id = client_id;
+    worker->wall_ms = will->publication.message.received_ms = clock_wall_ms();
+    int result = publish(worker, &will->publication, NULL);
+    if (result < 0) {
+        metric_add(&worker->metrics.dropped_refused, 1);
+        log_warn("mqtt", "client \"%.*s\": its will message was not taken: %s", STR_ARG(client_id),
+                 err_text(result));
+    }
+    free(will);
+}
+
 static void publish_will(struct mqtt_connection *connection) {
     struct will *will = connection->will;
     connection->will = NULL;
-    will->publication.message.client_id = connection_client_id(connection);
     will->publication.message.principal = connection_principal(connection);
     will->publication.message.source_ip = connection_ip(connection);
-    connection->worker->wall_ms = will->publication.message.received_ms = clock_wall_ms();
-    int result = publish(connection->worker, &will->publication, NULL);
-    if (result < 0) {
-        metric_add(&connection->worker->metrics.dropped_refused, 1);
-        log_warn("mqtt", "client \"%.*s\": its will message was not taken: %s",
-                 STR_ARG(connection_client_id(connection)), err_text(result));
-    }
-    free(will);
+    will_publish(connection->worker, will, connection_client_id(connection));
 }
 
 void connection_unpark(struct mqtt_connection *connection) {
@@ -204,6 +211,26 @@ void connection_unpark(struct mqtt_connection *connection) {
     metric_add(&connection->worker->metrics.parked, -1);
 }
 
+/* The session stays behind, with the will if that has a delay, or ends (section 3.1.3.2.2). */
+static void leave_session(struct mqtt_connection *connection, bool with_will) {
+    struct mqtt_worker *worker = connection->worker;
+    struct str client_id = connection_client_id(connection);
+    struct session *session = connection->session;
+    map_remove(&worker->clients, client_id);
+    connection->session = NULL;
+    if (!stored_survives(session)) {
+        stored_end(worker, session);
+        claim_tell_gone(worker, claim_gone_new(worker, client_id));
+        return;
+    }
+    struct will *delayed = NULL;
+    if (with_will && connection->will && connection->will->delay_s) {
+        delayed = connection->will;
+        connection->will = NULL;
+    }
+    stored_go_offline(worker, session, delayed);
+}
+
 void connection_retire(struct mqtt_connection *connection, bool with_will) {
     struct mqtt_worker *worker = connection->worker;
     if (connection->state == CONNECTION_ENDED)
@@ -211,14 +238,8 @@ void connection_retire(struct mqtt_connection *connection, bool with_will) {
     connection->state = CONNECTION_ENDED;
     connection_unpark(connection);
     list_remove(&connection->wheel);
-    struct str client_id = connection_client_id(connection);
-    if (map_get(&worker->clients, client_id) == connection)
-        map_remove(&worker->clients, client_id);
-    if (connection->session) {
-        subscribe_remove_all(connection);
-        session_free(connection->session);
-        connection->session = NULL;
-    }
+    if (connection->session)
+        leave_session(connection, with_will);
     aliases_free(connection);
     if (connection->will && with_will)
         publish_will(connection);

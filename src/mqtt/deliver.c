@@ -4,13 +4,16 @@
  * subscription identifiers get an encoding of their own.
  *
  * A subscriber that does not keep up: QoS 0 is dropped while more than out_bytes_max bytes wait for
- * its socket. QoS 1 waits in the session's queue while too much is unacknowledged or unsent, and is
- * dropped when that is full. Packets that are larger than the client's Maximum Packet Size are
- * dropped as if they had been sent (section 3.1.2.11.4).
+ * its socket. QoS 1 and 2 wait in the session's queue while too much is unacknowledged or unsent,
+ * and are dropped when that is full (stored.c). What waits is copied once per message, however many
+ * wait for it; so is what a stored session is sent, because it may have to be sent again. Packets
+ * that are larger than the client's Maximum Packet Size are dropped as if they had been sent
+ * (section 3.1.2.11.4).
  */
 #include "base/clock.h"
 #include "base/mem.h"
-#include "mqtt/broker.h"
+#include "mqtt/authorize.h"
+#include "mqtt/stored.h"
 
 struct copy {
     bool made;
@@ -22,8 +25,10 @@ struct copy {
 struct fan_out {
     struct mqtt_worker *worker;
     const struct publication *publication;
-    struct copy copies[2][2][2]; /* version 5, QoS, RETAIN */
-    uint64_t sent[2], sent_bytes[2];
+    struct str share;            /* through which it comes, "NAME/FILTER"; or empty */
+    struct kept *kept;           /* made by the first that has to wait or to be known */
+    struct copy copies[2][3][2]; /* version 5, QoS, RETAIN */
+    uint64_t sent[3], sent_bytes[3];
 };
 
 static uint32_t in_flight_max(const struct mqtt_connection *connection) {
@@ -72,47 +77,49 @@ static void patch_id(uint8_t *at, uint16_t packet_id) {
     at[1] = (uint8_t)packet_id;
 }
 
-static void queue(struct fan_out *fan, struct session *session, const struct copy *copy) {
-    struct mqtt_connection *connection = session->connection;
-    const struct publication *publication = fan->publication;
-    struct queued queued = {
-        .bytes = (uint32_t)copy->marks.bytes,
-        .packet_id_at = (uint32_t)copy->marks.packet_id_at,
-        .expiry_at = expiry_in_packet(publication, &copy->marks),
-        .expires = publication->expiry_at >= 0,
-        .expiry_s = publication->expiry_at >= 0 ? publication_expiry_s(publication) : 0,
-        .received_ms = publication->message.received_ms,
-    };
-    const uint8_t *packet = buf_at(&fan->worker->scratch) + copy->at;
-    size_t bytes_max = (size_t)fan->worker->config->out_bytes_max;
-    if (!session_queue_push(session, &queued, packet, bytes_max))
-        log_drop(connection, &fan->worker->metrics.dropped_queue_full,
-                 "too many QoS 1 messages wait for its acknowledgements");
+static struct delivery *delivery_for(struct fan_out *fan, const struct route_target *target,
+                                     uint8_t qos, bool retain) {
+    if (!fan->kept)
+        fan->kept = kept_new(fan->publication, 0);
+    return delivery_new(fan->kept, qos, retain, target->ids, target->id_count, fan->share);
 }
 
-static void send_copy(struct fan_out *fan, struct session *session, uint8_t qos,
-                      const struct copy *copy) {
+static void queue(struct fan_out *fan, const struct route_target *target, uint8_t qos,
+                  bool retain) {
+    stored_queue(fan->worker, target->session, delivery_for(fan, target, qos, retain));
+}
+
+bool deliver_can_take(const struct session *session) {
+    const struct mqtt_connection *connection = session->connection;
+    return connection && !is_slow(connection) && session_queue_is_empty(session) &&
+           session_may_send(session, in_flight_max(connection));
+}
+
+static void send_copy(struct fan_out *fan, const struct route_target *target, uint8_t qos,
+                      bool retain, const struct copy *copy) {
+    struct session *session = target->session;
     struct mqtt_connection *connection = session->connection;
     size_t bytes = copy->marks.bytes;
     if (connection->packet_bytes_max && bytes > connection->packet_bytes_max) {
         metric_add(&fan->worker->metrics.dropped_too_large, 1);
         return;
     }
-    bool slow = is_slow(connection);
-    if (qos == 0 && slow) {
+    if (qos == 0 && is_slow(connection)) {
         log_drop(connection, &fan->worker->metrics.dropped_slow, "it reads too slowly");
         return;
     }
-    if (qos && (slow || !session_queue_is_empty(session) ||
-                !session_may_send(session, in_flight_max(connection)))) {
-        queue(fan, session, copy);
+    if (qos && !deliver_can_take(session)) {
+        queue(fan, target, qos, retain);
         return;
     }
     struct buf *out = connection_out(connection);
     uint8_t *room = buf_room(out, bytes);
     memcpy(room, buf_at(&fan->worker->scratch) + copy->at, bytes);
-    if (qos)
-        patch_id(room + copy->marks.packet_id_at, session_take_id(session));
+    if (qos) {
+        bool is_known = session->stored || fan->share.len;
+        struct delivery *known = is_known ? delivery_for(fan, target, qos, retain) : NULL;
+        patch_id(room + copy->marks.packet_id_at, session_take_id(session, qos, known));
+    }
     buf_added(out, bytes);
     fan->sent[qos]++;
     fan->sent_bytes[qos] += bytes;
@@ -120,94 +127,191 @@ static void send_copy(struct fan_out *fan, struct session *session, uint8_t qos,
 
 static void send_to(struct fan_out *fan, const struct route_target *target) {
     const struct message *message = &fan->publication->message;
-    struct session *session = target->session;
-    uint8_t version = session->connection->version;
+    const struct mqtt_connection *connection = target->session->connection;
     uint8_t qos = message->qos < target->qos ? message->qos : target->qos;
     bool retain = target->retain_as_published && message->retain;
-    if (target->id_count == 0 || version != PACKET_VERSION_5) {
-        send_copy(fan, session, qos, copy_for(fan, version, qos, retain));
+    if (!connection) {
+        if (qos) /* QoS 0 does not wait for the client [MQTT-3.1.2-5 of 3.1.1]. */
+            queue(fan, target, qos, retain);
         return;
     }
-    struct packet_form form = {version, qos, retain, 0, target->ids, target->id_count};
+    uint8_t version = connection->version;
+    if (target->id_count == 0 || version != PACKET_VERSION_5) {
+        send_copy(fan, target, qos, retain, copy_for(fan, version, qos, retain));
+        return;
+    }
+    struct packet_form form = {.version = version,
+                               .qos = qos,
+                               .retain = retain,
+                               .subscription_ids = target->ids,
+                               .subscription_id_count = target->id_count};
     struct copy own;
     encode(&fan->worker->scratch, fan->publication, &form, &own);
-    send_copy(fan, session, qos, &own);
+    send_copy(fan, target, qos, retain, &own);
     fan->worker->scratch.end = fan->worker->scratch.begin + own.at;
 }
 
-static void count_sent(struct worker_metrics *metrics, const uint64_t sent[2],
-                       const uint64_t sent_bytes[2]) {
-    metric_add(&metrics->sent_qos0, (int64_t)sent[0]);
-    metric_add(&metrics->sent_qos1, (int64_t)sent[1]);
-    metric_add(&metrics->sent_bytes_qos0, (int64_t)sent_bytes[0]);
-    metric_add(&metrics->sent_bytes_qos1, (int64_t)sent_bytes[1]);
+static void count_sent(struct worker_metrics *metrics, unsigned qos, uint64_t sent,
+                       uint64_t bytes) {
+    struct metric *const counts[] = {&metrics->sent_qos0, &metrics->sent_qos1, &metrics->sent_qos2};
+    struct metric *const sizes[] = {&metrics->sent_bytes_qos0, &metrics->sent_bytes_qos1,
+                                    &metrics->sent_bytes_qos2};
+    if (sent == 0)
+        return;
+    metric_add(counts[qos], (int64_t)sent);
+    metric_add(sizes[qos], (int64_t)bytes);
+}
+
+static void fan_out_done(struct fan_out *fan) {
+    for (unsigned qos = 0; qos <= 2; qos++)
+        count_sent(&fan->worker->metrics, qos, fan->sent[qos], fan->sent_bytes[qos]);
+    kept_unref(fan->kept);
 }
 
 void deliver(struct mqtt_worker *worker, const struct route *route,
-             const struct publication *publication, const struct session *from) {
+             const struct publication *publication, const struct session *from, unsigned origin) {
     struct fan_out fan = {.worker = worker, .publication = publication};
     buf_clear(&worker->scratch);
-    for (uint32_t i = 0; i < route->target_count; i++)
-        if (!(route->targets[i].no_local && route->targets[i].session == from))
-            send_to(&fan, &route->targets[i]);
-    count_sent(&worker->metrics, fan.sent, fan.sent_bytes);
+    for (uint32_t i = 0; i < route->target_count; i++) {
+        const struct route_target *target = &route->targets[i];
+        bool is_own = target->no_local && target->session == from;
+        if (!is_own && stored_takes(target->session, origin) &&
+            authorize_receive(target->session->connection, publication->message.topic, route))
+            send_to(&fan, target);
+    }
+    fan_out_done(&fan);
+}
+
+void deliver_shared(struct mqtt_worker *worker, const struct subscription *member,
+                    const struct publication *publication) {
+    struct fan_out fan = {
+        .worker = worker, .publication = publication, .share = member->share->key};
+    uint32_t id = member->id;
+    struct route_target target = {.session = member->session,
+                                  .ids = &id,
+                                  .id_count = id != 0,
+                                  .qos = member->qos,
+                                  .retain_as_published = member->retain_as_published};
+    if (!authorize_receive(member->session->connection, publication->message.topic, NULL))
+        return;
+    buf_clear(&worker->scratch);
+    send_to(&fan, &target);
+    fan_out_done(&fan);
 }
 
 /* ---- what waits ---- */
+
+/* A kept message on its way to one client. */
+struct parcel {
+    const struct kept *message;
+    struct packet_form form;
+    uint32_t left_s; /* of its interval */
+};
+
+/* False if it is larger than the client takes: then it counts as sent, and nothing is. */
+static bool write_parcel(struct mqtt_connection *connection, const struct parcel *parcel) {
+    struct mqtt_worker *worker = connection->worker;
+    struct buf *out = connection_out(connection);
+    struct packet_marks marks;
+    packet_write_publish(out, &parcel->message->publication.message, &parcel->form, &marks);
+    if (connection->packet_bytes_max && marks.bytes > connection->packet_bytes_max) {
+        out->end -= marks.bytes;
+        metric_add(&worker->metrics.dropped_too_large, 1);
+        return false;
+    }
+    uint32_t expiry_at = expiry_in_packet(&parcel->message->publication, &marks);
+    if (expiry_at)
+        publication_expiry_patch(out->at + out->end - marks.bytes + expiry_at, parcel->left_s);
+    count_sent(&worker->metrics, parcel->form.qos, 1, marks.bytes);
+    return true;
+}
+
+static enum flight_state awaited(uint8_t qos) {
+    return qos == 2 ? FLIGHT_PUBREC : FLIGHT_PUBACK;
+}
+
+static struct parcel parcel_for(const struct mqtt_connection *connection,
+                                const struct delivery *delivery, uint32_t left_s) {
+    return (struct parcel){.message = delivery->message,
+                           .form = {.version = connection->version,
+                                    .qos = delivery->qos,
+                                    .retain = delivery->retain,
+                                    .subscription_ids = delivery->ids,
+                                    .subscription_id_count = delivery->id_count},
+                           .left_s = left_s};
+}
+
+static void send_delivery(struct mqtt_connection *connection, struct delivery *delivery,
+                          uint32_t left_s) {
+    struct session *session = connection->session;
+    struct parcel parcel = parcel_for(connection, delivery, left_s);
+    parcel.form.packet_id = session_take_id(session, delivery->qos, delivery);
+    if (!write_parcel(connection, &parcel))
+        session_acknowledge(session, parcel.form.packet_id, awaited(parcel.form.qos));
+}
+
+/* Section 4.4: in the order of before, with DUP, however long ago their interval ended
+ * [MQTT-4.3.3-7]. */
+static bool send_again(struct mqtt_connection *connection) {
+    struct session *session = connection->session;
+    struct resend next;
+    if (is_slow(connection) || !session_resend_first(session, in_flight_max(connection), &next))
+        return false;
+    session_resent(session);
+    if (next.state == FLIGHT_PUBCOMP) {
+        packet_write_ack(connection_out(connection), PACKET_PUBREL, next.packet_id, 0);
+        return true;
+    }
+    uint32_t left_s;
+    if (!kept_expiry_left(next.delivery->message, connection->worker->wall_ms, &left_s))
+        left_s = 0;
+    struct parcel parcel = parcel_for(connection, next.delivery, left_s);
+    parcel.form.packet_id = next.packet_id;
+    parcel.form.duplicate = true;
+    if (!write_parcel(connection, &parcel))
+        session_acknowledge(session, next.packet_id, next.state);
+    return true;
+}
 
 /* Sends or drops the first queued message; false if it has to go on waiting. */
 static bool send_queued(struct mqtt_connection *connection) {
     struct session *session = connection->session;
     struct mqtt_worker *worker = connection->worker;
-    struct queued queued;
-    uint8_t *packet;
-    if (is_slow(connection) || !session_queue_first(session, &queued, &packet) ||
+    if (is_slow(connection) || session_queue_is_empty(session) ||
         !session_may_send(session, in_flight_max(connection)))
         return false;
+    struct delivery *delivery = session_queue_pop(session);
     uint32_t left_s;
-    if (queued.expires &&
-        !publication_expiry_left(queued.expiry_s, queued.received_ms, worker->wall_ms, &left_s)) {
+    if (!authorize_receive(connection, delivery->message->publication.message.topic, NULL)) {
+        delivery_free(delivery);
+    } else if (kept_expiry_left(delivery->message, worker->wall_ms, &left_s)) {
+        send_delivery(connection, delivery, left_s);
+    } else {
         metric_add(&worker->metrics.dropped_expired, 1);
-        session_queue_pop(session);
-        return true;
+        delivery_free(delivery);
     }
-    patch_id(packet + queued.packet_id_at, session_take_id(session));
-    if (queued.expires && queued.expiry_at)
-        publication_expiry_patch(packet + queued.expiry_at, left_s);
-    buf_add(connection_out(connection), packet, queued.bytes);
-    metric_add(&worker->metrics.sent_qos1, 1);
-    metric_add(&worker->metrics.sent_bytes_qos1, queued.bytes);
-    session_queue_pop(session);
     return true;
 }
 
 static void send_retained_now(struct mqtt_connection *connection,
                               const struct session_retained *waiting, uint8_t qos,
                               uint32_t left_s) {
-    struct mqtt_worker *worker = connection->worker;
-    const struct publication *publication = &waiting->retained->publication;
-    struct packet_form form = {.version = connection->version,
-                               .qos = qos,
-                               .retain = true,
-                               .subscription_ids = &waiting->subscription_id,
-                               .subscription_id_count = waiting->subscription_id != 0};
-    struct copy copy;
-    buf_clear(&worker->scratch);
-    encode(&worker->scratch, publication, &form, &copy);
-    if (connection->packet_bytes_max && copy.marks.bytes > connection->packet_bytes_max) {
-        metric_add(&worker->metrics.dropped_too_large, 1);
-        return;
-    }
-    uint8_t *packet = buf_at(&worker->scratch);
-    uint32_t expiry_at = expiry_in_packet(publication, &copy.marks);
+    struct session *session = connection->session;
+    struct parcel parcel = {.message = waiting->retained,
+                            .form = {.version = connection->version,
+                                     .qos = qos,
+                                     .retain = true,
+                                     .subscription_ids = &waiting->subscription_id,
+                                     .subscription_id_count = waiting->subscription_id != 0},
+                            .left_s = left_s};
+    struct delivery *known = NULL;
+    if (qos && session->stored)
+        known = delivery_new(waiting->retained, qos, true, &waiting->subscription_id,
+                             waiting->subscription_id != 0, (struct str){NULL, 0});
     if (qos)
-        patch_id(packet + copy.marks.packet_id_at, session_take_id(connection->session));
-    if (expiry_at)
-        publication_expiry_patch(packet + expiry_at, left_s);
-    buf_add(connection_out(connection), packet, copy.marks.bytes);
-    uint64_t sent[2] = {!qos, qos},
-             sent_bytes[2] = {qos ? 0 : copy.marks.bytes, qos ? copy.marks.bytes : 0};
-    count_sent(&worker->metrics, sent, sent_bytes);
+        parcel.form.packet_id = session_take_id(session, qos, known);
+    if (!write_parcel(connection, &parcel) && qos)
+        session_acknowledge(session, parcel.form.packet_id, awaited(qos));
 }
 
 static bool send_retained(struct mqtt_connection *connection) {
@@ -215,16 +319,16 @@ static bool send_retained(struct mqtt_connection *connection) {
     const struct session_retained *waiting = session_retained_first(session);
     if (!waiting || is_slow(connection))
         return false;
-    const struct publication *publication = &waiting->retained->publication;
-    uint8_t qos = publication->message.qos < waiting->qos ? publication->message.qos : waiting->qos;
+    const struct message *message = &waiting->retained->publication.message;
+    uint8_t qos = message->qos < waiting->qos ? message->qos : waiting->qos;
+    if (!authorize_receive(connection, message->topic, NULL)) {
+        session_retained_pop(session);
+        return true;
+    }
     if (qos && !session_may_send(session, in_flight_max(connection)))
         return false;
-    uint32_t left_s = 0;
-    bool lives =
-        publication->expiry_at < 0 ||
-        publication_expiry_left(publication_expiry_s(publication), publication->message.received_ms,
-                                connection->worker->wall_ms, &left_s);
-    if (lives)
+    uint32_t left_s;
+    if (kept_expiry_left(waiting->retained, connection->worker->wall_ms, &left_s))
         send_retained_now(connection, waiting, qos, left_s);
     else
         metric_add(&connection->worker->metrics.dropped_expired, 1);
@@ -236,6 +340,8 @@ void deliver_waiting(struct mqtt_connection *connection) {
     if (connection->state != CONNECTION_OPEN || !connection->session->flight)
         return;
     connection->worker->wall_ms = clock_wall_ms();
+    while (send_again(connection)) {
+    }
     while (send_queued(connection)) {
     }
     while (send_retained(connection)) {

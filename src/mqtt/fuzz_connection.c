@@ -4,6 +4,7 @@
  * may crash, leak, or stay behind when all is stopped.
  */
 #include "mqtt/rig.h"
+#include "mqtt/stored.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -33,8 +34,10 @@ static void step(struct rig *rig, struct peer *peer, uint8_t what, const uint8_t
         rig_make_room(rig);
         break;
     case 6:
-        for (unsigned i = 0; i <= len; i++)
+        for (unsigned i = 0; i <= len; i++) {
             wheel_tick(rig->worker);
+            stored_tick(rig->worker);
+        }
         peer->pending = what & 16 ? 4 << 20 : 0;
         if (!peer->closed)
             mqtt_connection_drained(peer->connection);
@@ -53,6 +56,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     rig.config.retained_max = 3;
     rig.config.subscriptions_max = 4;
     rig.config.packet_bytes_max = 4096;
+    rig.config.sessions_max = 2;
+    rig.config.queue_max = 4;
+    rig.config.queue_full = size % 2 ? MQTT_QUEUE_REFUSE : MQTT_QUEUE_DROP_OLDEST;
     log_setup(LOG_ERROR, LOG_TEXT);
     rig_start(&rig);
     for (unsigned i = 0; i < 2; i++)
@@ -66,7 +72,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     }
     for (unsigned i = 0; i < 2; i++)
         peer_done(&peers[i]);
-    ASSERT(rig.worker->clients.count == 0 && rig.worker->subscriptions.node_count == 0);
+    ASSERT(rig.worker->clients.count == 0);
+    stored_end_all(rig.worker);
+    ASSERT(rig.worker->subscriptions.node_count == 0 && rig.worker->shares.by_key.count == 0);
+    ASSERT(atomic_load(&rig.mqtt->queued_bytes) == 0 && atomic_load(&rig.mqtt->session_count) == 0);
     ASSERT(metric_get(&rig.worker->metrics.connections) == 0 &&
            metric_get(&rig.worker->metrics.parked) == 0);
     rig_done(&rig);

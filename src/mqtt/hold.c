@@ -1,18 +1,18 @@
 /*
- * Law 1: a PUBACK leaves when what its PUBLISH staged is on disk, and in the order of the
+ * Law 1: a PUBACK or PUBREC leaves when what its PUBLISH staged is on disk, and in the order of the
  * PUBLISHes. Acknowledgements are encoded at once into the connection's held bytes; a ring of
  * holds, in the order of tickets, says up to where a ticket releases whose bytes. A commit takes
  * holds off the front and appends their bytes to the connections' output.
  *
  * An acknowledgement that waits for nothing joins the connection's newest hold, if there is one, so
- * that it does not overtake. When a ticket fails, all PUBACKs of its holds become refusals (0x97),
- * or in 3.1.1 the connection is closed; a client then publishes again what need not have been,
+ * that it does not overtake. When a ticket fails, all acknowledgements of its holds become refusals
+ * (0x97), and the identifiers of QoS 2 messages are free again [MQTT-4.3.3-9]; in 3.1.1 the connection is closed; a client then publishes again what need not have been,
  * which "at least once" allows.
  */
 #include <stdlib.h>
 
 #include "base/mem.h"
-#include "mqtt/broker.h"
+#include "mqtt/stored.h"
 
 static struct hold *hold_at(const struct holds *holds, uint64_t number) {
     return &holds->items[number & (holds->cap - 1)];
@@ -35,6 +35,10 @@ uint32_t hold_count(const struct mqtt_connection *connection) {
     return connection->held ? connection->held->count : 0;
 }
 
+uint32_t hold_puback_count(const struct mqtt_connection *connection) {
+    return connection->held ? connection->held->puback_count : 0;
+}
+
 /* The hold that the acknowledgement joins: the newest one, unless it waits for an earlier ticket.
  */
 static void join(struct mqtt_connection *connection, bool staged, uint64_t ticket) {
@@ -52,21 +56,46 @@ static void join(struct mqtt_connection *connection, bool staged, uint64_t ticke
     held->last_hold = holds->end - 1;
 }
 
-void hold_ack(struct mqtt_connection *connection, uint16_t packet_id, uint8_t reason, bool staged,
-              uint64_t ticket) {
+void hold_ack(struct mqtt_connection *connection, enum packet_type type, uint16_t packet_id,
+              uint8_t reason, bool staged, uint64_t ticket) {
     if (!staged && hold_count(connection) == 0) {
-        packet_write_ack(connection_out(connection), PACKET_PUBACK, packet_id, reason);
+        packet_write_ack(connection_out(connection), type, packet_id, reason);
         return;
     }
     if (!connection->held)
         connection->held = xcalloc(1, sizeof *connection->held);
-    packet_write_ack(&connection->held->bytes, PACKET_PUBACK, packet_id, reason);
+    packet_write_ack(&connection->held->bytes, type, packet_id, reason);
     connection->held->count++;
+    connection->held->puback_count += type == PACKET_PUBACK;
     join(connection, staged, ticket);
 }
 
 static size_t ack_bytes(const uint8_t *at) {
     return 2u + at[1];
+}
+
+static enum packet_type ack_type(const uint8_t *at) {
+    return (enum packet_type)(at[0] >> 4);
+}
+
+static uint16_t ack_id(const uint8_t *at) {
+    return (uint16_t)(at[2] << 8 | at[3]);
+}
+
+static bool is_success(const uint8_t *at) {
+    return ack_bytes(at) == PACKET_ACK_BYTES;
+}
+
+/* The messages of a ticket that failed will be sent anew, under the same identifiers or others. */
+static void forget_received(struct session *session, const uint8_t *at, size_t len) {
+    for (const uint8_t *end = at + len; at < end; at += ack_bytes(at))
+        if (ack_type(at) == PACKET_PUBREC && is_success(at))
+            session_release(session, ack_id(at));
+}
+
+static void uncount(struct held *held, const uint8_t *ack) {
+    held->count--;
+    held->puback_count -= ack_type(ack) == PACKET_PUBACK;
 }
 
 /* Sends the bytes up to `end`, all as refusals if the ticket failed. */
@@ -77,10 +106,10 @@ static void send_held(struct mqtt_connection *connection, size_t len, bool faile
     if (!failed)
         buf_add(out, at, len);
     for (; at < end; at += ack_bytes(at)) {
-        held->count--;
+        uncount(held, at);
         if (failed)
-            packet_write_ack(out, PACKET_PUBACK, (uint16_t)(at[2] << 8 | at[3]),
-                             ack_bytes(at) == PACKET_ACK_BYTES ? PACKET_QUOTA_EXCEEDED : at[4]);
+            packet_write_ack(out, ack_type(at), ack_id(at),
+                             is_success(at) ? PACKET_QUOTA_EXCEEDED : at[4]);
     }
 }
 
@@ -102,16 +131,42 @@ static void fail_old_client(struct mqtt_connection *connection) {
     connection_end(connection, PACKET_QUOTA_EXCEEDED);
 }
 
+/* The connection has ended and its session waits for the client: the PUBRECs are not sent, but it
+ * has to be known what they would have said. */
+static void settle(const struct hold *hold, size_t len, int status) {
+    struct mqtt_connection *connection = hold->connection;
+    struct held *held = connection->held;
+    struct session *session = connection->unsettled;
+    if (!session)
+        return;
+    if (status)
+        forget_received(session, buf_at(&held->bytes), len);
+    if (status && session->connection) /* It may have been told otherwise about a repetition. */
+        connection_end(session->connection, PACKET_QUOTA_EXCEEDED);
+    for (const uint8_t *at = buf_at(&held->bytes), *end = at + len; at < end; at += ack_bytes(at))
+        uncount(held, at);
+    held->begin = hold->end;
+    buf_consume(&held->bytes, len);
+    if (held->count == held->puback_count)
+        stored_settle(connection);
+}
+
 static void release(const struct hold *hold, int status) {
     struct mqtt_connection *connection = hold->connection;
     struct held *held = connection->held;
-    if (connection->state != CONNECTION_OPEN || !held)
+    if (!held)
         return;
+    size_t len = (size_t)(hold->end - held->begin);
+    if (connection->state != CONNECTION_OPEN) {
+        settle(hold, len, status);
+        return;
+    }
+    if (status)
+        forget_received(connection->session, buf_at(&held->bytes), len);
     if (status && connection->version != PACKET_VERSION_5) {
         fail_old_client(connection);
         return;
     }
-    size_t len = (size_t)(hold->end - held->begin);
     send_held(connection, len, status != 0);
     held->begin = hold->end;
     buf_consume(&held->bytes, len);

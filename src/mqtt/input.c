@@ -13,7 +13,7 @@
  */
 #include "base/clock.h"
 #include "base/mem.h"
-#include "mqtt/broker.h"
+#include "mqtt/stored.h"
 
 /* ---- reading ---- */
 
@@ -59,18 +59,6 @@ void input_update_reading(struct mqtt_connection *connection) {
 
 /* ---- one packet ---- */
 
-static void take_ack(struct mqtt_connection *connection, const struct packet *packet) {
-    uint16_t packet_id;
-    uint8_t ignored;
-    enum packet_reason reason = packet_read_ack(packet, connection->version, &packet_id, &ignored);
-    if (reason) {
-        connection_fail(connection, reason, "PUBACK: %s", packet_reason_text(reason));
-        return;
-    }
-    session_acknowledge(connection->session, packet_id);
-    deliver_waiting(connection);
-}
-
 static void take_ping(struct mqtt_connection *connection, const struct packet *packet) {
     if (packet->flags || packet->body.len) {
         connection_fail(connection, PACKET_MALFORMED, "PINGREQ with flags or a body");
@@ -80,6 +68,14 @@ static void take_ping(struct mqtt_connection *connection, const struct packet *p
         connection->inbox->pings_answered--;
     else
         packet_write_pingresp(connection_out(connection));
+}
+
+/* Section 3.14.2.2.2. */
+static void change_expiry(struct mqtt_connection *connection, uint32_t expiry_s) {
+    struct stored *stored = connection->session->stored;
+    uint32_t most_s = (uint32_t)(connection->worker->config->session_expiry_max_ms / 1000);
+    if (stored)
+        stored->expiry_s = expiry_s < most_s ? expiry_s : most_s;
 }
 
 static void take_disconnect(struct mqtt_connection *connection, const struct packet *packet) {
@@ -95,14 +91,16 @@ static void take_disconnect(struct mqtt_connection *connection, const struct pac
         connection_fail(connection, reason, "DISCONNECT: %s", packet_reason_text(reason));
         return;
     }
+    if (packet_has(&properties, PROPERTY_SESSION_EXPIRY))
+        change_expiry(connection, properties.session_expiry_s);
     connection_retire(connection, said != PACKET_NORMAL);
     connection_close(connection);
 }
 
 static void take_other(struct mqtt_connection *connection, const struct packet *packet) {
     static const char *const names[] = {
-        "packet type 0", NULL, "CONNACK",  NULL, NULL,       "PUBREC", "PUBREL", "PUBCOMP", NULL,
-        "SUBACK",        NULL, "UNSUBACK", NULL, "PINGRESP", NULL,     "AUTH"};
+        "packet type 0", NULL, "CONNACK",  NULL, NULL,       NULL, NULL,  NULL, NULL,
+        "SUBACK",        NULL, "UNSUBACK", NULL, "PINGRESP", NULL, "AUTH"};
     const char *name = names[packet->type & 15];
     enum packet_reason reason = packet->type == 0 ? PACKET_MALFORMED : PACKET_PROTOCOL_ERROR;
     connection_fail(connection, reason, "%s is not for a client to send here",
@@ -122,7 +120,10 @@ static void take_packet(struct mqtt_connection *connection, const struct packet 
         publish_take(connection, packet);
         break;
     case PACKET_PUBACK:
-        take_ack(connection, packet);
+    case PACKET_PUBREC:
+    case PACKET_PUBREL:
+    case PACKET_PUBCOMP:
+        ack_take(connection, packet);
         break;
     case PACKET_SUBSCRIBE:
         subscribe_take(connection, packet);

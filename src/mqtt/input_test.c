@@ -22,7 +22,6 @@ static int tear_down(void **state) {
 static const struct {
     const char *packet, *answer;
 } errors[] = {
-    {"34 09 0003'a/b' 0001 00 'x'", "e0 01 9b"}, /* QoS 2 */
     {"36 09 0003'a/b' 0001 00 'x'", "e0 01 81"}, /* QoS 3 */
     {"38 06 0003'a/b' 00", "e0 01 81"},          /* DUP with QoS 0 */
     {"32 08 0003'a/b' 0000 00", "e0 01 82"},     /* packet identifier 0 */
@@ -50,7 +49,6 @@ static const struct {
     {"d0 00", "e0 01 82"},                            /* PINGRESP from a client */
     {"00 00", "e0 01 81"},                            /* type 0 */
     {"f0 00", "e0 01 82"},                            /* AUTH */
-    {"50 02 0001", "e0 01 82"},                       /* PUBREC */
     {"40 01 00", "e0 01 81"},                         /* PUBACK cut off */
     {"e0 07 00 05 11 0000003c", "e0 01 82"},          /* DISCONNECT extends a session of expiry 0 */
     {"30 ff ff ff 7f", "e0 01 95"},                   /* 256 MiB announced */
@@ -74,7 +72,7 @@ static void protocol_errors_have_their_reason(void **state) {
 
 static void old_clients_are_closed_without_a_word(void **state) {
     peer_connect_311(&a, &rig, "aa");
-    peer_send(&a, "34 07 0003'a/b' 0001");
+    peer_send(&a, "36 07 0003'a/b' 0001");
     assert_true(a.closed);
     assert_received(&a, "");
     peer_done(&a);

@@ -5,7 +5,7 @@
  * connection it is closed if its deadline has passed, else moved to the slot of the new deadline.
  * Deadlines farther away than the wheel is round are looked at once per round.
  */
-#include "mqtt/broker.h"
+#include "mqtt/stored.h"
 
 /* The tick at which nothing can be too early any more: a tick may be up to a second old. */
 static uint32_t deadline(const struct mqtt_connection *connection) {
@@ -63,11 +63,14 @@ void wheel_tick(struct mqtt_worker *worker) {
 static void on_tick(struct timer *timer) {
     struct mqtt_worker *worker = CONTAINER_OF(timer, struct mqtt_worker, wheel.timer);
     wheel_tick(worker);
+    stored_tick(worker);
     retained_tick(&worker->retained, loop_now_ms(worker->loop));
 }
 
 void wheel_start(struct mqtt_worker *worker) {
-    for (unsigned i = 0; i < WHEEL_SLOTS; i++)
+    for (unsigned i = 0; i < WHEEL_SLOTS; i++) {
         list_init(&worker->wheel.slots[i]);
+        list_init(&worker->session_slots[i]);
+    }
     timer_start(worker->loop, &worker->wheel.timer, WHEEL_TICK_MS, WHEEL_TICK_MS, on_tick);
 }

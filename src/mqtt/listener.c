@@ -9,6 +9,7 @@ struct listener {
     struct link link;
     struct mqtt_worker *worker;
     struct tcp_listener *tcp;
+    const struct mqtt_listener_config *config;
     bool anonymous;
 };
 
@@ -62,6 +63,7 @@ static struct tcp *on_accept(void *data, const struct sockaddr_storage *peer) {
     client->tcp.events = &client_events;
     client->connection = connection;
     connection->tcp = &client->tcp;
+    connection->listener = listener->config;
     return &client->tcp;
 }
 
@@ -69,6 +71,7 @@ int mqtt_worker_listen(struct mqtt_worker *worker, const struct mqtt_listener_co
                        struct sockaddr_storage *address, struct tls_context *tls, struct err *err) {
     struct listener *listener = xcalloc(1, sizeof *listener);
     listener->worker = worker;
+    listener->config = config;
     listener->anonymous = mqtt_listener_is_anonymous(worker->config, config);
     int failed = tcp_listen(worker->loop, address, tls, on_accept, listener, &listener->tcp, err);
     if (failed) {

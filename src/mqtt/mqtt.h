@@ -1,5 +1,6 @@
 /*
- * The MQTT broker: MQTT 3.1.1 and 5.0, QoS 0 and 1, retained messages, wills.
+ * The MQTT broker: MQTT 3.1.1 and 5.0, QoS 0 to 2, stored sessions (in memory), retained messages,
+ * wills, shared subscriptions.
  *
  * There is one `struct mqtt` and, on each loop that has MQTT connections or publishes internally,
  * one `struct mqtt_worker`. A worker owns its connections, their sessions and its tree of
@@ -11,7 +12,7 @@
  * every one of them has reported that it is done, and only then stop the loops. A worker must be
  * made before other parts add turn hooks to its loop.
  *
- * A PUBACK leaves when the rules have taken the message (MESSAGE_TAKEN) or the gate has committed
+ * A PUBACK or PUBREC leaves when the rules have taken the message (MESSAGE_TAKEN) or the gate has committed
  * it (MESSAGE_STAGED), in the order of the PUBLISHes. What cannot be kept is refused: reason 0x97
  * in 5.0, a closed connection in 3.1.1.
  *
@@ -39,6 +40,8 @@ struct mqtt_connection;
 
 enum mqtt_anonymous { MQTT_ANONYMOUS_AUTO, MQTT_ANONYMOUS_FALSE, MQTT_ANONYMOUS_TRUE };
 
+enum mqtt_queue_full { MQTT_QUEUE_DROP_OLDEST, MQTT_QUEUE_REFUSE };
+
 struct mqtt_tls_config {
     struct option_head head; /* head.conf is NULL when the listener is plain */
     const char *cert, *key, *client_ca;
@@ -51,6 +54,7 @@ struct mqtt_listener_config {
     struct mqtt_tls_config tls;
     int anonymous; /* enum mqtt_anonymous; auto: on loopback, if there are no users */
     bool plaintext;
+    const char *policy; /* of clients that come without a user name */
 };
 
 struct mqtt_user_config {
@@ -66,13 +70,16 @@ struct mqtt_config {
     int64_t packet_bytes_max, connections_max, subscriptions_max, inflight_max, out_bytes_max;
     int64_t retained_max, retained_bytes_max, topic_alias_max, topic_levels_max;
     int64_t keep_alive_max_ms, connect_timeout_ms;
+    int64_t session_expiry_max_ms, sessions_max;
+    int64_t queue_max, queue_bytes_max, queue_total_bytes_max;
+    int queue_full; /* enum mqtt_queue_full */
 };
 
 extern const struct option mqtt_options[];
 
 /*
  * Whether the settings are safe and possible: addresses, TLS files named, credentials where they
- * are needed, password hashes well formed. mqtt_new() asserts nothing that this has not checked.
+ * are needed, password hashes well formed, policies right and those that are named there. mqtt_new() asserts nothing that this has not checked.
  */
 int mqtt_config_check(const struct mqtt_config *config, struct err *err);
 
@@ -102,6 +109,17 @@ void mqtt_worker_free(struct mqtt_worker *worker);
  */
 void mqtt_worker_set_rules(struct mqtt_worker *worker, struct message_sink *rules,
                            struct sink_gate *gate);
+
+/*
+ * What clients may do. mqtt_new() makes the policies of its configuration, and they are in force from the
+ * start; others, of a configuration that was checked, may take their place on each worker at any
+ * time. Users and listeners keep the names of their policies; one that is gone allows nothing.
+ * Counted by references: mqtt_policies_new() gives one, each worker takes its own.
+ */
+struct mqtt_policies;
+struct mqtt_policies *mqtt_policies_new(const struct mqtt_config *config);
+void mqtt_policies_unref(struct mqtt_policies *policies); /* any thread; NULL is fine */
+void mqtt_worker_set_policies(struct mqtt_worker *worker, struct mqtt_policies *policies);
 
 /*
  * Listens at `address` (port 0 becomes the real one). `tls` as `config` says, NULL for a plain

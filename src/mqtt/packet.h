@@ -56,12 +56,12 @@ enum packet_type {
     X(TAKEN_OVER, 0x8e, "session taken over")                                                      \
     X(TOPIC_FILTER_INVALID, 0x8f, "topic filter invalid")                                          \
     X(TOPIC_NAME_INVALID, 0x90, "topic name invalid")                                              \
+    X(ID_IN_USE, 0x91, "packet identifier in use")                                                 \
+    X(ID_NOT_FOUND, 0x92, "packet identifier not found")                                           \
     X(RECEIVE_MAXIMUM, 0x93, "receive maximum exceeded")                                           \
     X(TOPIC_ALIAS_INVALID, 0x94, "topic alias invalid")                                            \
     X(TOO_LARGE, 0x95, "packet too large")                                                         \
-    X(QUOTA_EXCEEDED, 0x97, "quota exceeded")                                                      \
-    X(QOS_NOT_SUPPORTED, 0x9b, "QoS not supported")                                                \
-    X(SHARED_NOT_SUPPORTED, 0x9e, "shared subscriptions not supported")
+    X(QUOTA_EXCEEDED, 0x97, "quota exceeded")
 
 enum packet_reason {
 #define X(name, code, text) PACKET_##name = code,
@@ -122,7 +122,6 @@ enum packet_property {
     PROPERTY_RECEIVE_MAX = 0x21,
     PROPERTY_TOPIC_ALIAS_MAX = 0x22,
     PROPERTY_TOPIC_ALIAS = 0x23,
-    PROPERTY_MAXIMUM_QOS = 0x24,
     PROPERTY_USER = 0x26,
     PROPERTY_PACKET_BYTES_MAX = 0x27,
     PROPERTY_SHARED_AVAILABLE = 0x2a,
@@ -202,7 +201,8 @@ enum packet_reason packet_read_disconnect(const struct packet *packet, uint8_t v
 /* What a CONNACK says; zero or empty members are left out. */
 struct packet_connack {
     uint8_t reason;
-    bool session_present, session_expiry_zero;
+    bool session_present, session_expiry; /* the latter: session_expiry_s is told */
+    uint32_t session_expiry_s;
     uint16_t receive_max, topic_alias_max, server_keep_alive_s;
     bool server_keep_alive;
     uint32_t packet_bytes_max;
@@ -211,7 +211,7 @@ struct packet_connack {
 
 void packet_write_connack(struct buf *out, uint8_t version, const struct packet_connack *connack);
 
-/* Five bytes at most. A reason other than 0 is for version 5 only. */
+/* PUBACK, PUBREC, PUBREL, PUBCOMP. Five bytes at most. A reason other than 0 is for version 5 only. */
 enum { PACKET_ACK_BYTES = 4, PACKET_ACK_REASON_BYTES = 5 };
 void packet_write_ack(struct buf *out, enum packet_type type, uint16_t packet_id, uint8_t reason);
 
@@ -225,7 +225,7 @@ void packet_write_pingresp(struct buf *out);
 /* How a message goes to one subscriber, or to all that take it in the same form. */
 struct packet_form {
     uint8_t version, qos;
-    bool retain;
+    bool retain, duplicate;
     uint16_t packet_id;
     const uint32_t *subscription_ids;
     unsigned subscription_id_count;

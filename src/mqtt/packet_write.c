@@ -24,14 +24,12 @@ static void write_u16_property(struct buf *out, enum packet_property id, uint16_
 }
 
 static void write_connack_properties(struct buf *out, const struct packet_connack *connack) {
-    if (connack->session_expiry_zero) {
+    if (connack->session_expiry) {
         buf_add_u8(out, PROPERTY_SESSION_EXPIRY);
-        buf_add_u32be(out, 0);
+        buf_add_u32be(out, connack->session_expiry_s);
     }
     if (connack->receive_max)
         write_u16_property(out, PROPERTY_RECEIVE_MAX, connack->receive_max);
-    buf_add_u8(out, PROPERTY_MAXIMUM_QOS);
-    buf_add_u8(out, 1);
     if (connack->packet_bytes_max) {
         buf_add_u8(out, PROPERTY_PACKET_BYTES_MAX);
         buf_add_u32be(out, connack->packet_bytes_max);
@@ -43,7 +41,7 @@ static void write_connack_properties(struct buf *out, const struct packet_connac
     if (connack->topic_alias_max)
         write_u16_property(out, PROPERTY_TOPIC_ALIAS_MAX, connack->topic_alias_max);
     buf_add_u8(out, PROPERTY_SHARED_AVAILABLE);
-    buf_add_u8(out, 0);
+    buf_add_u8(out, 1);
     if (connack->server_keep_alive)
         write_u16_property(out, PROPERTY_SERVER_KEEP_ALIVE, connack->server_keep_alive_s);
 }
@@ -68,7 +66,7 @@ void packet_write_connack(struct buf *out, uint8_t version, const struct packet_
 
 void packet_write_ack(struct buf *out, enum packet_type type, uint16_t packet_id, uint8_t reason) {
     uint8_t *at = buf_room(out, PACKET_ACK_REASON_BYTES);
-    at[0] = (uint8_t)(type << 4);
+    at[0] = (uint8_t)(type << 4 | (type == PACKET_PUBREL ? 2 : 0)); /* [MQTT-3.6.1-1] */
     at[1] = reason ? 3 : 2;
     at[2] = (uint8_t)(packet_id >> 8);
     at[3] = (uint8_t)packet_id;
@@ -119,7 +117,8 @@ void packet_write_publish(struct buf *out, const struct message *message,
     buf_room(out, bytes);
     size_t begin = buf_len(out);
     *ret = (struct packet_marks){.bytes = bytes};
-    buf_add_u8(out, (uint8_t)(PACKET_PUBLISH << 4 | form->qos << 1 | form->retain));
+    buf_add_u8(
+        out, (uint8_t)(PACKET_PUBLISH << 4 | form->duplicate << 3 | form->qos << 1 | form->retain));
     write_varint(out, (uint32_t)body);
     write_string(out, message->topic);
     if (form->qos) {

@@ -5,9 +5,10 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "flow/topic.h"
-#include "mqtt/broker.h"
+#include "mqtt/authorize.h"
+#include "mqtt/stored.h"
 
-void publish_keep(struct mqtt_worker *worker, struct retained *retained) {
+void publish_keep(struct mqtt_worker *worker, struct kept *retained) {
     struct retained_store *store = &worker->retained;
     retained_put(store, retained, loop_now_ms(worker->loop));
     if (worker->index == 0) { /* Replicas are alike: one of them is counted. */
@@ -18,10 +19,10 @@ void publish_keep(struct mqtt_worker *worker, struct retained *retained) {
 
 static void keep_everywhere(struct mqtt_worker *worker, const struct publication *publication) {
     uint64_t version = atomic_fetch_add(&worker->mqtt->retained_version, 1) + 1;
-    struct retained *retained = retained_new(publication, version);
+    struct kept *retained = kept_new(publication, version);
     publish_keep(worker, retained);
     channel_send_retained(worker, retained);
-    retained_unref(retained);
+    kept_unref(retained);
 }
 
 /* A topic of many levels costs more in the tree than its bytes count. */
@@ -40,6 +41,8 @@ int publish(struct mqtt_worker *worker, const struct publication *publication,
         return ERR_INVALID;
     if (message->retain && !may_keep(worker, message))
         return ERR_FULL;
+    if (message->qos && stored_must_refuse(worker, route))
+        return ERR_FULL;
     int result = MESSAGE_TAKEN;
     if (route->rules) {
         uint64_t epoch = worker->routes.epoch;
@@ -52,9 +55,11 @@ int publish(struct mqtt_worker *worker, const struct publication *publication,
     if (message->retain)
         keep_everywhere(worker, publication);
     if (route->target_count)
-        deliver(worker, route, publication, from);
+        deliver(worker, route, publication, from, worker->index);
     if (route->workers)
         channel_send_publication(worker, route->workers, publication);
+    for (uint32_t i = 0; i < route->share_count; i++)
+        share_publish(worker, route->shares[i], publication);
     return result;
 }
 
@@ -102,9 +107,30 @@ static enum packet_reason resolve_alias(struct mqtt_connection *connection,
 /* ---- from a client ---- */
 
 static void count_received(struct worker_metrics *metrics, const struct packet_publish *in) {
-    metric_add(in->qos ? &metrics->received_qos1 : &metrics->received_qos0, 1);
-    metric_add(in->qos ? &metrics->received_bytes_qos1 : &metrics->received_bytes_qos0,
-               (int64_t)in->payload.len);
+    struct metric *const counts[] = {&metrics->received_qos0, &metrics->received_qos1,
+                                     &metrics->received_qos2};
+    struct metric *const bytes[] = {&metrics->received_bytes_qos0, &metrics->received_bytes_qos1,
+                                    &metrics->received_bytes_qos2};
+    metric_add(counts[in->qos], 1);
+    metric_add(bytes[in->qos], (int64_t)in->payload.len);
+}
+
+static enum packet_type ack_for(uint8_t qos) {
+    return qos == 2 ? PACKET_PUBREC : PACKET_PUBACK;
+}
+
+/* A message of QoS 2 that came before and is not released (section 4.3.3). */
+static bool is_repeated(const struct mqtt_connection *connection, const struct packet_publish *in) {
+    return in->qos == 2 && session_has_received(connection->session, in->packet_id);
+}
+
+/* Whether the client has sent more than it was told it may (section 3.3.4). In 3.1.1, where there is
+ * no such maximum, the connection was parked before. */
+static bool is_too_many(const struct mqtt_connection *connection, const struct packet_publish *in) {
+    if (in->qos == 0 || connection->version != PACKET_VERSION_5)
+        return false;
+    uint32_t count = hold_puback_count(connection) + session_received_count(connection->session);
+    return count >= connection->worker->config->inflight_max && !is_repeated(connection, in);
 }
 
 static enum packet_reason read_in(struct mqtt_connection *connection, const struct packet *packet,
@@ -112,10 +138,7 @@ static enum packet_reason read_in(struct mqtt_connection *connection, const stru
     enum packet_reason reason = packet_read_publish(packet, connection->version, ret);
     if (reason)
         return reason;
-    if (ret->qos == 2)
-        return PACKET_QOS_NOT_SUPPORTED;
-    /* In 3.1.1, where there is no such maximum, the connection was parked before. */
-    if (ret->qos == 1 && hold_count(connection) >= connection->worker->config->inflight_max)
+    if (is_too_many(connection, ret))
         return PACKET_RECEIVE_MAXIMUM;
     return ret->topic_alias ? resolve_alias(connection, ret) : PACKET_NORMAL;
 }
@@ -138,11 +161,31 @@ static void refuse(struct mqtt_connection *connection, const struct packet_publi
     if (in->qos == 0)
         return;
     if (connection->version == PACKET_VERSION_5) {
-        hold_ack(connection, in->packet_id, PACKET_QUOTA_EXCEEDED, false, 0);
+        hold_ack(connection, ack_for(in->qos), in->packet_id, PACKET_QUOTA_EXCEEDED, false, 0);
     } else {
         metric_add(&worker->metrics.closed_not_kept, 1);
         connection_end(connection, PACKET_QUOTA_EXCEEDED);
     }
+}
+
+/* A policy does not allow it. Where nothing can say so about this message alone, the connection ends. */
+static void deny(struct mqtt_connection *connection, const struct packet_publish *in) {
+    if (connection->version == PACKET_VERSION_5 && in->qos) {
+        hold_ack(connection, ack_for(in->qos), in->packet_id, PACKET_NOT_AUTHORIZED, false, 0);
+        return;
+    }
+    metric_add(&connection->worker->metrics.closed_policy, 1);
+    connection_end(connection, PACKET_NOT_AUTHORIZED);
+}
+
+/* What the client's last connection published may still wait for the disk: the present ticket
+ * commits after it. */
+static void repeat_pubrec(struct mqtt_connection *connection, uint16_t packet_id) {
+    const struct mqtt_worker *worker = connection->worker;
+    const struct stored *stored = connection->session->stored;
+    bool unsettled = stored && !list_empty(&stored->unsettled);
+    uint64_t ticket = unsettled ? sink_gate_ticket(worker->gate) : 0;
+    hold_ack(connection, PACKET_PUBREC, packet_id, 0, unsettled, ticket);
 }
 
 void publish_take(struct mqtt_connection *connection, const struct packet *packet) {
@@ -151,6 +194,14 @@ void publish_take(struct mqtt_connection *connection, const struct packet *packe
     enum packet_reason reason = read_in(connection, packet, &in);
     if (reason) {
         connection_fail(connection, reason, "PUBLISH: %s", packet_reason_text(reason));
+        return;
+    }
+    if (is_repeated(connection, &in)) {
+        repeat_pubrec(connection, in.packet_id);
+        return;
+    }
+    if (!authorize_publish(connection, in.topic, in.retain)) {
+        deny(connection, &in);
         return;
     }
     struct publication publication = {
@@ -172,6 +223,8 @@ void publish_take(struct mqtt_connection *connection, const struct packet *packe
         return;
     }
     count_received(&worker->metrics, &in);
+    if (in.qos == 2)
+        session_receive(connection->session, in.packet_id);
     if (in.qos)
-        hold_ack(connection, in.packet_id, 0, result == MESSAGE_STAGED, ticket);
+        hold_ack(connection, ack_for(in.qos), in.packet_id, 0, result == MESSAGE_STAGED, ticket);
 }

@@ -5,61 +5,14 @@
 #include "base/err.h"
 #include "base/mem.h"
 
-/* ---- the messages ---- */
-
-static struct str append(char **at, struct str s) {
-    char *begin = *at;
-    if (s.len)
-        memcpy(begin, s.at, s.len);
-    *at += s.len;
-    return str_from(begin, s.len);
-}
-
-struct retained *retained_new(const struct publication *publication, uint64_t version) {
-    const struct message *message = &publication->message;
-    size_t bytes = message->topic.len + message->properties.len + message->payload.len;
-    struct retained *retained = xmalloc(sizeof *retained + bytes);
-    char *at = retained->bytes;
-    atomic_init(&retained->refs, 1);
-    retained->version = version;
-    retained->size = sizeof *retained + bytes;
-    retained->publication = (struct publication){
-        .message =
-            {
-                .topic = append(&at, message->topic),
-                .properties = append(&at, message->properties),
-                .payload = append(&at, message->payload),
-                .received_ms = message->received_ms,
-                .qos = message->qos,
-                .retain = true,
-            },
-        .expiry_at = publication->expiry_at,
-    };
-    return retained;
-}
-
-void retained_ref(struct retained *retained) {
-    atomic_fetch_add_explicit(&retained->refs, 1, memory_order_relaxed);
-}
-
-void retained_unref(struct retained *retained) {
-    if (retained && atomic_fetch_sub_explicit(&retained->refs, 1, memory_order_acq_rel) == 1)
-        free(retained);
-}
-
-static bool is_tombstone(const struct retained *retained) {
+static bool is_tombstone(const struct kept *retained) {
     return retained->publication.message.payload.len == 0;
 }
 
-static bool is_expired(const struct retained *retained, uint64_t now_ms) {
-    const struct publication *publication = &retained->publication;
+static bool is_expired(const struct kept *retained, uint64_t now_ms) {
     uint32_t left_s;
-    return publication->expiry_at >= 0 &&
-           !publication_expiry_left(publication_expiry_s(publication),
-                                    publication->message.received_ms, now_ms, &left_s);
+    return !kept_expiry_left(retained, now_ms, &left_s);
 }
-
-/* ---- the replica ---- */
 
 void retained_store_init(struct retained_store *store, size_t count_max, size_t bytes_max,
                          bool alone) {
@@ -70,15 +23,15 @@ void retained_store_init(struct retained_store *store, size_t count_max, size_t 
 }
 
 static void free_value(void *data, struct tree_node *node) {
-    retained_unref(node->value);
+    kept_unref(node->value);
 }
 
 static struct retained_tombstone *oldest_tombstone(struct retained_store *store) {
     return &store->tombstones[store->tombstone_begin];
 }
 
-static struct retained *pop_tombstone(struct retained_store *store) {
-    struct retained *retained = oldest_tombstone(store)->retained;
+static struct kept *pop_tombstone(struct retained_store *store) {
+    struct kept *retained = oldest_tombstone(store)->retained;
     store->tombstone_begin = (store->tombstone_begin + 1) % RETAINED_TOMBSTONES_MAX;
     store->tombstone_count--;
     return retained;
@@ -88,12 +41,12 @@ void retained_store_done(struct retained_store *store) {
     tree_each(&store->tree, free_value, NULL);
     tree_done(&store->tree);
     while (store->tombstone_count)
-        retained_unref(pop_tombstone(store));
+        kept_unref(pop_tombstone(store));
     free(store->tombstones);
     *store = (struct retained_store){0};
 }
 
-static void uncount(struct retained_store *store, const struct retained *retained) {
+static void uncount(struct retained_store *store, const struct kept *retained) {
     if (is_tombstone(retained))
         return;
     store->count--;
@@ -101,28 +54,28 @@ static void uncount(struct retained_store *store, const struct retained *retaine
 }
 
 static void remove_node(struct retained_store *store, struct tree_node *node) {
-    struct retained *retained = node->value;
+    struct kept *retained = node->value;
     uncount(store, retained);
     node->value = NULL;
     tree_prune(&store->tree, node);
-    retained_unref(retained);
+    kept_unref(retained);
 }
 
 static void forget_oldest_tombstone(struct retained_store *store) {
-    struct retained *retained = pop_tombstone(store);
+    struct kept *retained = pop_tombstone(store);
     struct tree_node *node = tree_get(&store->tree, retained->publication.message.topic);
     if (node && node->value == retained)
         remove_node(store, node);
-    retained_unref(retained);
+    kept_unref(retained);
 }
 
-static void remember_tombstone(struct retained_store *store, struct retained *retained,
+static void remember_tombstone(struct retained_store *store, struct kept *retained,
                                uint64_t now_ms) {
     if (store->tombstone_count == RETAINED_TOMBSTONES_MAX)
         forget_oldest_tombstone(store);
     size_t end = (store->tombstone_begin + store->tombstone_count++) % RETAINED_TOMBSTONES_MAX;
     store->tombstones[end] = (struct retained_tombstone){retained, now_ms};
-    retained_ref(retained);
+    kept_ref(retained);
 }
 
 void retained_tick(struct retained_store *store, uint64_t now_ms) {
@@ -131,10 +84,10 @@ void retained_tick(struct retained_store *store, uint64_t now_ms) {
         forget_oldest_tombstone(store);
 }
 
-void retained_put(struct retained_store *store, struct retained *retained, uint64_t now_ms) {
+void retained_put(struct retained_store *store, struct kept *retained, uint64_t now_ms) {
     struct str topic = retained->publication.message.topic;
     struct tree_node *node = tree_get(&store->tree, topic);
-    struct retained *before = node ? node->value : NULL;
+    struct kept *before = node ? node->value : NULL;
     if (before && before->version > retained->version)
         return;
     if (is_tombstone(retained) && store->alone) {
@@ -144,10 +97,10 @@ void retained_put(struct retained_store *store, struct retained *retained, uint6
     }
     node = node ? node : tree_add(&store->tree, topic);
     node->value = retained;
-    retained_ref(retained);
+    kept_ref(retained);
     if (before)
         uncount(store, before);
-    retained_unref(before);
+    kept_unref(before);
     if (is_tombstone(retained)) {
         remember_tombstone(store, retained, now_ms);
     } else {
@@ -185,7 +138,7 @@ static void remove_expired(struct retained_store *store, uint64_t now_ms) {
 
 static bool fits(const struct retained_store *store, const struct message *message) {
     const struct tree_node *node = tree_get(&store->tree, message->topic);
-    const struct retained *before = node ? node->value : NULL;
+    const struct kept *before = node ? node->value : NULL;
     bool replaces = before && !is_tombstone(before);
     size_t size =
         sizeof *before + message->topic.len + message->properties.len + message->payload.len;
@@ -209,7 +162,7 @@ struct search {
 
 static void visit_live(void *data, struct tree_node *node) {
     struct search *search = data;
-    struct retained *retained = node->value;
+    struct kept *retained = node->value;
     if (!is_tombstone(retained) && !is_expired(retained, search->now_ms))
         search->visit(search->data, retained);
 }

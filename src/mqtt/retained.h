@@ -11,34 +11,20 @@
 #ifndef MQTT_RETAINED_H
 #define MQTT_RETAINED_H
 
-#include <stdatomic.h>
 #include <stddef.h>
 
-#include "mqtt/publication.h"
+#include "mqtt/kept.h"
 #include "mqtt/tree.h"
-
-struct retained {
-    _Atomic uint32_t refs;
-    uint64_t version;
-    struct publication publication; /* views into `bytes`; the publisher's names are left out */
-    size_t size;
-    char bytes[];
-};
-
-/* A copy with one reference. */
-struct retained *retained_new(const struct publication *publication, uint64_t version);
-void retained_ref(struct retained *retained);
-void retained_unref(struct retained *retained); /* NULL is fine */
 
 enum { RETAINED_TOMBSTONES_MAX = 65536, RETAINED_TOMBSTONE_MS = 60000 };
 
 struct retained_store {
-    struct tree tree; /* topic -> struct retained, tombstones included */
+    struct tree tree; /* topic -> struct kept, tombstones included */
     size_t count_max, bytes_max;
     size_t count, bytes; /* without tombstones */
     bool alone;          /* there is no other replica: no tombstones are needed */
     struct retained_tombstone {
-        struct retained *retained;
+        struct kept *retained;
         uint64_t since_ms;
     } * tombstones; /* a ring, oldest first */
     size_t tombstone_begin, tombstone_count;
@@ -54,9 +40,9 @@ bool retained_has_room(struct retained_store *store, const struct message *messa
                        uint64_t now_ms);
 
 /* Keeps the message (taking a reference of its own) unless the topic has a newer one. */
-void retained_put(struct retained_store *store, struct retained *retained, uint64_t now_ms);
+void retained_put(struct retained_store *store, struct kept *retained, uint64_t now_ms);
 
-typedef void retained_visit(void *data, struct retained *retained);
+typedef void retained_visit(void *data, struct kept *retained);
 
 /* All that `filter` matches and that have not expired. The store must not be changed meanwhile. */
 void retained_find(struct retained_store *store, struct str filter, uint64_t now_ms,

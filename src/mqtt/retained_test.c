@@ -28,16 +28,16 @@ static void put_with(const char *topic, const char *payload, uint64_t version,
                     .received_ms = now_ms},
         .expiry_at = properties.len ? 1 : -1,
     };
-    struct retained *retained = retained_new(&publication, version);
+    struct kept *retained = kept_new(&publication, version);
     retained_put(&store, retained, now_ms);
-    retained_unref(retained);
+    kept_unref(retained);
 }
 
 static void put(const char *topic, const char *payload, uint64_t version) {
     put_with(topic, payload, version, (struct str){NULL, 0}, 0);
 }
 
-static void append_payload(void *data, struct retained *retained) {
+static void append_payload(void *data, struct kept *retained) {
     buf_add_str(data, retained->publication.message.payload);
 }
 
@@ -108,7 +108,7 @@ static void count_and_bytes_are_bounded(void **state) {
     assert_true(has_room("d", "", 0));  /* deletes */
     put("c", "", 4);
     assert_true(has_room("d", "4", 0));
-    store.bytes_max = store.bytes + sizeof(struct retained) + 1;
+    store.bytes_max = store.bytes + sizeof(struct kept) + 1;
     assert_false(has_room("d", "4", 0));
     assert_true(has_room("a", "44", 0));
 }

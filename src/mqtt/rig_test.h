@@ -38,10 +38,9 @@ static inline void peer_connect_311(struct peer *peer, struct rig *rig, const ch
 }
 
 /*
- * receive maximum, maximum QoS 1, maximum packet size, topic alias maximum, no shared
- * subscriptions
+ * receive maximum, maximum packet size, topic alias maximum, shared subscriptions
  */
-#define CONNACK_5 "20 12 00 00 0f 21 0400 24 01 27 00200000 22 0010 2a 00"
+#define CONNACK_5 "20 10 00 00 0d 21 0400 27 00200000 22 0010 2a 01"
 
 static inline void peer_connect_5(struct peer *peer, struct rig *rig, const char *id) {
     char hex[64];

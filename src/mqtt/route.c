@@ -30,6 +30,17 @@ static void gather(void *data, struct tree_node *node) {
     routes->match_count = count;
 }
 
+static void gather_shares(void *data, struct tree_node *node) {
+    struct routes *routes = data;
+    for (struct share *share = node->value; share; share = share->next) {
+        if (routes->share_count == routes->share_cap) {
+            routes->share_cap = routes->share_cap ? routes->share_cap * 2 : 8;
+            routes->shares = xrealloc(routes->shares, routes->share_cap * sizeof(struct share *));
+        }
+        routes->shares[routes->share_count++] = share;
+    }
+}
+
 static int by_session(const void *a, const void *b) {
     const struct subscription *left = *(struct subscription *const *)a;
     const struct subscription *right = *(struct subscription *const *)b;
@@ -75,7 +86,19 @@ static void set_targets(struct routes *routes, struct route *route) {
         add_target(route, routes->matches[i], &ids);
 }
 
+static void set_shares(struct routes *routes, struct route *route) {
+    route->share_count = routes->share_count;
+    if (routes->share_count == 0)
+        return;
+    size_t bytes = routes->share_count * sizeof *route->shares;
+    route->shares = xmalloc(bytes);
+    memcpy(route->shares, routes->shares, bytes);
+    route->bytes += bytes;
+}
+
 static void empty_route(struct route *route) {
+    free(route->shares);
+    route->shares = NULL;
     free(route->targets);
     free(route->ids);
     route->targets = NULL;
@@ -92,11 +115,14 @@ static void make(struct mqtt_worker *worker, struct route *route) {
     empty_route(route);
     routes->bytes -= route->bytes;
     route->bytes = sizeof *route + sizeof(struct map_entry) + topic.len;
-    routes->match_count = 0;
+    routes->match_count = routes->share_count = 0;
     bool for_rules_alone = str_starts(topic, STR("$aws/rules/"));
-    if (!for_rules_alone)
+    if (!for_rules_alone) {
         tree_match(&worker->subscriptions, topic, gather, routes);
+        share_match(worker, topic, gather_shares, routes);
+    }
     set_targets(routes, route);
+    set_shares(routes, route);
     routes->bytes += route->bytes;
     route->workers = for_rules_alone ? 0 : interest_match(worker, topic);
     route->rules = worker->rules ? worker->rules->route(worker->rules, topic) : NULL;
@@ -137,6 +163,10 @@ static struct route *look_up(struct routes *routes, struct str topic) {
     return routes->last = map_get(&routes->map, topic);
 }
 
+const struct route *route_peek(struct mqtt_worker *worker, struct str topic) {
+    return look_up(&worker->routes, topic);
+}
+
 struct route *route_find(struct mqtt_worker *worker, struct str topic) {
     struct routes *routes = &worker->routes;
     struct route *route = look_up(routes, topic);
@@ -156,5 +186,6 @@ struct route *route_find(struct mqtt_worker *worker, struct str topic) {
 void routes_done(struct routes *routes) {
     drop_all(routes);
     free(routes->matches);
+    free(routes->shares);
     *routes = (struct routes){0};
 }

@@ -1,7 +1,7 @@
 /*
  * Packet identifiers are given out in turn, 1 to 65535 and round again. Serial numbers count
  * without end; identifier = 1 + serial % 65535. Those between `oldest` and `next` may be in flight;
- * one bit each tells which are. Clients acknowledge nearly in order, so the window stays small; it
+ * one state each tells what they wait for. Clients acknowledge nearly in order, so the window stays small; it
  * doubles up to FLIGHT_WINDOW_MAX, and if a client keeps its oldest message unacknowledged for
  * longer than that, nothing more is sent until it answers.
  */
@@ -15,12 +15,16 @@
 enum { FLIGHT_WINDOW_MIN = 64, FLIGHT_WINDOW_MAX = 32768, PACKET_ID_COUNT = 65535 };
 
 struct flight {
-    uint64_t oldest, next; /* serial numbers */
-    uint32_t window;       /* bits there are; a power of two */
-    uint32_t count;
-    uint64_t *bits;
-    struct buf queue; /* struct queued and the packet, one after the other */
+    uint64_t oldest, next;        /* serial numbers */
+    uint32_t window;              /* states there are; a power of two */
+    uint32_t count;               /* in flight on this connection */
+    uint64_t resend, resend_end;  /* from where to where it has to be sent again */
+    uint8_t *states;              /* enum flight_state */
+    struct delivery **deliveries; /* as many as states; NULL until one has to be known */
+    struct packet_ids received;
+    struct link queue; /* struct delivery */
     uint32_t queue_count;
+    size_t queue_bytes;
     struct session_retained *retained;
     size_t retained_begin, retained_end, retained_cap;
 };
@@ -32,19 +36,29 @@ struct session *session_new(struct mqtt_connection *connection) {
     return session;
 }
 
+void session_drop_flight(struct session *session) {
+    struct flight *flight = session->flight;
+    if (!flight)
+        return;
+    while (session_retained_first(session))
+        session_retained_pop(session);
+    while (!session_queue_is_empty(session))
+        delivery_free(session_queue_pop(session));
+    for (uint32_t i = 0; flight->deliveries && i < flight->window; i++)
+        delivery_free(flight->deliveries[i]);
+    packet_ids_done(&flight->received);
+    free(flight->retained);
+    free(flight->deliveries);
+    free(flight->states);
+    free(flight);
+    session->flight = NULL;
+}
+
 void session_free(struct session *session) {
     if (!session)
         return;
     ASSERT(list_empty(&session->subscriptions));
-    struct flight *flight = session->flight;
-    if (flight) {
-        while (session_retained_first(session))
-            session_retained_pop(session);
-        buf_done(&flight->queue);
-        free(flight->retained);
-        free(flight->bits);
-        free(flight);
-    }
+    session_drop_flight(session);
     free(session);
 }
 
@@ -130,73 +144,202 @@ void session_filter_text(const struct tree_node *node, struct buf *out) {
     buf_added(out, bytes - 1);
 }
 
-/* ---- in flight ---- */
+/* ---- one message for one session ---- */
+
+struct delivery *delivery_new(struct kept *message, uint8_t qos, bool retain, const uint32_t *ids,
+                              uint32_t id_count, struct str share) {
+    struct delivery *delivery = xmalloc(sizeof *delivery + id_count * sizeof *ids + share.len);
+    *delivery = (struct delivery){.message = message,
+                                  .qos = qos,
+                                  .retain = retain,
+                                  .share_bytes = (uint16_t)share.len,
+                                  .id_count = id_count};
+    if (id_count)
+        memcpy(delivery->ids, ids, id_count * sizeof *ids);
+    if (share.len)
+        memcpy(delivery->ids + id_count, share.at, share.len);
+    kept_ref(message);
+    return delivery;
+}
+
+void delivery_free(struct delivery *delivery) {
+    if (delivery)
+        kept_unref(delivery->message);
+    free(delivery);
+}
+
+struct str delivery_share(const struct delivery *delivery) {
+    return str_from(delivery->ids + delivery->id_count, delivery->share_bytes);
+}
+
+static size_t delivery_bytes(const struct delivery *delivery) {
+    return sizeof *delivery + delivery->message->size;
+}
+
+/* ---- in flight to the client ---- */
 
 static struct flight *flight_of(struct session *session) {
     if (!session->flight) {
         session->flight = xcalloc(1, sizeof *session->flight);
         session->flight->window = FLIGHT_WINDOW_MIN;
-        session->flight->bits = xcalloc(FLIGHT_WINDOW_MIN / 64, sizeof(uint64_t));
+        session->flight->states = xcalloc(FLIGHT_WINDOW_MIN, 1);
+        list_init(&session->flight->queue);
     }
     return session->flight;
 }
 
-static bool bit_get(const struct flight *flight, uint64_t serial) {
-    uint64_t bit = serial & (flight->window - 1);
-    return flight->bits[bit / 64] >> bit % 64 & 1;
+static uint8_t *state_at(const struct flight *flight, uint64_t serial) {
+    return &flight->states[serial & (flight->window - 1)];
 }
 
-static void bit_flip(struct flight *flight, uint64_t serial) {
-    uint64_t bit = serial & (flight->window - 1);
-    flight->bits[bit / 64] ^= 1ull << bit % 64;
+/* Only if there are deliveries. */
+static struct delivery **delivery_at(const struct flight *flight, uint64_t serial) {
+    return &flight->deliveries[serial & (flight->window - 1)];
 }
 
 bool session_may_send(const struct session *session, uint32_t in_flight_max) {
     const struct flight *flight = session->flight;
     if (!flight)
         return in_flight_max > 0;
-    return flight->count < in_flight_max && flight->next - flight->oldest < FLIGHT_WINDOW_MAX;
+    return flight->count < in_flight_max && flight->next - flight->oldest < FLIGHT_WINDOW_MAX &&
+           flight->resend >= flight->resend_end;
 }
 
 static void widen(struct flight *flight) {
     struct flight wider = *flight;
     wider.window *= 2;
-    wider.bits = xcalloc(wider.window / 64, sizeof *wider.bits);
-    for (uint64_t serial = flight->oldest; serial < flight->next; serial++)
-        if (bit_get(flight, serial))
-            bit_flip(&wider, serial);
-    free(flight->bits);
-    *flight = wider;
+    wider.states = xcalloc(wider.window, 1);
+    if (flight->deliveries)
+        wider.deliveries = xcalloc(wider.window, sizeof(struct delivery *));
+    for (uint64_t serial = flight->oldest; serial < flight->next; serial++) {
+        *state_at(&wider, serial) = *state_at(flight, serial);
+        if (flight->deliveries)
+            *delivery_at(&wider, serial) = *delivery_at(flight, serial);
+    }
+    free(flight->states);
+    free(flight->deliveries);
+    flight->window = wider.window;
+    flight->states = wider.states;
+    flight->deliveries = wider.deliveries;
 }
 
-uint16_t session_take_id(struct session *session) {
+uint16_t session_take_id(struct session *session, uint8_t qos, struct delivery *delivery) {
     struct flight *flight = flight_of(session);
     if (flight->next - flight->oldest == flight->window)
         widen(flight);
     uint64_t serial = flight->next++;
-    bit_flip(flight, serial);
+    *state_at(flight, serial) = qos == 2 ? FLIGHT_PUBREC : FLIGHT_PUBACK;
+    if (delivery && !flight->deliveries)
+        flight->deliveries = xcalloc(flight->window, sizeof(struct delivery *));
+    if (delivery)
+        *delivery_at(flight, serial) = delivery;
     flight->count++;
     return (uint16_t)(1 + serial % PACKET_ID_COUNT);
 }
 
-bool session_acknowledge(struct session *session, uint16_t packet_id) {
-    struct flight *flight = session->flight;
+/* The serial number that an identifier stands for; false if nothing with it is in flight. */
+static bool find_serial(const struct flight *flight, uint16_t packet_id, uint64_t *ret_serial) {
     if (!flight || packet_id == 0)
         return false;
     uint64_t first = flight->oldest % PACKET_ID_COUNT;
     uint64_t offset = (packet_id - 1u + PACKET_ID_COUNT - first) % PACKET_ID_COUNT;
-    uint64_t serial = flight->oldest + offset;
-    if (serial >= flight->next || !bit_get(flight, serial))
+    *ret_serial = flight->oldest + offset;
+    return *ret_serial < flight->next && *state_at(flight, *ret_serial) != FLIGHT_FREE;
+}
+
+static struct delivery *take_delivery(struct flight *flight, uint64_t serial) {
+    if (!flight->deliveries)
+        return NULL;
+    struct delivery *delivery = *delivery_at(flight, serial);
+    *delivery_at(flight, serial) = NULL;
+    return delivery;
+}
+
+bool session_acknowledge(struct session *session, uint16_t packet_id, enum flight_state state) {
+    struct flight *flight = session->flight;
+    uint64_t serial;
+    if (!find_serial(flight, packet_id, &serial) || *state_at(flight, serial) != state)
         return false;
-    bit_flip(flight, serial);
-    flight->count--;
-    while (flight->oldest < flight->next && !bit_get(flight, flight->oldest))
+    *state_at(flight, serial) = FLIGHT_FREE;
+    delivery_free(take_delivery(flight, serial));
+    bool is_to_resend = serial >= flight->resend && serial < flight->resend_end;
+    flight->count -= !is_to_resend;
+    while (flight->oldest < flight->next && *state_at(flight, flight->oldest) == FLIGHT_FREE)
         flight->oldest++;
+    return true;
+}
+
+bool session_advance(struct session *session, uint16_t packet_id) {
+    struct flight *flight = session->flight;
+    uint64_t serial;
+    if (!find_serial(flight, packet_id, &serial) || *state_at(flight, serial) == FLIGHT_PUBACK)
+        return false;
+    *state_at(flight, serial) = FLIGHT_PUBCOMP;
+    delivery_free(take_delivery(flight, serial));
     return true;
 }
 
 uint32_t session_in_flight(const struct session *session) {
     return session->flight ? session->flight->count : 0;
+}
+
+void session_rewind(struct session *session) {
+    struct flight *flight = session->flight;
+    if (!flight)
+        return;
+    flight->count = 0;
+    flight->resend = flight->oldest;
+    flight->resend_end = flight->next;
+}
+
+bool session_resend_first(struct session *session, uint32_t in_flight_max, struct resend *ret) {
+    struct flight *flight = session->flight;
+    if (!flight || flight->count >= in_flight_max)
+        return false;
+    while (flight->resend < flight->resend_end && *state_at(flight, flight->resend) == FLIGHT_FREE)
+        flight->resend++;
+    if (flight->resend >= flight->resend_end)
+        return false;
+    *ret = (struct resend){.packet_id = (uint16_t)(1 + flight->resend % PACKET_ID_COUNT),
+                           .state = *state_at(flight, flight->resend),
+                           .delivery =
+                               flight->deliveries ? *delivery_at(flight, flight->resend) : NULL};
+    return true;
+}
+
+void session_resent(struct session *session) {
+    session->flight->resend++;
+    session->flight->count++;
+}
+
+struct delivery *session_take_shared(struct session *session) {
+    struct flight *flight = session->flight;
+    if (!flight || !flight->deliveries)
+        return NULL;
+    for (uint64_t serial = flight->oldest; serial < flight->next; serial++) {
+        const struct delivery *delivery = *delivery_at(flight, serial);
+        if (delivery && delivery->share_bytes && *state_at(flight, serial) == FLIGHT_PUBACK)
+            return take_delivery(flight, serial);
+    }
+    return NULL;
+}
+
+/* ---- in flight from the client ---- */
+
+bool session_receive(struct session *session, uint16_t packet_id) {
+    return packet_ids_add(&flight_of(session)->received, packet_id);
+}
+
+bool session_has_received(const struct session *session, uint16_t packet_id) {
+    return session->flight && packet_ids_has(&session->flight->received, packet_id);
+}
+
+bool session_release(struct session *session, uint16_t packet_id) {
+    return session->flight && packet_ids_remove(&session->flight->received, packet_id);
+}
+
+uint32_t session_received_count(const struct session *session) {
+    return session->flight ? session->flight->received.count : 0;
 }
 
 /* ---- waiting ---- */
@@ -205,36 +348,67 @@ bool session_queue_is_empty(const struct session *session) {
     return !session->flight || session->flight->queue_count == 0;
 }
 
-bool session_queue_push(struct session *session, const struct queued *queued, const uint8_t *packet,
-                        size_t bytes_max) {
+uint32_t session_queue_count(const struct session *session) {
+    return session->flight ? session->flight->queue_count : 0;
+}
+
+size_t session_queue_bytes(const struct session *session) {
+    return session->flight ? session->flight->queue_bytes : 0;
+}
+
+static void count_bytes(const struct session *session, int64_t bytes) {
+    if (session->queued_bytes)
+        atomic_fetch_add_explicit(session->queued_bytes, bytes, memory_order_relaxed);
+}
+
+void session_queue_push(struct session *session, struct delivery *delivery) {
     struct flight *flight = flight_of(session);
-    bool full = flight->queue_count >= SESSION_QUEUE_MAX || buf_len(&flight->queue) >= bytes_max;
-    if (full)
-        return false;
-    buf_add(&flight->queue, queued, sizeof *queued);
-    buf_add(&flight->queue, packet, queued->bytes);
+    list_push_back(&flight->queue, &delivery->link);
     flight->queue_count++;
-    return true;
+    flight->queue_bytes += delivery_bytes(delivery);
+    count_bytes(session, (int64_t)delivery_bytes(delivery));
 }
 
-bool session_queue_first(const struct session *session, struct queued *ret, uint8_t **ret_packet) {
+struct delivery *session_queue_first(const struct session *session) {
     if (session_queue_is_empty(session))
-        return false;
-    memcpy(ret, buf_at(&session->flight->queue), sizeof *ret);
-    *ret_packet = buf_at(&session->flight->queue) + sizeof *ret;
-    return true;
+        return NULL;
+    return LIST_ITEM(session->flight->queue.next, struct delivery, link);
 }
 
-void session_queue_pop(struct session *session) {
+struct delivery *session_queue_pop(struct session *session) {
     struct flight *flight = session->flight;
-    struct queued queued;
-    memcpy(&queued, buf_at(&flight->queue), sizeof queued);
-    buf_consume(&flight->queue, sizeof queued + queued.bytes);
-    if (--flight->queue_count == 0)
-        buf_done(&flight->queue);
+    struct delivery *delivery = LIST_ITEM(list_pop_front(&flight->queue), struct delivery, link);
+    flight->queue_count--;
+    flight->queue_bytes -= delivery_bytes(delivery);
+    count_bytes(session, -(int64_t)delivery_bytes(delivery));
+    return delivery;
 }
 
-bool session_retained_push(struct session *session, struct retained *retained, uint8_t qos,
+/* ---- moving ---- */
+
+struct flight *session_take_flight(struct session *session) {
+    struct flight *flight = session->flight;
+    session->flight = NULL;
+    if (flight)
+        count_bytes(session, -(int64_t)flight->queue_bytes);
+    return flight;
+}
+
+void session_put_flight(struct session *session, struct flight *flight) {
+    if (!flight)
+        return;
+    count_bytes(session, (int64_t)flight->queue_bytes);
+    struct flight *gathered = session->flight;
+    session->flight = flight;
+    if (!gathered)
+        return;
+    struct session from = {.flight = gathered, .queued_bytes = session->queued_bytes};
+    while (!session_queue_is_empty(&from))
+        session_queue_push(session, session_queue_pop(&from));
+    session_drop_flight(&from);
+}
+
+bool session_retained_push(struct session *session, struct kept *retained, uint8_t qos,
                            uint32_t subscription_id, size_t count_max) {
     struct flight *flight = flight_of(session);
     if (flight->retained_end - flight->retained_begin >= count_max)
@@ -249,7 +423,7 @@ bool session_retained_push(struct session *session, struct retained *retained, u
         flight->retained =
             xrealloc(flight->retained, flight->retained_cap * sizeof *flight->retained);
     }
-    retained_ref(retained);
+    kept_ref(retained);
     flight->retained[flight->retained_end++] =
         (struct session_retained){retained, subscription_id, qos};
     return true;
@@ -263,7 +437,7 @@ const struct session_retained *session_retained_first(const struct session *sess
 
 void session_retained_pop(struct session *session) {
     struct flight *flight = session->flight;
-    retained_unref(flight->retained[flight->retained_begin++].retained);
+    kept_unref(flight->retained[flight->retained_begin++].retained);
     if (flight->retained_begin < flight->retained_end)
         return;
     free(flight->retained);

@@ -1,29 +1,34 @@
 /*
- * What the broker keeps for a client apart from its connection: its subscriptions, the QoS 1
- * messages that it has been sent and not yet acknowledged, and those that wait behind them. It
- * belongs to the worker of its connection. At present a session ends with its connection.
+ * What the broker keeps for a client apart from its connection: its subscriptions, the QoS 1 and 2
+ * messages that it has been sent and not yet acknowledged, those that wait behind them, and the
+ * identifiers of the QoS 2 messages that it has published and not yet released. It belongs to the
+ * worker of its connection; while the client is away, to that of the last one (stored.h).
  *
  * Bounds: in flight at most what the client's Receive Maximum and the broker's allow; the queue
- * behind at most SESSION_QUEUE_MAX messages and the bytes that the caller gives.
+ * behind at most what the caller gives.
  */
 #ifndef MQTT_SESSION_H
 #define MQTT_SESSION_H
 
+#include <stdatomic.h>
+
 #include "base/buf.h"
 #include "base/list.h"
-#include "mqtt/packet.h"
-#include "mqtt/retained.h"
+#include "mqtt/kept.h"
+#include "mqtt/packet_ids.h"
 #include "mqtt/tree.h"
 
 struct mqtt_connection;
-
-enum { SESSION_QUEUE_MAX = 1000 };
+struct share;
+struct stored;
 
 struct session {
-    struct mqtt_connection *connection;
+    struct mqtt_connection *connection; /* NULL: the client is away */
     struct link subscriptions;
     uint32_t subscription_count;
-    struct flight *flight; /* made by the first message that needs it */
+    struct flight *flight;         /* made by the first message that needs it */
+    struct stored *stored;         /* NULL: the session ends with its connection */
+    _Atomic int64_t *queued_bytes; /* where what waits is counted with that of others; or NULL */
 };
 
 /* One filter of one session. It stands in its session's list and in the list of its filter's node.
@@ -31,9 +36,10 @@ struct session {
 struct subscription {
     struct link link;
     struct session *session;
-    struct tree_node *node;
+    struct tree_node *node; /* of the filter; NULL: `share` */
+    struct share *share;
     uint32_t id;    /* subscription identifier, 0: none */
-    uint32_t index; /* among the subscribers of the node */
+    uint32_t index; /* among the subscribers of the node, or the members of the share */
     uint8_t qos;
     bool no_local, retain_as_published;
 };
@@ -63,50 +69,118 @@ bool session_unsubscribe(struct tree *tree, struct subscription *subscription);
 /* The text of a node's filter, appended to `out`. */
 void session_filter_text(const struct tree_node *node, struct buf *out);
 
-/* ---- in flight ---- */
+/* ---- one message for one session ---- */
+
+struct delivery {
+    struct link link;
+    struct kept *message;
+    uint8_t qos; /* 1 or 2 */
+    bool retain;
+    uint16_t share_bytes; /* of the share through which it came, behind the identifiers */
+    uint32_t id_count;    /* subscription identifiers */
+    uint32_t ids[];
+};
+
+/* Takes a reference of its own. */
+struct delivery *delivery_new(struct kept *message, uint8_t qos, bool retain, const uint32_t *ids,
+                              uint32_t id_count, struct str share);
+void delivery_free(struct delivery *delivery); /* NULL is fine */
+
+/* "NAME/FILTER", or empty. */
+struct str delivery_share(const struct delivery *delivery);
+
+/* ---- in flight to the client ---- */
+
+/* What a message in flight waits for. */
+enum flight_state { FLIGHT_FREE, FLIGHT_PUBACK, FLIGHT_PUBREC, FLIGHT_PUBCOMP };
 
 /* Whether one more may be sent when `in_flight_max` may be unacknowledged. */
 bool session_may_send(const struct session *session, uint32_t in_flight_max);
 
-/* The packet identifier for the next message; it is in flight from now on. Only if
- * session_may_send(). */
-uint16_t session_take_id(struct session *session);
+/*
+ * The packet identifier for the next message, which is in flight from now on. Only if
+ * session_may_send(). `delivery`, if it has to be known until it is acknowledged, belongs to the
+ * session now; else NULL.
+ */
+uint16_t session_take_id(struct session *session, uint8_t qos, struct delivery *delivery);
 
-/* PUBACK came: false if nothing with this identifier was in flight. */
-bool session_acknowledge(struct session *session, uint16_t packet_id);
+/* PUBACK (`state` FLIGHT_PUBACK), PUBCOMP (FLIGHT_PUBCOMP) or a PUBREC that refuses (FLIGHT_PUBREC)
+ * came: false if nothing with this identifier waited for it. */
+bool session_acknowledge(struct session *session, uint16_t packet_id, enum flight_state state);
+
+/* PUBREC came: the message waits for PUBCOMP from now on. True also when it did before. */
+bool session_advance(struct session *session, uint16_t packet_id);
 
 uint32_t session_in_flight(const struct session *session);
 
-/* ---- waiting ---- */
+/* ---- in flight again, on a new connection (section 4.4) ---- */
 
-/* A packet that waits to be sent, and what has to be filled in then. */
-struct queued {
-    uint32_t bytes, packet_id_at,
-        expiry_at; /* expiry_at 0: the packet does not hold the interval */
-    bool expires;
-    uint32_t expiry_s;
-    uint64_t received_ms;
+/* Nothing of what is in flight counts as sent on this connection. */
+void session_rewind(struct session *session);
+
+struct resend {
+    uint16_t packet_id;
+    enum flight_state state;
+    const struct delivery *delivery; /* NULL if PUBCOMP is awaited */
 };
+
+/* What has to be sent again next, in the order in which it was sent first; false when nothing is
+ * left, or `in_flight_max` are unacknowledged. */
+bool session_resend_first(struct session *session, uint32_t in_flight_max, struct resend *ret);
+
+/* It has been sent. */
+void session_resent(struct session *session);
+
+/* ---- moving ---- */
+
+/* Takes out all that is in flight, received and waiting; or NULL. */
+struct flight *session_take_flight(struct session *session);
+
+/* Puts it in front of what waits in the session, which has nothing in flight. NULL is fine. */
+void session_put_flight(struct session *session, struct flight *flight);
+
+/* Frees all that is in flight, received and waiting. */
+void session_drop_flight(struct session *session);
+
+/* Takes out the first delivery in flight that waits for PUBACK and came through a share; NULL when
+ * there is none. */
+struct delivery *session_take_shared(struct session *session);
+
+/* ---- in flight from the client: QoS 2 ---- */
+
+/* A QoS 2 message came; false if one with its identifier came before and is not released. */
+bool session_receive(struct session *session, uint16_t packet_id);
+bool session_has_received(const struct session *session, uint16_t packet_id);
+
+/* PUBREL came, or the message was refused; false if there is no such message. */
+bool session_release(struct session *session, uint16_t packet_id);
+uint32_t session_received_count(const struct session *session);
+
+/* ---- waiting ---- */
 
 bool session_queue_is_empty(const struct session *session);
 
-/* Adds a packet; false when the queue is full. */
-bool session_queue_push(struct session *session, const struct queued *queued, const uint8_t *packet,
-                        size_t bytes_max);
+uint32_t session_queue_count(const struct session *session);
+size_t session_queue_bytes(const struct session *session);
 
-/* The first packet, valid until the next call, or false. session_queue_pop() drops it. */
-bool session_queue_first(const struct session *session, struct queued *ret, uint8_t **ret_packet);
-void session_queue_pop(struct session *session);
+/* Takes the delivery. */
+void session_queue_push(struct session *session, struct delivery *delivery);
+
+/* The first, which stays; or NULL. */
+struct delivery *session_queue_first(const struct session *session);
+
+/* Takes the first out: it is the caller's. */
+struct delivery *session_queue_pop(struct session *session);
 
 /* A retained message that a subscription asked for and that has not been sent yet. */
 struct session_retained {
-    struct retained *retained;
+    struct kept *retained;
     uint32_t subscription_id;
     uint8_t qos;
 };
 
 /* Takes a reference of its own. False when as many wait already as `count_max`. */
-bool session_retained_push(struct session *session, struct retained *retained, uint8_t qos,
+bool session_retained_push(struct session *session, struct kept *retained, uint8_t qos,
                            uint32_t subscription_id, size_t count_max);
 const struct session_retained *session_retained_first(const struct session *session);
 void session_retained_pop(struct session *session);

@@ -16,30 +16,30 @@ static int tear_down(void **state) {
 
 static void identifiers_go_round_without_zero(void **state) {
     for (unsigned i = 0; i < 200000; i++) {
-        uint16_t id = session_take_id(session);
+        uint16_t id = session_take_id(session, 1, NULL);
         assert_int_equal(id, 1 + i % 65535);
-        assert_true(session_acknowledge(session, id));
+        assert_true(session_acknowledge(session, id, FLIGHT_PUBACK));
     }
     assert_int_equal(session_in_flight(session), 0);
 }
 
 static void only_what_is_in_flight_is_acknowledged(void **state) {
-    assert_false(session_acknowledge(session, 1));
-    session_take_id(session);
-    session_take_id(session);
-    assert_false(session_acknowledge(session, 0));
-    assert_false(session_acknowledge(session, 3));
-    assert_true(session_acknowledge(session, 2));
-    assert_false(session_acknowledge(session, 2));
+    assert_false(session_acknowledge(session, 1, FLIGHT_PUBACK));
+    session_take_id(session, 1, NULL);
+    session_take_id(session, 1, NULL);
+    assert_false(session_acknowledge(session, 0, FLIGHT_PUBACK));
+    assert_false(session_acknowledge(session, 3, FLIGHT_PUBACK));
+    assert_true(session_acknowledge(session, 2, FLIGHT_PUBACK));
+    assert_false(session_acknowledge(session, 2, FLIGHT_PUBACK));
     assert_int_equal(session_in_flight(session), 1);
-    assert_true(session_acknowledge(session, 1));
+    assert_true(session_acknowledge(session, 1, FLIGHT_PUBACK));
 }
 
 static void in_flight_is_bounded(void **state) {
     assert_true(session_may_send(session, 2));
     assert_false(session_may_send(session, 0));
-    session_take_id(session);
-    session_take_id(session);
+    session_take_id(session, 1, NULL);
+    session_take_id(session, 1, NULL);
     assert_false(session_may_send(session, 2));
     assert_true(session_may_send(session, 3));
 }
@@ -49,15 +49,15 @@ static void in_flight_is_bounded(void **state) {
  * identifier is used twice.
  */
 static void an_old_message_holds_the_window(void **state) {
-    uint16_t first = session_take_id(session);
+    uint16_t first = session_take_id(session, 1, NULL);
     unsigned sent = 1;
     for (; session_may_send(session, 10); sent++) {
-        uint16_t id = session_take_id(session);
+        uint16_t id = session_take_id(session, 1, NULL);
         assert_int_not_equal(id, first);
-        assert_true(session_acknowledge(session, id));
+        assert_true(session_acknowledge(session, id, FLIGHT_PUBACK));
     }
     assert_int_equal(sent, 32768);
-    assert_true(session_acknowledge(session, first));
+    assert_true(session_acknowledge(session, first, FLIGHT_PUBACK));
     assert_true(session_may_send(session, 10));
 }
 
@@ -69,12 +69,12 @@ static void acknowledgements_in_any_order(void **state) {
         seed = seed * 6364136223846793005u + 1442695040888963407u;
         uint16_t id = (uint16_t)(seed >> 40);
         if (step % 2 == 0 && session_may_send(session, 1000)) {
-            id = session_take_id(session);
+            id = session_take_id(session, 1, NULL);
             assert_false(in_flight[id]);
             in_flight[id] = true;
             count++;
         } else {
-            assert_int_equal(session_acknowledge(session, id), in_flight[id]);
+            assert_int_equal(session_acknowledge(session, id, FLIGHT_PUBACK), in_flight[id]);
             count -= in_flight[id];
             in_flight[id] = false;
         }
@@ -82,30 +82,133 @@ static void acknowledgements_in_any_order(void **state) {
     }
 }
 
-static void the_queue_keeps_order_and_bounds(void **state) {
-    struct queued queued = {.bytes = 3};
-    uint8_t packet[3] = {0}, *first;
-    for (unsigned i = 0; i < 10; i++) {
-        packet[0] = (uint8_t)i;
-        bool fits = session_queue_push(session, &queued, packet, 5 * (sizeof queued + 3));
-        assert_int_equal(fits, i < 5);
-    }
+static struct kept *message(void) {
+    struct publication publication = {.message = {.topic = STR("t"), .payload = STR("p")},
+                                      .expiry_at = -1};
+    return kept_new(&publication, 1);
+}
+
+static struct delivery *delivery(struct kept *kept, uint8_t qos, const char *share) {
+    return delivery_new(kept, qos, false, NULL, 0, str_of(share));
+}
+
+static void qos_2_goes_through_its_states(void **state) {
+    struct kept *kept = message();
+    uint16_t id = session_take_id(session, 2, delivery(kept, 2, ""));
+    assert_false(session_acknowledge(session, id, FLIGHT_PUBACK));
+    assert_false(session_acknowledge(session, id, FLIGHT_PUBCOMP));
+    assert_int_equal(atomic_load(&kept->refs), 2);
+    assert_true(session_advance(session, id));
+    assert_int_equal(atomic_load(&kept->refs), 1); /* only the identifier is needed from now on */
+    assert_true(session_advance(session, id));
+    assert_false(session_acknowledge(session, id, FLIGHT_PUBREC));
+    assert_int_equal(session_in_flight(session), 1);
+    assert_true(session_acknowledge(session, id, FLIGHT_PUBCOMP));
+    assert_false(session_advance(session, id));
+    assert_false(session_advance(session, session_take_id(session, 1, NULL)));
+    kept_unref(kept);
+}
+
+static void what_came_through_shares_is_taken_back(void **state) {
+    struct kept *kept = message();
+    session_take_id(session, 1, delivery(kept, 1, ""));
+    session_take_id(session, 2, delivery(kept, 2, "g/t"));
+    for (unsigned i = 0; i < 200; i++) /* widens the window */
+        session_take_id(session, 1, NULL);
+    session_take_id(session, 1, delivery(kept, 1, "g/t"));
+    struct delivery *taken = session_take_shared(session);
+    assert_str(delivery_share(taken), "g/t");
+    assert_int_equal(taken->qos, 1);
+    delivery_free(taken);
+    assert_null(session_take_shared(session));
+    assert_int_equal(atomic_load(&kept->refs), 3);
+    kept_unref(kept);
+}
+
+static void what_was_received_is_known_until_it_is_released(void **state) {
+    assert_false(session_release(session, 5));
+    assert_true(session_receive(session, 5));
+    assert_false(session_receive(session, 5));
+    assert_true(session_has_received(session, 5));
+    assert_int_equal(session_received_count(session), 1);
+    assert_true(session_release(session, 5));
+    assert_false(session_has_received(session, 5));
+}
+
+static void the_queue_keeps_order_and_counts(void **state) {
+    struct kept *kept = message();
+    _Atomic int64_t total = 0;
+    size_t bytes = sizeof(struct delivery) + kept->size;
+    session->queued_bytes = &total;
+    for (unsigned i = 0; i < 5; i++)
+        session_queue_push(session, delivery(kept, (uint8_t)i, ""));
+    assert_int_equal(session_queue_count(session), 5);
+    assert_int_equal(session_queue_bytes(session), 5 * bytes);
+    assert_int_equal(atomic_load(&total), 5 * bytes);
     for (unsigned i = 0; i < 5; i++) {
-        assert_true(session_queue_first(session, &queued, &first));
-        assert_int_equal(first[0], i);
-        session_queue_pop(session);
+        assert_int_equal(session_queue_first(session)->qos, i);
+        delivery_free(session_queue_pop(session));
     }
     assert_true(session_queue_is_empty(session));
-    unsigned pushed = 0;
-    while (session_queue_push(session, &queued, packet, SIZE_MAX))
-        pushed++;
-    assert_int_equal(pushed, SESSION_QUEUE_MAX);
+    assert_int_equal(atomic_load(&total), 0);
+    kept_unref(kept);
+}
+
+/* Section 4.4: what is in flight is sent again in its order, no more of it at once than may be
+ * unacknowledged, and nothing new before. */
+static void what_is_in_flight_is_sent_again(void **state) {
+    struct kept *kept = message();
+    struct resend next;
+    for (unsigned i = 1; i <= 4; i++)
+        session_take_id(session, i == 2 ? 2 : 1, delivery(kept, i == 2 ? 2 : 1, ""));
+    session_advance(session, 2);
+    assert_false(session_resend_first(session, 10, &next));
+    session_rewind(session);
+    assert_int_equal(session_in_flight(session), 0);
+    assert_false(session_may_send(session, 10));
+    assert_true(session_acknowledge(session, 1, FLIGHT_PUBACK)); /* late, from before */
+    assert_int_equal(session_in_flight(session), 0);
+    assert_true(session_resend_first(session, 2, &next));
+    assert_int_equal(next.packet_id, 2);
+    assert_int_equal(next.state, FLIGHT_PUBCOMP);
+    session_resent(session);
+    assert_true(session_resend_first(session, 2, &next));
+    assert_int_equal(next.packet_id, 3);
+    assert_ptr_equal(next.delivery->message, kept);
+    session_resent(session);
+    assert_false(session_resend_first(session, 2, &next));
+    assert_true(session_acknowledge(session, 3, FLIGHT_PUBACK));
+    assert_true(session_resend_first(session, 2, &next));
+    assert_int_equal(next.packet_id, 4);
+    session_resent(session);
+    assert_false(session_resend_first(session, 10, &next));
+    assert_true(session_may_send(session, 10));
+    kept_unref(kept);
+}
+
+static void a_flight_moves_in_front_of_what_was_gathered(void **state) {
+    struct kept *kept = message();
+    struct session *old = session_new(NULL);
+    session_take_id(old, 1, delivery(kept, 1, ""));
+    session_receive(old, 9);
+    session_queue_push(old, delivery(kept, 1, ""));
+    session_queue_push(session, delivery(kept, 2, ""));
+    session_put_flight(session, session_take_flight(old));
+    assert_null(session_take_flight(old));
+    assert_int_equal(session_in_flight(session), 1);
+    assert_true(session_has_received(session, 9));
+    assert_int_equal(session_queue_count(session), 2);
+    assert_int_equal(session_queue_first(session)->qos, 1);
+    session_put_flight(session, NULL);
+    assert_int_equal(session_queue_count(session), 2);
+    session_free(old);
+    kept_unref(kept);
 }
 
 static void retained_messages_wait_in_order(void **state) {
     struct publication publication = {.message = {.topic = STR("t"), .payload = STR("p")},
                                       .expiry_at = -1};
-    struct retained *retained = retained_new(&publication, 1);
+    struct kept *retained = kept_new(&publication, 1);
     for (uint32_t i = 0; i < 1000; i++) {
         assert_true(session_retained_push(session, retained, 0, i, 10));
         if (i < 5)
@@ -116,7 +219,7 @@ static void retained_messages_wait_in_order(void **state) {
     for (uint32_t i = 0; i < 5; i++)
         assert_true(session_retained_push(session, retained, 0, i, 10));
     assert_false(session_retained_push(session, retained, 0, 0, 10));
-    retained_unref(retained);
+    kept_unref(retained);
 }
 
 static void filters_are_found_again(void **state) {
@@ -156,7 +259,12 @@ int main(void) {
         TEST(in_flight_is_bounded),
         TEST(an_old_message_holds_the_window),
         TEST(acknowledgements_in_any_order),
-        TEST(the_queue_keeps_order_and_bounds),
+        TEST(qos_2_goes_through_its_states),
+        TEST(what_came_through_shares_is_taken_back),
+        TEST(what_was_received_is_known_until_it_is_released),
+        TEST(the_queue_keeps_order_and_counts),
+        TEST(what_is_in_flight_is_sent_again),
+        TEST(a_flight_moves_in_front_of_what_was_gathered),
         TEST(retained_messages_wait_in_order),
         TEST(filters_are_found_again),
     };

@@ -10,7 +10,7 @@
 
 #include "base/mem.h"
 #include "flow/topic.h"
-#include "mqtt/broker.h"
+#include "mqtt/authorize.h"
 
 /* An answer that waits for the other workers. */
 struct answer {
@@ -30,43 +30,73 @@ struct wanted {
 
 /* ---- the tree ---- */
 
-static uint8_t subscribe(struct mqtt_connection *connection, const struct packet_filter *filter,
-                         uint32_t id, bool *ret_is_new) {
-    struct mqtt_worker *worker = connection->worker;
-    struct session *session = connection->session;
+/* What a client subscribes to: a filter, or a share (section 4.8.2). */
+struct target {
+    struct str filter;
+    struct str share_name; /* empty: no share */
+    struct str share_key;  /* "NAME/FILTER" */
+};
+
+static struct subscription *find(const struct mqtt_connection *connection,
+                                 const struct target *target) {
+    const struct mqtt_worker *worker = connection->worker;
+    if (target->share_name.len)
+        return share_find(worker, connection->session, target->share_key);
+    return session_find(connection->session, &worker->subscriptions, target->filter);
+}
+
+struct subscription *subscribe_add(struct mqtt_worker *worker, struct session *session,
+                                   struct str text, struct str share_name) {
+    metric_add(&worker->metrics.subscriptions, 1);
+    if (share_name.len)
+        return share_join(worker, session, share_name, text);
+    bool first;
     struct subscription *subscription =
-        session_find(session, &worker->subscriptions, filter->filter);
+        session_subscribe(session, &worker->subscriptions, text, &first);
+    if (first)
+        channel_send_interest(worker, true, text);
+    return subscription;
+}
+
+static uint8_t subscribe(struct mqtt_connection *connection, const struct packet_filter *filter,
+                         const struct target *target, uint32_t id, bool *ret_is_new) {
+    struct mqtt_worker *worker = connection->worker;
+    struct subscription *subscription = find(connection, target);
     *ret_is_new = !subscription;
     if (!subscription) {
-        if (session->subscription_count >= worker->config->subscriptions_max)
+        if (connection->session->subscription_count >= worker->config->subscriptions_max)
             return PACKET_QUOTA_EXCEEDED;
-        bool first;
-        subscription = session_subscribe(session, &worker->subscriptions, filter->filter, &first);
-        metric_add(&worker->metrics.subscriptions, 1);
-        if (first)
-            channel_send_interest(worker, true, filter->filter);
+        struct str text = target->share_name.len ? target->share_key : target->filter;
+        subscription = subscribe_add(worker, connection->session, text, target->share_name);
     }
     subscription->id = id;
-    subscription->qos = filter->qos < 1 ? filter->qos : 1;
+    subscription->qos = filter->qos;
     subscription->no_local = filter->no_local;
     subscription->retain_as_published = filter->retain_as_published;
     routes_expire(&worker->routes);
     return subscription->qos;
 }
 
-static void unsubscribe(struct mqtt_worker *worker, struct subscription *subscription) {
+static void unsubscribe_filter(struct mqtt_worker *worker, struct subscription *subscription) {
     struct buf filter = {0};
     session_filter_text(subscription->node, &filter);
     if (session_unsubscribe(&worker->subscriptions, subscription))
         channel_send_interest(worker, false, buf_str(&filter));
-    metric_add(&worker->metrics.subscriptions, -1);
-    routes_expire(&worker->routes);
     buf_done(&filter);
 }
 
-void subscribe_remove_all(struct mqtt_connection *connection) {
-    LIST_EACH(item, &connection->session->subscriptions) {
-        unsubscribe(connection->worker, LIST_ITEM(item, struct subscription, link));
+static void unsubscribe(struct mqtt_worker *worker, struct subscription *subscription) {
+    if (subscription->share)
+        share_leave(worker, subscription);
+    else
+        unsubscribe_filter(worker, subscription);
+    metric_add(&worker->metrics.subscriptions, -1);
+    routes_expire(&worker->routes);
+}
+
+void subscribe_remove_all(struct mqtt_worker *worker, struct session *session) {
+    LIST_EACH(item, &session->subscriptions) {
+        unsubscribe(worker, LIST_ITEM(item, struct subscription, link));
     }
 }
 
@@ -83,7 +113,7 @@ struct search {
     struct wanted wanted;
 };
 
-static void want_retained(void *data, struct retained *retained) {
+static void want_retained(void *data, struct kept *retained) {
     struct search *search = data;
     struct mqtt_worker *worker = search->connection->worker;
     if (!session_retained_push(search->connection->session, retained, search->wanted.qos,
@@ -149,21 +179,32 @@ static bool too_deep(const struct mqtt_connection *connection, struct str filter
                        &ignored);
 }
 
+/* False if it is neither a valid filter nor a valid share. */
+static bool parse_target(struct str text, struct target *ret) {
+    *ret = (struct target){.filter = text};
+    if (topic_share_parse(text, &ret->share_name, &ret->filter)) {
+        ret->share_key = str_skip(text, sizeof "$share/" - 1);
+        return true;
+    }
+    return topic_filter_valid(text) && !str_starts(text, STR("$share/"));
+}
+
 static enum packet_reason subscribe_one(struct answer *answer, const struct packet_filter *filter,
                                         uint32_t id) {
     struct mqtt_connection *connection = answer->connection;
-    struct str name, inner;
-    if (topic_share_parse(filter->filter, &name, &inner))
-        return PACKET_SHARED_NOT_SUPPORTED;
-    if (!topic_filter_valid(filter->filter) || str_starts(filter->filter, STR("$share/")))
+    struct target target;
+    if (!parse_target(filter->filter, &target))
         return PACKET_TOPIC_FILTER_INVALID;
-    if (too_deep(connection, filter->filter))
+    if (!authorize_subscribe(connection, filter->filter, target.filter))
+        return PACKET_NOT_AUTHORIZED;
+    if (too_deep(connection, target.filter))
         return PACKET_QUOTA_EXCEEDED;
     bool is_new;
-    uint8_t code = subscribe(connection, filter, id, &is_new);
-    /* Retain handling (section 3.8.3.1): 0 always, 1 if the subscription is new, 2 never. */
+    uint8_t code = subscribe(connection, filter, &target, id, &is_new);
+    /* Retain handling (section 3.8.3.1): 0 always, 1 if the subscription is new, 2 never; a share
+     * gets none (section 4.8.2). */
     bool wants = filter->retain_handling == 0 || (filter->retain_handling == 1 && is_new);
-    if (code < PACKET_UNSPECIFIED && wants) {
+    if (code < PACKET_UNSPECIFIED && wants && !target.share_name.len) {
         struct wanted wanted = {(uint32_t)filter->filter.len, id, code};
         buf_add(&answer->wanted, &wanted, sizeof wanted);
         buf_add_str(&answer->wanted, filter->filter);
@@ -173,12 +214,13 @@ static enum packet_reason subscribe_one(struct answer *answer, const struct pack
 
 static enum packet_reason unsubscribe_one(struct answer *answer,
                                           const struct packet_filter *filter) {
-    struct mqtt_worker *worker = answer->connection->worker;
-    struct subscription *subscription =
-        session_find(answer->connection->session, &worker->subscriptions, filter->filter);
+    struct target target;
+    if (!parse_target(filter->filter, &target))
+        return PACKET_TOPIC_FILTER_INVALID;
+    struct subscription *subscription = find(answer->connection, &target);
     if (!subscription)
         return PACKET_NO_SUBSCRIPTION_EXISTED;
-    unsubscribe(worker, subscription);
+    unsubscribe(answer->connection->worker, subscription);
     return PACKET_NORMAL;
 }
 

@@ -3,7 +3,9 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
-#include "mqtt/broker.h"
+#include "mqtt/claim.h"
+#include "mqtt/policy.h"
+#include "mqtt/stored.h"
 
 /* ---- the broker ---- */
 
@@ -12,6 +14,7 @@ struct mqtt *mqtt_new(const struct mqtt_config *config, unsigned worker_count) {
     struct mqtt *mqtt = xcalloc(1, sizeof *mqtt);
     mqtt->config = config;
     mqtt->worker_count = worker_count;
+    mqtt->policies = mqtt_policies_new(config);
     for (size_t i = 0; i < config->users.count; i++) {
         struct mqtt_user_config *user = OPTION_AT(config->users, struct mqtt_user_config, i);
         map_put(&mqtt->users, str_of(user->head.name), user);
@@ -25,6 +28,7 @@ void mqtt_free(struct mqtt *mqtt) {
     for (unsigned i = 0; i < mqtt->worker_count; i++)
         ASSERT(!mqtt->workers[i]);
     map_done(&mqtt->users);
+    mqtt_policies_unref(mqtt->policies);
     free(mqtt);
 }
 
@@ -126,6 +130,7 @@ struct mqtt_worker *mqtt_worker_new(struct mqtt *mqtt, unsigned index, struct lo
     worker->index = index;
     worker->loop = loop;
     worker->publisher.publish = publish_message;
+    worker->policies = policies_ref(mqtt->policies);
     worker->turn_end.run = on_turn_end;
     list_init(&worker->connections);
     list_init(&worker->parked);
@@ -150,11 +155,17 @@ void mqtt_worker_free(struct mqtt_worker *worker) {
     channels_done(worker);
     routes_done(&worker->routes);
     interest_done(worker);
+    shares_done(worker);
     tree_done(&worker->subscriptions);
     retained_store_done(&worker->retained);
     map_done(&worker->clients);
+    map_done(&worker->stored);
+    claims_done(worker);
     buf_done(&worker->scratch);
     buf_done(&worker->properties);
+    buf_done(&worker->resource);
+    buf_done(&worker->expanded);
+    policies_unref(worker->policies);
     done_metrics(&worker->metrics);
     worker->mqtt->workers[worker->index] = NULL;
     free(worker);
@@ -186,8 +197,11 @@ static void on_wheel_closed(struct timer *timer) {
 }
 
 void worker_check_stopped(struct mqtt_worker *worker) {
-    if (worker->stop_checked || !list_empty(&worker->connections) || !channels_idle(worker) ||
-        worker->auth_under_way)
+    if (worker->stop_checked || !list_empty(&worker->connections) || worker->auth_under_way ||
+        atomic_load(&worker->mqtt->claims_under_way))
+        return;
+    stored_end_all(worker);
+    if (!channels_idle(worker))
         return;
     worker->stop_checked = true;
     holds_done(worker);

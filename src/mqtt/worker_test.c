@@ -1,4 +1,4 @@
-/* Two workers on threads of their own, and clients over TCP on loopback. */
+/* Three workers on threads of their own, and clients over TCP on loopback. */
 #include "mqtt/rig_test.h"
 
 #include <arpa/inet.h>
@@ -7,7 +7,7 @@
 #include <sys/time.h>
 #include <unistd.h>
 
-enum { WORKERS = 2 };
+enum { WORKERS = 3 };
 
 /* Each worker listens on a port of its own, so that the tests choose where a client goes. */
 static struct site {
@@ -177,6 +177,47 @@ static void retained_messages_are_everywhere(void **state) {
     close(b);
 }
 
+static int member(unsigned worker, const char *id) {
+    int fd = join_5(worker, id);
+    say(fd, "82 10 0001 00 000a'$share/g/t' 01");
+    hear(fd, "90 04 0001 00 01");
+    return fd;
+}
+
+/* [MQTT-4.8.2-4]: each message goes to one member, and all get as many, wherever they are. */
+static void shares_span_workers(void **state) {
+    int members[3] = {member(0, "m0"), member(0, "m1"), member(1, "m2")};
+    int c = join_5(1, "cc");
+    for (unsigned i = 0; i < 30; i++) {
+        say(c, "30 05 0001't' 00 'x'");
+    }
+    say(c, "c000");
+    hear(c, "d000");
+    for (unsigned i = 0; i < 3; i++) {
+        for (unsigned n = 0; n < 10; n++)
+            hear(members[i], "30 05 0001't' 00 'x'");
+        say(members[i], "c000");
+        hear(members[i], "d000");
+    }
+    for (unsigned i = 0; i < 3; i++)
+        close(members[i]);
+    close(c);
+}
+
+/* What the last member on a worker leaves behind reaches a member on another one. */
+static void shares_hand_over_between_workers(void **state) {
+    int a = member(0, "aa"), c = join_5(1, "cc");
+    say(c, "32 07 0001't' 0001 00 'x' 32 07 0001't' 0002 00 'y'");
+    hear(c, "40 02 0001 40 02 0002");
+    hear(a, "32 07 0001't' 0001 00 'x' 32 07 0001't' 0002 00 'y'");
+    int b = member(1, "bb");
+    say(a, "40 02 0001 e0 00");
+    hear_end(a);
+    hear(b, "32 07 0001't' 0001 00 'y'");
+    close(b);
+    close(c);
+}
+
 static void a_client_id_is_taken_over_across_workers(void **state) {
     int a = join_5(0, "aa");
     for (unsigned i = 1; i <= 20; i++) {
@@ -246,6 +287,160 @@ static void a_flood_crosses_in_order(void **state) {
         pthread_join(threads[i], NULL);
         close(senders[i].fd);
     }
+    close(a);
+}
+
+/* ---- sessions that move ---- */
+
+static int join_session(unsigned worker, unsigned clean, bool present) {
+    int fd = dial(worker);
+    say(fd, clean ? "10 14 0004'MQTT'05 02 0000 05 11 0000003c 0002'aa'"
+                  : "10 14 0004'MQTT'05 00 0000 05 11 0000003c 0002'aa'");
+    hear(fd, present ? "20 10 01 00 0d 21 0400 27 00200000 22 0010 2a 01" : CONNACK_5);
+    return fd;
+}
+
+/* [MQTT-3.1.2-5], [MQTT-4.4.0-1]: subscriptions, what waits and what is in flight come along. */
+static void a_session_follows_its_client(void **state) {
+    int a = join_session(0, 1, false), c = join_5(1, "cc");
+    say(a, "82 07 0001 00 0001't' 02 82 10 0002 00 000a'$share/g/u' 01");
+    hear(a, "90 04 0001 00 02 90 04 0002 00 01");
+    say(c, "32 07 0001't' 0001 00 '1' 34 07 0001't' 0002 00 '2'");
+    hear(c, "40 02 0001 50 02 0002");
+    hear(a, "32 07 0001't' 0001 00 '1' 34 07 0001't' 0002 00 '2'");
+    say(a, "50 02 0002");
+    hear(a, "62 02 0002");
+    say(a, "34 07 0001'x' 0009 00 '-'");
+    hear(a, "50 02 0009");
+    for (unsigned i = 1; i <= 20; i++) {
+        close(a);
+        say(c, "32 07 0001'u' 0003 00 '3'");
+        hear(c, "40 02 0003");
+        a = join_session(i % WORKERS, 0, true);
+        hear(a, "3a 07 0001't' 0001 00 '1' 62 02 0002");
+        char hex[64];
+        snprintf(hex, sizeof hex, "32 07 0001'u' %04x 00 '3'", i + 2);
+        hear(a, hex);
+        snprintf(hex, sizeof hex, "40 02 %04x", i + 2);
+        say(a, hex);
+        say(a, "3c 07 0001'x' 0009 00 '-' c000"); /* known on the new worker, too */
+        hear(a, "50 02 0009 d000");
+    }
+    close(a);
+    a = join_session(1, 1, false); /* a clean start, wherever it was */
+    say(c, "30 05 0001't' 00 'x'");
+    say(a, "c000");
+    hear(a, "d000");
+    close(a);
+    close(c);
+}
+
+struct publisher {
+    int fd;
+    unsigned count;
+    char topic; /* 'p' and this digit */
+};
+
+/* QoS 1, one after the other. */
+static void *run_publisher(void *data) {
+    struct publisher *publisher = data;
+    for (unsigned i = 1; i <= publisher->count; i++) {
+        char hex[64];
+        snprintf(hex, sizeof hex, "32 0b 0002'p%c' 0001 00 %08x", publisher->topic, i);
+        say(publisher->fd, hex);
+        hear(publisher->fd, "40 02 0001");
+    }
+    return NULL;
+}
+
+/* Acknowledges what comes for a while and counts what is new; each publisher's messages come in
+ * their order without a gap. False when `last` are complete. */
+static bool receive_some(int fd, unsigned packets, unsigned last[3], unsigned count) {
+    for (unsigned i = 0; i < packets; i++) {
+        uint8_t got[13];
+        if (last[0] == count && last[1] == count && last[2] == count)
+            return false;
+        assert_int_equal(recv(fd, got, sizeof got, MSG_WAITALL), sizeof got);
+        assert_int_equal(got[0] & 0xf7, 0x32);
+        unsigned number =
+            (unsigned)got[9] << 24 | (unsigned)got[10] << 16 | (unsigned)got[11] << 8 | got[12];
+        unsigned *mine = &last[got[5] - '0'];
+        if (got[0] & 8) {
+            assert_true(number <= *mine + 1);
+        } else {
+            assert_int_equal(number, *mine + 1);
+        }
+        *mine = number > *mine ? number : *mine;
+        uint8_t ack[4] = {0x40, 2, got[6], got[7]};
+        assert_int_equal(send(fd, ack, sizeof ack, MSG_NOSIGNAL), sizeof ack);
+    }
+    return true;
+}
+
+/* Publishers on every worker go on while the session moves from one to the next. */
+static void nothing_is_lost_while_a_session_moves(void **state) {
+    enum { COUNT = 3000 };
+    struct publisher publishers[3];
+    pthread_t threads[3];
+    unsigned last[3] = {0};
+    int a = join_session(0, 1, false);
+    say(a, "82 09 0001 00 0003'p0/' 01"); /* another filter, to have two */
+    hear(a, "90 04 0001 00 01");
+    say(a, "82 07 0002 00 0001'+' 01");
+    hear(a, "90 04 0002 00 01");
+    for (unsigned i = 0; i < 3; i++) {
+        char id[3] = {'q', (char)('0' + i), 0};
+        publishers[i] = (struct publisher){join_5(i, id), COUNT, (char)('0' + i)};
+        pthread_create(&threads[i], NULL, run_publisher, &publishers[i]);
+    }
+    for (unsigned round = 1; receive_some(a, 200, last, COUNT); round++) {
+        if (round % 3 == 0) /* Else the new connection takes over from this one. */
+            close(a);
+        int next = join_session(round * 2 % WORKERS, 0, true);
+        if (round % 3)
+            close(a);
+        a = next;
+    }
+    for (unsigned i = 0; i < 3; i++) {
+        pthread_join(threads[i], NULL);
+        close(publishers[i].fd);
+        assert_int_equal(last[i], COUNT);
+    }
+    close(a);
+}
+
+/* One client id on all workers at once: in the end one connection has it, and the session. */
+static void many_claims_at_once_are_granted_in_turn(void **state) {
+    enum { CLAIMS = 30 };
+    int fds[CLAIMS];
+    int a = join_session(0, 1, false);
+    say(a, "82 07 0001 00 0001't' 01");
+    hear(a, "90 04 0001 00 01");
+    for (unsigned i = 0; i < CLAIMS; i++) {
+        fds[i] = dial(i % WORKERS);
+        say(fds[i], "10 14 0004'MQTT'05 00 0000 05 11 0000003c 0002'aa'");
+    }
+    for (unsigned i = 0; i < CLAIMS; i++)
+        hear(fds[i], "20 10 01 00 0d 21 0400 27 00200000 22 0010 2a 01");
+    unsigned open = 0;
+    for (unsigned i = 0; i < CLAIMS; i++) {
+        uint8_t end[3];
+        struct timeval moment = {.tv_usec = 200000};
+        setsockopt(fds[i], SOL_SOCKET, SO_RCVTIMEO, &moment, sizeof moment);
+        bool taken_over = recv(fds[i], end, sizeof end, MSG_WAITALL) == 3;
+        if (taken_over)
+            assert_memory_equal(end, "\xe0\x01\x8e", 3);
+        open += !taken_over;
+        if (taken_over)
+            continue;
+        int c = join_5(0, "cc");
+        say(c, "30 05 0001't' 00 'x'");
+        hear(fds[i], "30 05 0001't' 00 'x'");
+        close(c);
+    }
+    assert_int_equal(open, 1);
+    for (unsigned i = 0; i < CLAIMS; i++)
+        close(fds[i]);
     close(a);
 }
 
@@ -361,8 +556,13 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(messages_cross_workers),
         TEST(retained_messages_are_everywhere),
+        TEST(shares_span_workers),
+        TEST(shares_hand_over_between_workers),
         TEST(a_client_id_is_taken_over_across_workers),
         TEST(a_flood_crosses_in_order),
+        TEST(a_session_follows_its_client),
+        TEST(nothing_is_lost_while_a_session_moves),
+        TEST(many_claims_at_once_are_granted_in_turn),
         TEST(a_worker_that_stands_still_parks_publishers),
         TEST(clients_are_told_when_the_broker_stops),
         TEST(users_need_their_password),

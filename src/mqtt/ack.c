@@ -1,0 +1,48 @@
+/*
+ * What a client says about messages under way: PUBACK, PUBREC and PUBCOMP about those that it was
+ * sent, PUBREL about those that it published with QoS 2 (sections 3.4 to 3.7, 4.3).
+ *
+ *      to the client      PUBLISH -> PUBREC -> PUBREL -> PUBCOMP     the session's flight
+ *      from the client    PUBLISH -> PUBREC -> PUBREL -> PUBCOMP     the session's received
+ *
+ * PUBREL and PUBREC for an identifier that is not in use are answered all the same, in 5.0 with
+ * reason 0x92: that is how both sides get rid of what only one of them remembers.
+ */
+#include "mqtt/broker.h"
+
+static void answer(struct mqtt_connection *connection, enum packet_type type, uint16_t packet_id,
+                   bool found) {
+    bool tells = !found && connection->version == PACKET_VERSION_5;
+    packet_write_ack(connection_out(connection), type, packet_id,
+                     tells ? PACKET_ID_NOT_FOUND : PACKET_NORMAL);
+}
+
+/* A refusal ends the exchange; there is no PUBREL then [MQTT-4.3.3-4]. */
+static void take_pubrec(struct mqtt_connection *connection, uint16_t packet_id, uint8_t reason) {
+    if (reason >= PACKET_UNSPECIFIED)
+        session_acknowledge(connection->session, packet_id, FLIGHT_PUBREC);
+    else
+        answer(connection, PACKET_PUBREL, packet_id,
+               session_advance(connection->session, packet_id));
+}
+
+void ack_take(struct mqtt_connection *connection, const struct packet *packet) {
+    uint16_t packet_id;
+    uint8_t said;
+    enum packet_reason reason = packet_read_ack(packet, connection->version, &packet_id, &said);
+    if (reason) {
+        connection_fail(connection, reason, "PUBACK, PUBREC, PUBREL or PUBCOMP: %s",
+                        packet_reason_text(reason));
+        return;
+    }
+    struct session *session = connection->session;
+    if (packet->type == PACKET_PUBACK)
+        session_acknowledge(session, packet_id, FLIGHT_PUBACK);
+    else if (packet->type == PACKET_PUBREC)
+        take_pubrec(connection, packet_id, said);
+    else if (packet->type == PACKET_PUBCOMP)
+        session_acknowledge(session, packet_id, FLIGHT_PUBCOMP);
+    else
+        answer(connection, PACKET_PUBCOMP, packet_id, session_release(session, packet_id));
+    deliver_waiting(connection);
+}

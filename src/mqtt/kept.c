@@ -1,0 +1,53 @@
+#include "mqtt/kept.h"
+
+#include <stdlib.h>
+
+#include "base/mem.h"
+
+static struct str append(char **at, struct str s) {
+    char *begin = *at;
+    if (s.len)
+        memcpy(begin, s.at, s.len);
+    *at += s.len;
+    return str_from(begin, s.len);
+}
+
+struct kept *kept_new(const struct publication *publication, uint64_t version) {
+    const struct message *message = &publication->message;
+    size_t bytes = message->topic.len + message->properties.len + message->payload.len;
+    struct kept *kept = xmalloc(sizeof *kept + bytes);
+    char *at = kept->bytes;
+    atomic_init(&kept->refs, 1);
+    kept->version = version;
+    kept->size = sizeof *kept + bytes;
+    kept->publication = (struct publication){
+        .message =
+            {
+                .topic = append(&at, message->topic),
+                .properties = append(&at, message->properties),
+                .payload = append(&at, message->payload),
+                .received_ms = message->received_ms,
+                .qos = message->qos,
+                .retain = message->retain,
+            },
+        .expiry_at = publication->expiry_at,
+    };
+    return kept;
+}
+
+void kept_ref(struct kept *kept) {
+    atomic_fetch_add_explicit(&kept->refs, 1, memory_order_relaxed);
+}
+
+void kept_unref(struct kept *kept) {
+    if (kept && atomic_fetch_sub_explicit(&kept->refs, 1, memory_order_acq_rel) == 1)
+        free(kept);
+}
+
+bool kept_expiry_left(const struct kept *kept, uint64_t now_ms, uint32_t *ret_left_s) {
+    const struct publication *publication = &kept->publication;
+    *ret_left_s = 0;
+    return publication->expiry_at < 0 ||
+           publication_expiry_left(publication_expiry_s(publication),
+                                   publication->message.received_ms, now_ms, ret_left_s);
+}
