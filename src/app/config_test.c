@@ -73,7 +73,7 @@ static const struct {
     {"streams: { sensors:", "streams: { 'sen sors':", "stream name \"sen sors\""},
     {"SELECT *", "SELEKT *", "sql 1:1"},
     {"workers: 3", "workers: 3000", ":2:10: workers: 3000 is out of range (0 to 256)"},
-    {"log: {", "credentials: [] \nlog: {", "credentials:"},
+    {"log: {", "cluster: x\nlog: {", "unknown key \"cluster\""},
 };
 
 static void what_does_not_fit_together_is_refused_with_its_place(void **state) {
