@@ -102,6 +102,33 @@ static void a_reader_hears_the_end(void **state) {
     close_world(&world);
 }
 
+/* As retention does it, with the whole shard. */
+static void what_is_gone_from_a_closed_shard_is_skipped(void **state) {
+    struct world world;
+    struct stream_reader *reader;
+    struct stream_batch batch;
+    struct err err;
+    char shard[128];
+    int woken = 0;
+    open_world(&world);
+    struct stream *stream = create(&world, "s", 1);
+    for (int i = 0; i < 5; i++)
+        push(find(&world, "s"), "k", "v");
+    split(&world, stream, 0, KEY_HALF);
+    struct stream_position start = {.from = STREAM_AT_COUNTER, .counter = 2};
+    assert_int_equal(
+        stream_reader_open(stream, 0, world.loop, &start, on_ready, &woken, &reader, &err), 0);
+    snprintf(shard, sizeof shard, "%s/streams/s/shardId-000000000000", world.directory);
+    assert_int_equal(file_remove_tree(shard, &err), 0);
+    assert_int_equal(stream_reader_next(reader, 10, 1000, &batch), ERR_CLOSED);
+    assert_int_equal(stream_reader_skipped(reader), 3);
+    assert_int_equal(stream_reader_counter(reader), 5);
+    assert_int_equal(stream_reader_next(reader, 10, 1000, &batch), ERR_CLOSED);
+    assert_int_equal(stream_reader_skipped(reader), 3);
+    stream_reader_close(reader);
+    close_world(&world);
+}
+
 /* ---- many writers, while shards come and go ---- */
 
 enum { PRODUCERS = 3, EACH = 15000, CHANGES = 40, KEYS = 16, SHARDS_MAX = 128 };
@@ -270,6 +297,7 @@ int main(void) {
         cmocka_unit_test(children_have_their_parents_ranges),
         cmocka_unit_test(sequence_numbers_of_children_are_higher),
         cmocka_unit_test(a_reader_hears_the_end),
+        cmocka_unit_test(what_is_gone_from_a_closed_shard_is_skipped),
         cmocka_unit_test(the_order_of_each_key_is_kept),
         cmocka_unit_test(writers_come_and_go),
     };
