@@ -116,6 +116,30 @@ static void a_new_mapping_finds_closed_shards(void **state) {
     }
 }
 
+/* Its records went by retention while nothing ran. What it had been known by tells that the mapping
+ * is not new. */
+static void a_removed_parent_is_waited_for_by_nobody(void **state) {
+    struct world world;
+    char command[160];
+    world_init(&world, 1);
+    world.mapping.starting_position = FUNCTION_LATEST;
+    world_map(&world);
+    world_put(&world, "a", "a1");
+    world_expect(&world, "done 0:a1\n");
+    world_stop(&world, 1000);
+    world_start_again(&world, 1);
+    world_split(&world, 0);
+    world_put(&world, "a", "a2");
+    world_stop(&world, 0);
+    snprintf(command, sizeof command, "sed -i '/^shard 0 /d' %s/streams/sensors/stream.meta",
+             world.directory);
+    assert_int_equal(system(command), 0);
+    world_start_again(&world, 1);
+    world_map(&world);
+    world_expect(&world, "done 0:a1\ndone 1:a2\n");
+    world_done(&world);
+}
+
 enum { KEYS = 8, ROUNDS = 8, EACH = 5 };
 
 static void put_round(struct world *world, int round) {
@@ -182,6 +206,7 @@ int main(void) {
         cmocka_unit_test(a_merge_waits_for_both),
         cmocka_unit_test(a_restart_goes_on_in_the_family),
         cmocka_unit_test(a_new_mapping_finds_closed_shards),
+        cmocka_unit_test(a_removed_parent_is_waited_for_by_nobody),
         cmocka_unit_test(nothing_is_lost_twice_or_out_of_order),
         cmocka_unit_test(a_deleted_stream_ends_its_mapping),
     };
