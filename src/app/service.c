@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/json_write.h"
 #include "base/log.h"
@@ -210,6 +211,21 @@ static void close_connections(struct stage *stage) {
     }
 }
 
+/* Changes of streams are confirmed by every lane, so they end before the lanes do. */
+static void ask_changing(void *data) {
+    struct order *order = data;
+    order->code = stream_log_changing(order->service->log);
+}
+
+static void await_changes(struct service *service) {
+    struct order order = {.service = service};
+    do {
+        loop_call(service->lane->thread.loop, ask_changing, &order);
+        if (order.code)
+            usleep(1000);
+    } while (order.code);
+}
+
 void service_stop(struct service *service) {
     static void (*const stages[])(struct stage *) = {close_listeners, close_consumers,
                                                      close_connections};
@@ -221,6 +237,8 @@ void service_stop(struct service *service) {
         uv_sem_wait(&stage.closed);
         uv_sem_destroy(&stage.closed);
     }
+    if (service->lane)
+        await_changes(service);
     free(service->deliveries);
     *service = (struct service){0};
 }

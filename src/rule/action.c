@@ -44,7 +44,14 @@ static int run_kinesis(struct rule_engine *engine, struct engine_action *action,
     if (!sink)
         return why->code;
     int result = evaluate_template(&action->action->key, evaluation, &frame->key, &key, why);
-    return result < 0 ? result : push_record(sink, key, payload, why);
+    if (result == 0)
+        result = push_record(sink, key, payload, why);
+    if (result != ERR_NOT_FOUND || !action->sink)
+        return result;
+    /* The stream was deleted; one that was made since under its name takes its place. */
+    action->sink = NULL;
+    action->sink = find_sink(engine, action, SINK_STREAM, target, why);
+    return action->sink ? push_record(action->sink, key, payload, why) : ERR_NOT_FOUND;
 }
 
 /* A delivery stream has one shard, so the key decides nothing. */

@@ -86,6 +86,7 @@ def check_tests():
 TESTED_ELSEWHERE = {
     "src/app/app.c": "tests/e2e: every test starts and stops it",
     "src/app/command_passwd.c": "tests/e2e/test_broker.py",
+    "src/app/command_rule.c": "tests/e2e/test_rule_command.py",
     "src/app/command_run.c": "tests/e2e",
     "src/app/command_sense.c": "tests/e2e/test_commands.py",
     "src/app/command_stream.c": "tests/e2e/test_commands.py",
