@@ -63,6 +63,7 @@ class Generator:
 
     def json_field(self, key, depth):
         """Mostly what its name promises."""
+        depth = max(depth, 0)
         if self.random.random() < 0.2:
             return self.json(depth)
         if key == "text":
