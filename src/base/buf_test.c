@@ -63,6 +63,28 @@ static void an_arena_gives_aligned_memory_and_counts_it(void **state) {
     arena_done(&arena);
 }
 
+static void note(void *data) {
+    unsigned *order = data;
+    *order = *order * 10 + 1;
+}
+
+static void note_other(void *data) {
+    unsigned *order = data;
+    *order = *order * 10 + 2;
+}
+
+static void what_is_deferred_runs_once_the_last_one_first(void **state) {
+    struct arena arena = {0};
+    unsigned order = 0;
+    arena_defer(&arena, note, &order);
+    arena_defer(&arena, note_other, &order);
+    arena_reset(&arena);
+    assert_int_equal(order, 21);
+    arena_defer(&arena, note, &order);
+    arena_done(&arena);
+    assert_int_equal(order, 211);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(appends_and_consumes_like_a_queue),
@@ -70,6 +92,7 @@ int main(void) {
         cmocka_unit_test(prints_beyond_its_capacity),
         cmocka_unit_test(a_cursor_stays_failed_after_reading_too_far),
         cmocka_unit_test(an_arena_gives_aligned_memory_and_counts_it),
+        cmocka_unit_test(what_is_deferred_runs_once_the_last_one_first),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -20,6 +20,8 @@ static bool search_init(struct search *search, struct evaluation *evaluation,
     if (!rule_function_str(evaluation, args[0], &search->text) ||
         !rule_function_str(evaluation, args[1], &pattern))
         return false;
+    if (!search->text.at)
+        search->text = STR("");
     search->regexp = rule_function_prepared(evaluation, 1, pattern, CACHE_REGEXP);
     return search->regexp != NULL;
 }
@@ -27,7 +29,6 @@ static bool search_init(struct search *search, struct evaluation *evaluation,
 /* The next match from there on. What is charged is what a search may cost at worst: the rest of the
  * text for each place where a match was looked for. */
 static bool search_next(struct search *search, size_t from) {
-    enum { BYTES_PER_STEP = 256 };
     struct evaluation *evaluation = search->evaluation;
     enum regexp_result result = regexp_search(&evaluation->cache->regexp_room, search->regexp,
                                               search->text, from, search->again, &search->match);
@@ -38,7 +39,7 @@ static bool search_next(struct search *search, size_t from) {
     if (result == REGEXP_TOO_MUCH)
         evaluation->exhausted = true;
     search->again = true;
-    return rule_evaluation_spend(evaluation, 1 + tried * rest / BYTES_PER_STEP) &&
+    return rule_evaluation_spend(evaluation, regexp_cost(search->regexp, tried, rest)) &&
            result == REGEXP_FOUND;
 }
 

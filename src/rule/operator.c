@@ -31,6 +31,14 @@ static bool contained(struct evaluation *evaluation, struct value a, struct valu
     return true;
 }
 
+/* The counts alone do not tell: the payload may have a key twice. */
+static bool has_keys_of(struct evaluation *evaluation, struct value a, struct value b) {
+    for (struct value_cursor right = rule_value_each(b); rule_value_next(evaluation, &right);)
+        if (rule_value_member(evaluation, a, right.key).type == VALUE_UNDEFINED)
+            return false;
+    return true;
+}
+
 bool rule_value_equal(struct evaluation *evaluation, struct value a, struct value b) {
     if (!rule_evaluation_spend(evaluation, 1))
         return false;
@@ -46,7 +54,7 @@ bool rule_value_equal(struct evaluation *evaluation, struct value a, struct valu
     case VALUE_ARRAY:
         return equal_arrays(evaluation, a, b);
     case VALUE_OBJECT:
-        return contained(evaluation, a, b) && contained(evaluation, b, a);
+        return contained(evaluation, a, b) && has_keys_of(evaluation, a, b);
     default:
         return true;
     }

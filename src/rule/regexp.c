@@ -17,8 +17,9 @@
 
 enum {
     GROUPS_MAX = 100,
-    STEPS_PER_SEARCH = 1000000, /* over all places where a match may begin */
+    STEPS_PER_SEARCH = 400000,
     STEPS_PER_BEGIN_MIN = 100,
+    BYTES_OF_A_LONG_TEXT = 512, /* in which a step costs more */
     HEAP_KIBIBYTES_MAX = 1024,
     JIT_STACK_BYTES = 32 * 1024,
     JIT_STACK_BYTES_MAX = 256 * 1024,
@@ -27,6 +28,7 @@ enum {
 struct regexp {
     pcre2_code *code;
     int groups;
+    bool machine_code;
 };
 
 struct regexp_room {
@@ -59,11 +61,10 @@ const struct regexp *regexp_compile(struct arena *arena, struct str pattern, boo
         pcre2_code_free(code);
         return NULL;
     }
-    if (constant)
-        pcre2_jit_compile(code, PCRE2_JIT_COMPLETE); /* else it is interpreted */
+    bool machine_code = constant && pcre2_jit_compile(code, PCRE2_JIT_COMPLETE) == 0;
     arena_defer(arena, free_code, code);
     struct regexp *regexp = arena_alloc(arena, sizeof *regexp);
-    *regexp = (struct regexp){code, (int)groups};
+    *regexp = (struct regexp){code, (int)groups, machine_code};
     return regexp;
 }
 
@@ -90,11 +91,14 @@ void regexp_room_free(struct regexp_room *room) {
 enum regexp_result regexp_search(struct regexp_room **room, const struct regexp *regexp,
                                  struct str text, size_t from, bool again,
                                  struct regexp_match *ret_match) {
-    if (text.len > REGEXP_TEXT_BYTES_MAX)
+    if (text.len > (regexp->machine_code ? REGEXP_TEXT_BYTES_MAX : REGEXP_INTERPRETED_BYTES_MAX))
         return REGEXP_TOO_MUCH;
     if (!*room)
         *room = room_new();
-    uint32_t steps = STEPS_PER_BEGIN_MIN + STEPS_PER_SEARCH / (uint32_t)(text.len + 1);
+    /* Machine code counts over the whole search, the interpreter anew where a match may begin. */
+    uint32_t steps = regexp->machine_code
+                         ? STEPS_PER_SEARCH / (uint32_t)(1 + text.len / BYTES_OF_A_LONG_TEXT)
+                         : STEPS_PER_BEGIN_MIN + STEPS_PER_SEARCH / (uint32_t)(text.len + 1);
     pcre2_set_match_limit((*room)->context, steps);
     pcre2_set_depth_limit((*room)->context, steps);
     int result = pcre2_match(regexp->code, (PCRE2_SPTR)(text.at ? text.at : ""), text.len, from,
@@ -109,6 +113,12 @@ enum regexp_result regexp_search(struct regexp_room **room, const struct regexp 
     /* \K behind a lookahead can put the beginning behind the end. */
     *ret_match = (struct regexp_match){places[0] < places[1] ? places[0] : places[1], places[1]};
     return REGEXP_FOUND;
+}
+
+size_t regexp_cost(const struct regexp *regexp, size_t begins, size_t bytes) {
+    enum { BYTES_PER_STEP = 16, BYTES_PER_STEP_OF_MACHINE_CODE = 1024 };
+    return 1 + begins * bytes /
+                   (regexp->machine_code ? BYTES_PER_STEP_OF_MACHINE_CODE : BYTES_PER_STEP);
 }
 
 /* --- replacements --- */

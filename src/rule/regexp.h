@@ -2,7 +2,7 @@
  * Regular expressions (PCRE2, in the dialect of Java as far as both agree: AWS names none). A compiled
  * pattern is immutable and may be shared by threads; what a search works in belongs to one.
  *
- * A search is bounded: the text by REGEXP_TEXT_BYTES_MAX, steps back by a limit that falls with the
+ * A search is bounded: the length of the text, steps back by a limit that falls with the
  * length of the text. Past a bound it is REGEXP_TOO_MUCH, whatever it might have found.
  */
 #ifndef RULE_REGEXP_H
@@ -12,7 +12,11 @@
 #include "base/buf.h"
 #include "base/str.h"
 
-enum { REGEXP_PATTERN_BYTES_MAX = 1024, REGEXP_TEXT_BYTES_MAX = 4096 };
+enum {
+    REGEXP_PATTERN_BYTES_MAX = 1024,
+    REGEXP_TEXT_BYTES_MAX = 4096,
+    REGEXP_INTERPRETED_BYTES_MAX = 1024, /* of the text, where the pattern is no machine code */
+};
 
 struct regexp;
 struct regexp_room;
@@ -33,6 +37,10 @@ struct regexp_match {
 enum regexp_result regexp_search(struct regexp_room **room, const struct regexp *regexp,
                                  struct str text, size_t from, bool again,
                                  struct regexp_match *ret_match);
+
+/* What it may cost at worst to look for a match at so many places of a text of which so many bytes are
+ * left, in steps of evaluation. */
+size_t regexp_cost(const struct regexp *regexp, size_t begins, size_t bytes);
 
 /* Whether $1, ${name} and \x in a replacement name groups that the pattern has. */
 bool regexp_replacement_valid(const struct regexp *regexp, struct str replacement);

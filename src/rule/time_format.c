@@ -227,7 +227,7 @@ void joda_format(struct buf *out, const struct joda_pattern *pattern, const stru
                  int64_t epoch_ms) {
     int64_t seconds = floor_divide(epoch_ms, 1000);
     struct moment moment = {.zone = zone, .at = zone_at(zone, seconds)};
-    moment.milliseconds = (int)(epoch_ms - seconds * 1000);
+    moment.milliseconds = (int)((epoch_ms % 1000 + 1000) % 1000);
     seconds += moment.at.offset_seconds;
     moment.days = floor_divide(seconds, SECONDS_PER_DAY);
     moment.second_of_day = (int)(seconds - moment.days * SECONDS_PER_DAY);

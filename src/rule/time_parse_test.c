@@ -58,6 +58,8 @@ static void dates_and_times(void **state) {
         {"yyyy-MM-dd", "12023-01-01", -1},
         {"yyyy-MM-dd", "+12023-01-01", 317242051200000},
         {"uuuu-MM-dd", "-0001-01-01", -62198755200000},
+        {"uuuu-MM-dd", "+999999999-01-01", -1}, /* its milliseconds are beyond 64 bits */
+        {"uuuu-MM-dd", "-999999999-01-01", -1},
         {"yyyy-MM-dd HH:mm:ss.SSS", "2024-02-29 01:02:03.004", 1709168523004},
         {"yyyy-MM-dd HH:mm:ss.SSSSSSSSS", "2024-02-29 01:02:03.004999999", 1709168523004},
         {"yyyy-MM-dd hh:mm a", "2024-02-29 12:30 AM", 1709166600000},

@@ -138,6 +138,7 @@ bool jdk_resolve(const struct jdk_parsed *parsed, const struct zone *zone, int64
     int64_t seconds = said(parsed, JDK_OFFSET) ? local - parsed->fields[JDK_OFFSET]
                       : zone                   ? zone_instant(zone, local)
                                                : local;
-    *ret_epoch_ms = seconds * 1000 + nanos % NANOS_PER_SECOND / 1000000;
-    return true;
+    int64_t milliseconds = nanos % NANOS_PER_SECOND / 1000000;
+    return !__builtin_mul_overflow(seconds, 1000, &seconds) &&
+           !__builtin_add_overflow(seconds, milliseconds, ret_epoch_ms);
 }
