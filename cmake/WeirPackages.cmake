@@ -17,6 +17,7 @@ weir_package(lmdb lmdb)
 weir_package(yaml yaml-0.1)
 weir_package(cmocka cmocka)
 weir_package(deflate libdeflate)
+weir_package(nghttp2 libnghttp2)
 
 # These two come without a pkg-config file.
 function(weir_plain_library name library)
