@@ -207,7 +207,8 @@ int yaml_read(struct arena *arena, const char *file, struct str text, const stru
         return err_set(err, ERR_TOO_LARGE, "%s: larger than %d bytes", file, YAML_BYTES_MAX);
     int made = yaml_parser_initialize(&reader.parser);
     ASSERT(made);
-    yaml_parser_set_input_string(&reader.parser, (const unsigned char *)text.at, text.len);
+    yaml_parser_set_input_string(&reader.parser, (const unsigned char *)(text.at ? text.at : ""),
+                                 text.len);
     struct conf *root = NULL;
     int code = read_document(&reader, &root);
     yaml_parser_delete(&reader.parser);
