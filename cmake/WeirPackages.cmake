@@ -18,6 +18,7 @@ weir_package(yaml yaml-0.1)
 weir_package(cmocka cmocka)
 weir_package(deflate libdeflate)
 weir_package(pcre2 libpcre2-8)
+weir_package(nghttp2 libnghttp2)
 
 # These come without a pkg-config file.
 function(weir_plain_library name library)

@@ -14,6 +14,8 @@ static const char whole[] =
     "log: { level: warn, format: json }\n"
     "sync: 10ms\n"
     "mqtt: { listeners: [ { bind: \"127.0.0.1:0\" } ] }\n"
+    "api: { auth: sigv4 }\n"
+    "credentials: [ { access_key_id: A, secret_access_key: s } ]\n"
     "streams: { sensors: { shard_count: 4, retention_period: 7d } }\n"
     "buckets: { b: { directory: ./b } }\n"
     "delivery_streams: { sensors: { bucket: b } }\n"
@@ -47,6 +49,9 @@ static void a_whole_file_is_read(void **state) {
     assert_string_equal(config_find_bucket(config, "b")->directory, "./b");
     assert_string_equal(config_find_delivery(config, "sensors")->bucket, "b");
     assert_null(config_find_stream(config, "other"));
+    assert_string_equal(config->api.bind, "127.0.0.1:4566");
+    assert_int_equal(config->api.auth, AWS_AUTH_SIGV4);
+    assert_int_equal(config->credentials.count, 1);
     config_free(config);
 }
 
@@ -65,7 +70,7 @@ static void an_empty_file_is_a_broker_on_loopback(void **state) {
 static const struct {
     const char *replaced, *by, *expected;
 } broken[] = {
-    {"stream: sensors,", "stream: sensor,", ":10:36: there is no stream \"sensor\""},
+    {"stream: sensors,", "stream: sensor,", ":12:36: there is no stream \"sensor\""},
     {"function: f,", "function: g,", "there is no function \"g\""},
     {"bucket: b ", "bucket: c ", "there is no bucket \"c\""},
     {"stream_name: sensors", "stream_name: other", "other"},
@@ -73,7 +78,11 @@ static const struct {
     {"streams: { sensors:", "streams: { 'sen sors':", "stream name \"sen sors\""},
     {"SELECT *", "SELEKT *", "sql 1:1"},
     {"workers: 3", "workers: 3000", ":2:10: workers: 3000 is out of range (0 to 256)"},
-    {"log: {", "cluster: x\nlog: {", "unknown key \"cluster\""},
+    {"{ auth: sigv4 }", "{ bind: \"0.0.0.0:1\", auth: open }", ":6:14: api: a listener beyond"},
+    {"credentials: [ { access_key_id: A, secret_access_key: s } ]", "credentials: []",
+     "api: sigv4 needs at least one key"},
+    {"secret_access_key: s }", "secret_access_key: s, policy: p }",
+     "policies are not part of this version"},
 };
 
 static void what_does_not_fit_together_is_refused_with_its_place(void **state) {

@@ -43,8 +43,8 @@ static const char *check(const char *text, struct buf *message) {
 static void what_fits_is_taken(void **state) {
     static const char *const good[] = {
         "{\"StreamName\":\"s\"}",
-        "{\"StreamName\":\"s\",\"Unknown\":[1,{}],\"Kind\":null,\"Count\":3,\"Flag\":false,"
-        "\"At\":1.5,\"Items\":[{\"Key\":\"a\"},{\"Key\":\"b\"}],\"Tags\":{\"a\":\"b\"}}",
+        ("{\"StreamName\":\"s\",\"Unknown\":[1,{}],\"Kind\":null,\"Count\":3,\"Flag\":false,"
+         "\"At\":1.5,\"Items\":[{\"Key\":\"a\"},{\"Key\":\"b\"}],\"Tags\":{\"a\":\"b\"}}"),
         "{\"Str\\u0065amName\":\"\\u0073\"}",
     };
     struct buf message = {0};

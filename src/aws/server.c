@@ -374,7 +374,7 @@ static int load_token_key(struct aws *aws, struct err *err) {
 }
 
 static int open_server(struct aws *aws, struct sockaddr_storage *ret_address, struct err *err) {
-    static const char *const protocols[] = {"http/1.1", NULL};
+    static const char *const protocols[] = {"h2", "http/1.1", NULL};
     const struct aws_config *config = aws->config;
     const struct tls_server_config tls = {
         .cert_path = config->tls.cert, .key_path = config->tls.key, .alpn = protocols};
@@ -392,6 +392,7 @@ static int open_server(struct aws *aws, struct sockaddr_storage *ret_address, st
                                               .data = aws,
                                               .body_bytes_max = CALL_BODY_BYTES_MAX,
                                               .hand_over_too_large = true,
+                                              .http2 = true,
                                               .connections_max = CONNECTIONS_MAX,
                                               .name = "api"};
     return http_server_open(aws->loop, &server, ret_address, &aws->server, err);

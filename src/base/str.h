@@ -37,6 +37,8 @@ static inline bool str_starts(struct str s, struct str prefix) {
 }
 
 static inline struct str str_skip(struct str s, size_t n) {
+    if (s.len == 0)
+        return s; /* {NULL, 0} stays what it is */
     return n >= s.len ? (struct str){s.at + s.len, 0} : (struct str){s.at + n, s.len - n};
 }
 

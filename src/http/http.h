@@ -1,5 +1,5 @@
 /*
- * HTTP/1.1 on a loop: a server with WebSocket upgrade, and a client. Each object belongs to the
+ * HTTP/1.1 on a loop: a server with WebSocket upgrade and, if asked for, HTTP/2, and a client. Each object belongs to the
  * loop it was made for; everything is called and calls back on that thread.
  *
  * The server parses with http-parser and frames WebSockets with wslay (docs/decisions). It reads a
@@ -60,6 +60,7 @@ struct http_server_config {
     size_t body_bytes_max;    /* 0: 1 MiB; beyond: 413 */
     bool hand_over_too_large; /* the handler gets the head of such a request and answers it; the
                                  connection ends after that */
+    bool http2;               /* also HTTP/2 with prior knowledge, told by its preface */
     unsigned connections_max; /* 0: 1024; beyond: refused and counted */
     unsigned idle_timeout_ms; /* between requests and while a request comes in; 0: 60 s. No time-out
                                  while a handler works */

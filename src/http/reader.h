@@ -23,7 +23,8 @@ enum {
  */
 struct exchange {
     struct http_request request;
-    void *owner;     /* the connection */
+    void *owner;              /* the connection */
+    struct h2_stream *stream; /* of HTTP/2; NULL: HTTP/1 */
     struct buf text; /* target, then name and value of each header, without anything between */
     struct buf body;
     struct http_header *headers; /* while reading only the lengths are set: `text` may still move */

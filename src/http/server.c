@@ -29,6 +29,7 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "http/h2.h"
 
 enum {
     BODY_BYTES_MAX_DEFAULT = 1024 * 1024,
@@ -145,6 +146,8 @@ static void on_close(struct tcp *tcp, int reason) {
         abort_request(connection);
     if (connection->ws)
         ws_on_closed(connection->ws);
+    if (connection->h2)
+        h2_free(connection->h2);
     list_remove(&connection->link);
     buf_done(&connection->pending);
     timer_close(&connection->timer, on_timer_closed);
@@ -177,11 +180,24 @@ static void refuse(struct connection *connection, int status) {
     end_after_answer(connection);
 }
 
+static void respond_stream(struct http_request *request, int status, const char *content_type,
+                           struct str body, const struct http_header *extra, size_t extra_count) {
+    bool is_body_sent = answer_has_body(status) && !str_eq(request->method, STR("HEAD"));
+    h2_respond_begin(request, status, content_type, &body.len, extra, extra_count);
+    if (is_body_sent)
+        h2_respond_chunk(request, body);
+    h2_respond_end(request);
+}
+
 void http_respond(struct http_request *request, int status, const char *content_type,
                   struct str body, const struct http_header *extra, size_t extra_count) {
     struct exchange *exchange = exchange_of(request);
     struct connection *connection = exchange->owner;
     struct http_server *server = connection->server;
+    if (exchange->stream) {
+        respond_stream(request, status, content_type, body, extra, extra_count);
+        return;
+    }
     ASSERT(connection->exchange == exchange);
     bool keep_alive = exchange->keep_alive && !request->is_too_large && !server->is_closing;
     bool is_body_sent = answer_has_body(status) && !str_eq(request->method, STR("HEAD"));
@@ -216,6 +232,10 @@ void http_respond_begin(struct http_request *request, int status, const char *co
     struct exchange *exchange = exchange_of(request);
     struct connection *connection = exchange->owner;
     struct http_server *server = connection->server;
+    if (exchange->stream) {
+        h2_respond_begin(request, status, content_type, NULL, extra, extra_count);
+        return;
+    }
     ASSERT(connection->exchange == exchange && !exchange->is_streaming);
     ASSERT(answer_has_body(status) && !str_eq(request->method, STR("HEAD")));
     exchange->is_streaming = true;
@@ -237,6 +257,10 @@ void http_respond_begin(struct http_request *request, int status, const char *co
 void http_respond_chunk(struct http_request *request, struct str bytes) {
     struct exchange *exchange = exchange_of(request);
     struct connection *connection = exchange->owner;
+    if (exchange->stream) {
+        h2_respond_chunk(request, bytes);
+        return;
+    }
     ASSERT(exchange->is_streaming);
     if (connection->state != CONNECTION_HANDLING || !bytes.len)
         return;
@@ -251,12 +275,18 @@ void http_respond_chunk(struct http_request *request, struct str bytes) {
 bool http_respond_is_full(const struct http_request *request) {
     const struct exchange *exchange = CONTAINER_OF(request, const struct exchange, request);
     const struct connection *connection = exchange->owner;
+    if (exchange->stream)
+        return h2_respond_is_full(request);
     return tcp_is_full(&connection->tcp);
 }
 
 void http_respond_end(struct http_request *request) {
     struct exchange *exchange = exchange_of(request);
     struct connection *connection = exchange->owner;
+    if (exchange->stream) {
+        h2_respond_end(request);
+        return;
+    }
     bool is_handling = connection->state == CONNECTION_HANDLING;
     bool keep_alive = exchange->keep_alive && !connection->server->is_closing;
     ASSERT(exchange->is_streaming);
@@ -312,12 +342,30 @@ static size_t read_request(struct connection *connection, const uint8_t *at, siz
     return taken;
 }
 
+/* Looks at the first bytes of a connection; false while they are too few to tell. */
+static bool find_protocol(struct connection *connection, const uint8_t *at, size_t len) {
+    int is_preface = connection->server->http2 ? h2_is_preface(at, len) : 0;
+    if (is_preface < 0)
+        return false;
+    connection->has_spoken = true;
+    if (is_preface) {
+        connection->h2 = h2_new(connection);
+        connection->state = CONNECTION_H2;
+    }
+    return true;
+}
+
 /* Takes as much as can be handled now; returns how much that was. */
 static size_t consume(struct connection *connection, const uint8_t *at, size_t len) {
     size_t taken = 0;
     while (taken < len) {
         switch (connection->state) {
         case CONNECTION_READING:
+            if (!connection->has_spoken) {
+                if (!find_protocol(connection, at, len))
+                    return taken;
+                break;
+            }
             if (!connection->exchange && tcp_is_full(&connection->tcp))
                 return taken;
             taken += read_request(connection, at + taken, len - taken);
@@ -326,6 +374,9 @@ static size_t consume(struct connection *connection, const uint8_t *at, size_t l
             return connection->exchange->request.is_too_large ? len : taken;
         case CONNECTION_WEBSOCKET:
             return taken + ws_feed(connection->ws, at + taken, len - taken);
+        case CONNECTION_H2:
+            h2_feed(connection->h2, at + taken, len - taken);
+            return len;
         case CONNECTION_ENDING:
         case CONNECTION_CLOSED:
             return len;
@@ -391,6 +442,8 @@ static void on_drain(struct tcp *tcp) {
     struct connection *connection = connection_of_tcp(tcp);
     if (connection->ws)
         ws_on_drain(connection->ws);
+    else if (connection->state == CONNECTION_H2)
+        h2_on_drain(connection->h2);
     else if (is_streaming(connection))
         drain_stream(connection);
     else if (connection->state == CONNECTION_ENDING)
@@ -411,8 +464,22 @@ static bool made_progress(const struct connection *connection) {
     return arrived >= connection->last_arrived + BODY_BYTES_PER_TIMEOUT_MIN;
 }
 
+static void on_late_h2(struct connection *connection) {
+    if (h2_made_progress(connection->h2)) {
+        set_deadline(connection);
+    } else if (tcp_pending(&connection->tcp)) {
+        connection->state = CONNECTION_CLOSED;
+        tcp_close(&connection->tcp);
+    } else {
+        h2_say_goodbye(connection->h2);
+        http_connection_finish(connection);
+    }
+}
+
 static void on_late(struct connection *connection) {
-    if (made_progress(connection)) {
+    if (connection->state == CONNECTION_H2) {
+        on_late_h2(connection);
+    } else if (made_progress(connection)) {
         set_deadline(connection);
     } else if (tcp_pending(&connection->tcp)) {
         connection->state = CONNECTION_CLOSED;
@@ -489,6 +556,7 @@ int http_server_open(struct loop *loop, const struct http_server_config *config,
     server->handler = config->handler;
     server->data = config->data;
     server->hand_over_too_large = config->hand_over_too_large;
+    server->http2 = config->http2;
     server->body_bytes_max =
         config->body_bytes_max ? config->body_bytes_max : BODY_BYTES_MAX_DEFAULT;
     server->connections_max =
@@ -524,10 +592,13 @@ void http_server_close(struct http_server *server, void (*closed)(void *data), v
     tcp_listener_close(server->listener);
     LIST_EACH(item, &server->connections) {
         struct connection *connection = LIST_ITEM(item, struct connection, link);
-        if (connection->ws)
+        if (connection->ws) {
             ws_on_server_close(connection->ws);
-        else
+        } else {
+            if (connection->state == CONNECTION_H2)
+                h2_say_goodbye(connection->h2);
             http_connection_finish(connection);
+        }
     }
     timer_start(server->loop, &server->closing, 0, 0, on_closing);
 }

@@ -17,6 +17,7 @@ enum connection_state {
     CONNECTION_READING,   /* a request comes in, or the next one is waited for */
     CONNECTION_HANDLING,  /* the handler has a request */
     CONNECTION_WEBSOCKET, /* `ws` is set */
+    CONNECTION_H2,        /* `h2` is set */
     CONNECTION_ENDING,    /* the last answer goes out */
     CONNECTION_CLOSED,    /* tcp is closing: nothing is read or written */
 };
@@ -30,11 +31,13 @@ struct connection {
     struct reader reader;
     struct exchange *exchange; /* being read or handled */
     struct http_ws *ws;
+    struct h2 *h2;
     struct buf
         pending; /* arrived, and must wait: for an answer, or until the peer takes what was sent */
     uint64_t deadline_ms; /* 0: none */
     size_t last_to_send,
         last_arrived;  /* bytes to be sent, and of a body, when the deadline was set */
+    bool has_spoken;   /* the first bytes have shown which protocol it is */
     bool consuming;    /* what arrived is being handled further up the stack */
     bool reads_paused; /* because of `pending`, or by http_ws_read_stop() */
     struct sockaddr_storage peer;
@@ -46,7 +49,7 @@ struct http_server {
     http_handler *handler;
     void *data;
     size_t body_bytes_max;
-    bool hand_over_too_large;
+    bool hand_over_too_large, http2;
     unsigned connections_max, connection_count, spare_count;
     unsigned idle_timeout_ms, ping_interval_ms;
     struct link connections, spares;
