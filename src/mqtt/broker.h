@@ -248,6 +248,10 @@ struct held {
     uint64_t begin;               /* absolute position of the first byte in `bytes` */
     uint64_t last_hold;           /* absolute index of this connection's newest hold */
     uint32_t count, puback_count; /* acknowledgements in `bytes`, and PUBACKs among them */
+    /* When the connection has ended and its session has not: the session, and the link in its
+     * list, until no PUBREC is held any more. */
+    struct session *unsettled;
+    struct link unsettling;
 };
 
 /* Sends PUBACK or PUBREC (`type`), or keeps it back: until `ticket` commits, or, if nothing was
@@ -258,6 +262,9 @@ uint32_t hold_count(const struct mqtt_connection *connection);
 
 /* Those among them that are PUBACKs. */
 uint32_t hold_puback_count(const struct mqtt_connection *connection);
+
+/* Frees what is held, unsent. */
+void hold_forget(struct mqtt_connection *connection);
 void holds_commit(struct mqtt_worker *worker, uint64_t ticket, int status);
 void holds_done(struct mqtt_worker *worker);
 
@@ -379,7 +386,7 @@ struct authority;
 
 struct mqtt_connection {
     struct mqtt_worker *worker;
-    struct link link, parked, wheel, writing, unsettling;
+    struct link link, parked, wheel, writing;
     struct tcp *tcp; /* NULL: `ops` and `transport` */
     const struct mqtt_transport_ops *ops;
     void *transport;
@@ -390,10 +397,9 @@ struct mqtt_connection {
     struct held *held;
     struct str *aliases; /* topic_alias_max + 1 of them */
     struct will *will;
-    struct buf *gather;        /* what leaves over a foreign transport at the end of the turn */
-    char *peer;                /* "127.0.0.1:1234" */
-    char *names;               /* client id and principal, one behind the other; never NULL */
-    struct session *unsettled; /* that it had, while PUBRECs of it wait for the disk; or NULL */
+    struct buf *gather; /* what leaves over a foreign transport at the end of the turn */
+    char *peer;         /* "127.0.0.1:1234" */
+    char *names;        /* client id and principal, one behind the other; never NULL */
     uint32_t session_expiry_s;
     uint32_t references;
     uint32_t seen_s;           /* wheel time of the last bytes */

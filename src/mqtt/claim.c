@@ -31,10 +31,10 @@
 
 enum { NOWHERE = UINT32_MAX };
 
-/* What the home knows of a client id. */
+/* What the home knows of a client id that another worker has, or that is being claimed. Where there
+ * is none, the id is the home's own or nobody's. */
 struct owner {
-    struct link waiting; /* struct claim */
-    struct claim *busy;  /* that is under way; NULL: none */
+    struct claim *busy; /* that is under way, the waiting ones behind it; NULL: none */
     unsigned worker;
     uint32_t id_bytes;
     char id[];
@@ -42,7 +42,7 @@ struct owner {
 
 struct claim {
     struct call call;                   /* to where it goes next */
-    struct link link;                   /* in owner.waiting */
+    struct claim *next;                 /* that waits behind it */
     struct mqtt_connection *connection; /* for the claimer alone; it has a reference */
     unsigned claimer, owner;
     bool clean;
@@ -91,13 +91,18 @@ static void call_on(struct mqtt_worker *worker, unsigned to, struct call *call,
     channel_send_call(worker, to, call);
 }
 
+/* Whether a connection or a stored session of the client is on this worker. */
+static bool is_here(const struct mqtt_worker *worker, struct str id) {
+    return map_get(&worker->clients, id) || stored_find(worker, id);
+}
+
 /* ---- at home ---- */
 
 static void surrender(struct mqtt_worker *worker, struct call *call);
 static void grant(struct mqtt_worker *worker, struct call *call);
 
-static void let_in(struct mqtt_worker *worker, struct owner *owner, struct claim *claim) {
-    owner->busy = claim;
+static void let_in(struct mqtt_worker *worker, struct owner *owner) {
+    struct claim *claim = owner->busy;
     claim->owner = owner->worker;
     if (owner->worker == NOWHERE)
         call_on(worker, claim->claimer, &claim->call, grant);
@@ -110,16 +115,17 @@ static void arrive_home(struct mqtt_worker *worker, struct call *call) {
     struct owner *owner = map_get(&worker->owners, id_of(claim));
     if (!owner) {
         owner = xcalloc(1, sizeof *owner + claim->id_bytes);
-        list_init(&owner->waiting);
-        owner->worker = NOWHERE;
+        owner->worker = is_here(worker, id_of(claim)) ? worker->index : NOWHERE;
         owner->id_bytes = claim->id_bytes;
         memcpy(owner->id, claim->id, claim->id_bytes);
         map_put(&worker->owners, str_from(owner->id, owner->id_bytes), owner);
     }
-    if (owner->busy)
-        list_push_back(&owner->waiting, &claim->link);
-    else
-        let_in(worker, owner, claim);
+    struct claim **last = &owner->busy;
+    while (*last)
+        last = &(*last)->next;
+    *last = claim;
+    if (owner->busy == claim)
+        let_in(worker, owner);
 }
 
 static void forget(struct mqtt_worker *worker, struct owner *owner) {
@@ -132,13 +138,12 @@ static void settle(struct mqtt_worker *worker, struct call *call) {
     struct claim *claim = CONTAINER_OF(call, struct claim, call);
     struct owner *owner = map_get(&worker->owners, id_of(claim));
     owner->worker = claim->owner;
-    owner->busy = NULL;
+    owner->busy = claim->next;
     free(claim);
     atomic_fetch_sub_explicit(&worker->mqtt->claims_under_way, 1, memory_order_relaxed);
-    struct link *next = list_pop_front(&owner->waiting);
-    if (next)
-        let_in(worker, owner, LIST_ITEM(next, struct claim, link));
-    else if (owner->worker == NOWHERE)
+    if (owner->busy)
+        let_in(worker, owner);
+    else if (owner->worker == NOWHERE || owner->worker == worker->index)
         forget(worker, owner);
 }
 
@@ -190,8 +195,7 @@ void claim_begin(struct mqtt_connection *connection) {
 
 /* The home may let the next one in. */
 static void tell_home(struct mqtt_worker *worker, struct claim *claim) {
-    bool here = map_get(&worker->clients, id_of(claim)) || stored_find(worker, id_of(claim));
-    claim->owner = here ? worker->index : NOWHERE;
+    claim->owner = is_here(worker, id_of(claim)) ? worker->index : NOWHERE;
     call_on(worker, home_of(worker, id_of(claim)), &claim->call, settle);
 }
 

@@ -88,12 +88,9 @@ void connection_unref(struct mqtt_connection *connection) {
         return;
     ASSERT(connection->state == CONNECTION_ENDED && connection->detached);
     list_remove(&connection->link);
-    list_remove(&connection->unsettling);
     connection_free_inbox(connection);
     free_gather(connection);
-    if (connection->held)
-        buf_done(&connection->held->bytes);
-    free(connection->held);
+    hold_forget(connection);
     free(connection->peer);
     free(connection->names);
     free(connection->authority);

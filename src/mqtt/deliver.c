@@ -15,9 +15,9 @@
 #include "mqtt/authorize.h"
 #include "mqtt/stored.h"
 
+/* An encoding; marks.bytes is 0 until it is made. */
 struct copy {
-    bool made;
-    size_t at; /* in the worker's scratch buffer */
+    uint32_t at; /* in the worker's scratch buffer */
     struct packet_marks marks;
 };
 
@@ -50,15 +50,14 @@ static void log_drop(struct mqtt_connection *connection, struct metric *metric, 
 
 static void encode(struct buf *out, const struct publication *publication,
                    const struct packet_form *form, struct copy *copy) {
-    copy->made = true;
-    copy->at = buf_len(out);
+    copy->at = (uint32_t)buf_len(out);
     packet_write_publish(out, &publication->message, form, &copy->marks);
 }
 
 static const struct copy *copy_for(struct fan_out *fan, uint8_t version, uint8_t qos, bool retain) {
     bool v5 = version == PACKET_VERSION_5;
     struct copy *copy = &fan->copies[v5][qos][retain];
-    if (!copy->made) {
+    if (copy->marks.bytes == 0) {
         struct packet_form form = {.version = version, .qos = qos, .retain = retain};
         encode(&fan->worker->scratch, fan->publication, &form, copy);
     }
@@ -337,7 +336,7 @@ static bool send_retained(struct mqtt_connection *connection) {
 }
 
 void deliver_waiting(struct mqtt_connection *connection) {
-    if (connection->state != CONNECTION_OPEN || !connection->session->flight)
+    if (connection->state != CONNECTION_OPEN || !session_has_waiting(connection->session))
         return;
     connection->worker->wall_ms = clock_wall_ms();
     while (send_again(connection)) {

@@ -113,10 +113,14 @@ static void send_held(struct mqtt_connection *connection, size_t len, bool faile
     }
 }
 
-static void drop_held(struct mqtt_connection *connection) {
-    buf_done(&connection->held->bytes);
-    free(connection->held);
+void hold_forget(struct mqtt_connection *connection) {
+    struct held *held = connection->held;
     connection->held = NULL;
+    if (!held)
+        return;
+    list_remove(&held->unsettling);
+    buf_done(&held->bytes);
+    free(held);
 }
 
 static void fail_old_client(struct mqtt_connection *connection) {
@@ -136,7 +140,7 @@ static void fail_old_client(struct mqtt_connection *connection) {
 static void settle(const struct hold *hold, size_t len, int status) {
     struct mqtt_connection *connection = hold->connection;
     struct held *held = connection->held;
-    struct session *session = connection->unsettled;
+    struct session *session = held->unsettled;
     if (!session)
         return;
     if (status)
@@ -148,7 +152,7 @@ static void settle(const struct hold *hold, size_t len, int status) {
     held->begin = hold->end;
     buf_consume(&held->bytes, len);
     if (held->count == held->puback_count)
-        stored_settle(connection);
+        stored_settle(connection->worker, held);
 }
 
 static void release(const struct hold *hold, int status) {
@@ -171,7 +175,7 @@ static void release(const struct hold *hold, int status) {
     held->begin = hold->end;
     buf_consume(&held->bytes, len);
     if (held->count == 0)
-        drop_held(connection);
+        hold_forget(connection);
     connection_end_if_stopping(connection);
 }
 

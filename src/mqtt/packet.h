@@ -234,7 +234,7 @@ struct packet_form {
 /* Where in the written packet stands what may differ from one copy to the next; 0: it is not there.
  */
 struct packet_marks {
-    size_t bytes, packet_id_at, properties_at;
+    uint32_t bytes, packet_id_at, properties_at;
 };
 
 void packet_write_publish(struct buf *out, const struct message *message,

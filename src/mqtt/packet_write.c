@@ -116,13 +116,13 @@ void packet_write_publish(struct buf *out, const struct message *message,
     size_t bytes = 1 + varint_bytes((uint32_t)body) + body;
     buf_room(out, bytes);
     size_t begin = buf_len(out);
-    *ret = (struct packet_marks){.bytes = bytes};
+    *ret = (struct packet_marks){.bytes = (uint32_t)bytes};
     buf_add_u8(
         out, (uint8_t)(PACKET_PUBLISH << 4 | form->duplicate << 3 | form->qos << 1 | form->retain));
     write_varint(out, (uint32_t)body);
     write_string(out, message->topic);
     if (form->qos) {
-        ret->packet_id_at = buf_len(out) - begin;
+        ret->packet_id_at = (uint32_t)(buf_len(out) - begin);
         buf_add_u16be(out, form->packet_id);
     }
     if (v5) {
@@ -131,7 +131,7 @@ void packet_write_publish(struct buf *out, const struct message *message,
             buf_add_u8(out, PROPERTY_SUBSCRIPTION_ID);
             write_varint(out, form->subscription_ids[i]);
         }
-        ret->properties_at = buf_len(out) - begin;
+        ret->properties_at = (uint32_t)(buf_len(out) - begin);
         buf_add_str(out, message->properties);
     }
     buf_add_str(out, message->payload);

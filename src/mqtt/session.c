@@ -444,3 +444,9 @@ void session_retained_pop(struct session *session) {
     flight->retained = NULL;
     flight->retained_begin = flight->retained_end = flight->retained_cap = 0;
 }
+
+bool session_has_waiting(const struct session *session) {
+    const struct flight *flight = session->flight;
+    return flight && (flight->queue_count || flight->resend < flight->resend_end ||
+                      flight->retained_begin != flight->retained_end);
+}

@@ -24,10 +24,10 @@ struct stored;
 
 struct session {
     struct mqtt_connection *connection; /* NULL: the client is away */
+    struct stored *stored;              /* NULL: the session ends with its connection */
     struct link subscriptions;
     uint32_t subscription_count;
     struct flight *flight;         /* made by the first message that needs it */
-    struct stored *stored;         /* NULL: the session ends with its connection */
     _Atomic int64_t *queued_bytes; /* where what waits is counted with that of others; or NULL */
 };
 
@@ -171,6 +171,9 @@ struct delivery *session_queue_first(const struct session *session);
 
 /* Takes the first out: it is the caller's. */
 struct delivery *session_queue_pop(struct session *session);
+
+/* Whether anything waits to be sent: again, for the first time, or as retained. */
+bool session_has_waiting(const struct session *session);
 
 /* A retained message that a subscription asked for and that has not been sent yet. */
 struct session_retained {

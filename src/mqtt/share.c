@@ -203,7 +203,7 @@ void share_arrive(struct mqtt_worker *worker, struct str key, const struct publi
     struct share *share = map_get(&worker->shares.by_key, key);
     if (share && share->member_count)
         deliver_shared(worker, choose_member(share), publication);
-    else if (share && hops < HOPS_MAX)
+    else if (share && hops < HOPS_MAX && !worker->stopping)
         pass_on(worker, share, publication, hops + 1);
     else
         metric_add(&worker->metrics.dropped_left, 1);
@@ -217,6 +217,8 @@ static void give_back(struct mqtt_worker *worker, struct delivery *delivery) {
 
 void share_return_all(struct mqtt_worker *worker, struct session *session) {
     struct delivery *delivery;
+    if (worker->stopping) /* So are the others: there is no one to take it. */
+        return;
     while ((delivery = session_take_shared(session)))
         give_back(worker, delivery);
     while (!session_queue_is_empty(session))

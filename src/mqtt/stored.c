@@ -39,9 +39,9 @@ struct session *stored_find(const struct mqtt_worker *worker, struct str client_
     return map_get(&worker->stored, client_id);
 }
 
-static void unsettle(struct mqtt_connection *connection) {
-    list_remove(&connection->unsettling);
-    connection->unsettled = NULL;
+static void unsettle(struct held *held) {
+    list_remove(&held->unsettling);
+    held->unsettled = NULL;
 }
 
 void stored_forget(struct mqtt_worker *worker, struct session *session) {
@@ -50,7 +50,7 @@ void stored_forget(struct mqtt_worker *worker, struct session *session) {
         return;
     ASSERT(!stored->will);
     LIST_EACH(item, &stored->unsettled) {
-        unsettle(LIST_ITEM(item, struct mqtt_connection, unsettling));
+        unsettle(LIST_ITEM(item, struct held, unsettling));
     }
     list_remove(&stored->wheel);
     map_remove(&worker->stored, stored->client_id);
@@ -98,17 +98,17 @@ void stored_go_offline(struct mqtt_worker *worker, struct session *session, stru
     struct mqtt_connection *connection = session->connection;
     session->connection = NULL;
     if (hold_count(connection) > hold_puback_count(connection)) {
-        connection->unsettled = session;
-        list_push_back(&stored->unsettled, &connection->unsettling);
+        connection->held->unsettled = session;
+        list_push_back(&stored->unsettled, &connection->held->unsettling);
     }
     share_member_changed(worker, session);
     stored_wait(worker, session, will, will ? will->delay_s : 0);
 }
 
-void stored_settle(struct mqtt_connection *connection) {
-    struct session *session = connection->unsettled;
-    unsettle(connection);
-    claim_go_on(connection->worker, session);
+void stored_settle(struct mqtt_worker *worker, struct held *held) {
+    struct session *session = held->unsettled;
+    unsettle(held);
+    claim_go_on(worker, session);
 }
 
 void stored_go_online(struct session *session, struct mqtt_connection *connection) {

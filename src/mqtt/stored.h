@@ -25,7 +25,7 @@ struct stored {
     struct claim *leaving;  /* the claim of another worker that the session moves to; or NULL */
     struct claim *arriving; /* that it comes with from another worker; or NULL */
     uint64_t refused;       /* workers whose messages the session does not take here, see claim.c */
-    struct link unsettled;  /* former connections whose PUBRECs wait for the disk */
+    struct link unsettled;  /* struct held of former connections: PUBRECs wait for the disk */
 };
 
 static inline bool stored_survives(const struct session *session) {
@@ -69,7 +69,7 @@ void stored_end(struct mqtt_worker *worker, struct session *session);
 void stored_forget(struct mqtt_worker *worker, struct session *session);
 
 /* No PUBREC of the former connection is held any more, or it does not matter to the session. */
-void stored_settle(struct mqtt_connection *connection);
+void stored_settle(struct mqtt_worker *worker, struct held *held);
 
 /* A second has passed: publishes delayed wills and ends sessions that are due. */
 void stored_tick(struct mqtt_worker *worker);

@@ -196,3 +196,21 @@ def test_a_will_waits_for_its_delay(broker):
     client.leave()
     wait_for(lambda: watcher.messages, timeout_s=8, what="the will")
     watcher.close()
+
+
+def test_stopping_with_sessions_of_all_kinds(broker):
+    """Connected and away, with messages waiting and in flight, in shares: SIGTERM still ends in order."""
+    members = [Client(broker, mqtt.MQTTv5, f"member{i}", 60).connect().subscribe("$share/group/t/#", 2) for i in range(8)]
+    for member in members[:4]:
+        member.leave()
+    away = [Client(broker, mqtt.MQTTv5, f"away{i}", 60).connect().subscribe("t/#", 1) for i in range(4)]
+    for client in away:
+        client.leave()
+    publisher = Client(broker, mqtt.MQTTv5, "publisher", 60).connect()
+    for i in range(50):
+        publisher.publish("t/x", str(i), 1 + i % 2)
+    for member in members[4:]:
+        member.leave()
+    publisher.publish("t/x", "last", 2)
+    assert broker.stop() == 0
+    publisher.paho.loop_stop()
