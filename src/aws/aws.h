@@ -1,7 +1,7 @@
 /*
  * The AWS-compatible endpoints: Kinesis Data Streams over the streams of stream/stream.h, on one
- * listener, HTTP/1.1, AWS JSON 1.1 and CBOR 1.1 (docs/kinesis-api.md). Everything belongs to the loop
- * that aws_open() was called on, which is the service loop of the streams.
+ * listener, HTTP/1.1 and HTTP/2, AWS JSON 1.1 and CBOR 1.1 (docs/kinesis-api.md). Everything belongs
+ * to the loop that aws_open() was called on, which is the service loop of the streams.
  *
  * All streams are open when aws_open() is called: those of the configuration file, which cannot be
  * deleted through the API, and those that were made through it. What the API keeps of them beside
