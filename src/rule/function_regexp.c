@@ -20,8 +20,6 @@ static bool search_init(struct search *search, struct evaluation *evaluation,
     if (!rule_function_str(evaluation, args[0], &search->text) ||
         !rule_function_str(evaluation, args[1], &pattern))
         return false;
-    if (!search->text.at)
-        search->text = STR("");
     search->regexp = rule_function_prepared(evaluation, 1, pattern, CACHE_REGEXP);
     return search->regexp != NULL;
 }

@@ -23,6 +23,7 @@ static void strings(void **state) {
         {"endswith(123,3)", "true"},
         {"endswith(null,\"a\")", ""},
         {"endswith('a','ba')", "false"},
+        {"endswith(substring('a',5),'b')", "false"},
         {"startswith(\"ranger\",\"ran\")", "true"},
         {"indexof(\"abcd\",\"bc\")", "1"},
         {"indexof('abc','x')", "-1"},

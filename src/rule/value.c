@@ -140,7 +140,7 @@ bool rule_value_to_string(struct evaluation *evaluation, struct value value, str
         if (value.type != VALUE_STRING)
             return false;
     }
-    *ret_text = value.text;
+    *ret_text = value.text.at ? value.text : STR("");
     return true;
 }
 

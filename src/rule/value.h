@@ -123,7 +123,7 @@ bool rule_value_to_int(struct value value, enum number_rounding rounding, int64_
 /* Booleans, and the strings "true" and "false" in any case. */
 bool rule_value_to_boolean(struct value value, bool *ret_boolean);
 
-/* False for Null and Undefined. */
+/* False for Null and Undefined. An empty text is a view too, not NULL. */
 bool rule_value_to_string(struct evaluation *evaluation, struct value value, struct str *ret_text);
 
 /* Appends the same text; nothing for Null and Undefined. */
