@@ -307,14 +307,10 @@ static bool few_digits(double from, __int128 *ret_coefficient, int *ret_exponent
     return true;
 }
 
-static void fewest_digits(double from, __int128 *ret_coefficient, int *ret_exponent) {
-    enum { DIGITS_MAX = 17, DIGITS_OF_NORMAL = 15 };
-    char room[DIGITS_MAX + 16];
-    for (int count = isnormal(from) ? DIGITS_OF_NORMAL : 1; count <= DIGITS_MAX; count++) {
-        snprintf(room, sizeof room, "%.*e", count - 1, from);
-        if (strtod(room, NULL) == from)
-            break;
-    }
+/* `count` digits of a double: coefficient * 10^exponent, rounded to the nearest. */
+static void take_digits(double from, int count, int64_t *ret_coefficient, int *ret_exponent) {
+    char room[48];
+    snprintf(room, sizeof room, "%.*e", count - 1, from);
     *ret_coefficient = 0;
     *ret_exponent = 0;
     const char *at = room;
@@ -325,6 +321,30 @@ static void fewest_digits(double from, __int128 *ret_coefficient, int *ret_expon
         --*ret_exponent;
     }
     *ret_exponent += 1 + atoi(at + 1);
+}
+
+static bool reads_as(int64_t coefficient, int exponent, double expected) {
+    char room[48];
+    snprintf(room, sizeof room, "%llde%d", (long long)coefficient, exponent);
+    return strtod(room, NULL) == expected;
+}
+
+/* A power of two has more room above than below: there the digits next to the nearest may do where
+ * the nearest do not. */
+static void fewest_digits(double from, __int128 *ret_coefficient, int *ret_exponent) {
+    enum { DIGITS_MAX = 17, DIGITS_OF_NORMAL = 15 };
+    int64_t digits = 0;
+    bool found = false;
+    for (int count = isnormal(from) ? DIGITS_OF_NORMAL : 1; !found && count <= DIGITS_MAX;
+         count++) {
+        take_digits(from, count, &digits, ret_exponent);
+        found = reads_as(digits, *ret_exponent, from);
+        if (!found && reads_as(digits + 1, *ret_exponent, from)) {
+            digits++;
+            found = true;
+        }
+    }
+    *ret_coefficient = digits;
 }
 
 bool rule_number_from_double(double from, struct number *ret_number) {

@@ -172,6 +172,8 @@ static void doubles_in_their_fewest_digits(void **state) {
     assert_double(1e21, true, "1000000000000000000000.0");
     assert_double(1e34, true, "1E34");
     assert_double(5e-324, false, "5E-324");
+    assert_double(6.156563468186638e113, false, "6.156563468186638E113");
+    assert_double(0x1p-44, false, "5.684341886080802E-14");
     assert_double(2.2250738585072014e-308, false, "2.2250738585072014E-308");
     struct number untouched;
     assert_false(rule_number_from_double(NAN, &untouched));
