@@ -108,11 +108,6 @@ TESTED_ELSEWHERE = {
     "src/mqtt/listener.c": "worker_test.c",
     "src/mqtt/packet_write.c": "packet_test.c",
     "src/rule/action.c": "engine_test.c",
-    "src/rule/function_collection.c": "function_test.c",
-    "src/rule/function_message.c": "function_test.c",
-    "src/rule/function_number.c": "function_test.c",
-    "src/rule/function_string.c": "function_test.c",
-    "src/rule/operator.c": "value_test.c, evaluate_test.c",
     "src/rule/route.c": "engine_test.c",
     "src/rule/parser_expression.c": "parser_test.c",
     "src/rule/time_pattern.c": "time_parse_test.c, time_format_test.c",
@@ -138,6 +133,8 @@ def main():
     for path, where in TESTED_ELSEWHERE.items():
         if not os.path.exists(os.path.join(ROOT, path)):
             breaches.append(f"tests/house/check_house.py: {path} ({where}) is no more")
+        elif os.path.exists(os.path.join(ROOT, path[:-2] + "_test.c")):
+            breaches.append(f"tests/house/check_house.py: {path} has a test of its own now")
     print("\n".join(breaches), end="\n" if breaches else "")
     return 1 if breaches else 0
 
