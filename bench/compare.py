@@ -50,7 +50,7 @@ SCENARIOS = {s.name: s for s in [
              "answers, Weir has a rule into a stream and `sync: always`. Mosquitto keeps nothing.",
              "--qos 1 --window 100 --batch 100", durable=True),
     Scenario("qos1-one-subscriber", "100 connections publish with QoS 1, window 100; one QoS 1 subscriber gets everything.",
-             "--qos 1 --window 100 --batch 100 --subscribers 1 --subscriber-qos 1 --ahead 10000", forward=True),
+             "--qos 1 --window 100 --batch 100 --subscribers 1 --subscriber-qos 1 --ahead 1900", forward=True),
     Scenario("fanout-100", "One connection publishes with QoS 0, 100 subscribers get everything. A message is a publish.",
              "--qos 0 --publishers 1 --subscribers 100 --batch 32 --ahead 64", forward=True),
     Scenario("latency-1k", "One publisher, one subscriber, QoS 0, 1,000 messages a second: from due time to the read.",
