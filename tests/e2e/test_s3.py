@@ -53,11 +53,12 @@ class S3Server:
         return {entry["Key"]: client.get_object(Bucket="archive", Key=entry["Key"]) for entry in listing}
 
     def content(self):
+        """All readings. Keys of objects of one second end in a UUID, so objects are ordered by their first reading."""
         parts = []
-        for key, answer in sorted(self.objects().items()):
+        for key, answer in self.objects().items():
             body = answer["Body"].read()
             parts.append(gzip.decompress(body) if key.endswith(".gz") else body)
-        return b"".join(parts)
+        return b"".join(sorted(parts, key=lambda part: int(part.split(b"\n", 1)[0].removeprefix(b"reading "))))
 
 
 @pytest.fixture
