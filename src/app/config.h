@@ -26,6 +26,8 @@ struct config_log {
 struct config_stream {
     struct option_head head;
     int64_t shard_count, retention_ms, bytes_max;
+    struct stream_kafka_config kafka; /* at most one of the two */
+    struct stream_kinesis_config kinesis;
 };
 
 struct config {

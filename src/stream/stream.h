@@ -55,6 +55,10 @@ int stream_log_open(const struct stream_log_config *config, struct stream_log **
  * must be closed. [main] */
 void stream_log_close(struct stream_log *log);
 
+/* The program is about to end: what an engine on another machine has not taken within `grace_ms`
+ * fails, so that no ticket waits for a machine that is down. [main] */
+void stream_log_finish(struct stream_log *log, unsigned grace_ms);
+
 /* ---- streams ---- */
 
 enum stream_kind {
@@ -62,6 +66,36 @@ enum stream_kind {
     STREAM_DELIVERY, /* the buffer of a delivery stream; kept until released (stream_release), at
                         most bytes_max */
 };
+
+/*
+ * Engines beside the log of the data directory (docs/formats/engines.md). Keys and values as
+ * librdkafka and Kinesis name them; all that they point to outlives the log.
+ */
+struct stream_kafka_config {
+    struct option_head head; /* head.conf NULL: none */
+    struct option_strings brokers;
+    const char *topic; /* NULL: the stream's name */
+    const char *group; /* NULL: this node reads all shards; else nodes of one group share them */
+    const char *security_protocol, *sasl_mechanism, *sasl_username, *sasl_password;
+    const char *ssl_ca_location, *ssl_certificate_location, *ssl_key_location, *ssl_key_password;
+    struct option_pairs properties; /* any other of librdkafka's */
+};
+extern const struct option stream_kafka_options[];
+
+struct stream_kinesis_config {
+    struct option_head head; /* head.conf NULL: none */
+    const char *endpoint;    /* http(s)://host[:port]; NULL: Amazon's of the region */
+    const char *region;
+    const char *stream; /* NULL: the stream's name */
+    const char *access_key_id, *secret_access_key, *session_token;
+    const char *ca_path;
+    int64_t poll_interval_ms; /* of a reader that found nothing */
+};
+extern const struct option stream_kinesis_options[];
+
+/* What the tables cannot see. */
+int stream_kafka_check(const struct stream_kafka_config *config, struct err *err);
+int stream_kinesis_check(const struct stream_kinesis_config *config, struct err *err);
 
 struct stream_config {
     const char *name; /* 1..128 of [a-zA-Z0-9_.-] */
@@ -71,6 +105,9 @@ struct stream_config {
     int64_t retention_ms; /* STREAM_DATA */
     int64_t bytes_max; /* 0: unbounded. STREAM_DATA: the oldest segments go; STREAM_DELIVERY: pushes
                           fail with NO_SPACE */
+    /* At most one; NULL: the log. The number of shards is then the other side's. */
+    const struct stream_kafka_config *kafka;
+    const struct stream_kinesis_config *kinesis;
 };
 
 /* Opens the stream, recovering its shards (torn tail cut, damaged segments kept aside and reported
@@ -157,6 +194,7 @@ struct stream_receipt {
     uint64_t arrival_ms;
     int status;                /* of this record; its ticket may have failed for another's sake */
     const struct chunk *chunk; /* the writer's, until the commit */
+    const struct engine_batch *sent; /* the same */
 };
 int stream_writer_put(struct stream_writer *writer, struct stream *stream,
                       const struct record *record, struct stream_receipt *receipt);
@@ -206,6 +244,9 @@ int stream_merge(struct stream *stream, struct loop *loop, unsigned shard, unsig
 /* Data streams only (else INVALID). What is too old goes within some seconds. */
 int stream_set_retention(struct stream *stream, struct loop *loop, int64_t retention_ms,
                          stream_change_cb *done, void *data);
+
+/* Why nothing of this can be done with the stream (it is one of another machine); NULL: it can. */
+const char *stream_unchanged(const struct stream *stream);
 
 enum { STREAM_NO_SHARD = -1 };
 
@@ -291,6 +332,10 @@ void stream_reader_seek(struct stream_reader *reader, uint64_t counter);
 uint64_t stream_reader_counter(const struct stream_reader *reader); /* of the next record */
 uint64_t
 stream_reader_skipped(const struct stream_reader *reader); /* records lost to retention or damage */
+
+/* AGAIN was said although there may be records: they are on their way from another machine. on_ready
+ * runs when they have come, or when it is known that there are none. */
+bool stream_reader_pending(const struct stream_reader *reader);
 
 /* How far behind: records committed beyond the position, and the age of the next one (0 at the
  * tip). */
