@@ -58,6 +58,20 @@ class Kafka:
     def settings(self, topic, **changes):
         return {"brokers": self.brokers, "topic": topic, **changes}
 
+    def down(self):
+        """All brokers. Of real ones, with the command that tests/kafka/README.md describes."""
+        self._all("down", "stop")
+
+    def up(self):
+        self._all("up", "start")
+
+    def _all(self, mock_word, real_word):
+        if self.mock:
+            for broker in range(len(self.brokers)):
+                self.mock.tell(f"{mock_word} {broker + 1}")
+        else:
+            subprocess.run([os.environ["WEIR_KAFKA_CONTROL"], real_word], check=True, timeout=120)
+
     def close(self):
         if self.mock:
             self.mock.close()

@@ -123,6 +123,10 @@ static void on_timer(struct timer *timer) {
 void function_checkpoint_set(struct function_checkpoint_writer *writer,
                              struct function_checkpoint *checkpoint, uint64_t counter) {
     checkpoint->counter = counter;
+    if (checkpoint->member) {
+        stream_member_commit(checkpoint->member, checkpoint->shard, counter);
+        return;
+    }
     if (!list_linked(&checkpoint->link))
         list_push_back(&writer->changed, &checkpoint->link);
     if (!writer->is_writing && !timer_running(&writer->timer))

@@ -20,6 +20,7 @@ struct function_checkpoint {
     unsigned shard;
     const char *name; /* "mapping/STREAM/FUNCTION" */
     uint64_t counter; /* of the next record to be read */
+    struct stream_member *member; /* not NULL: nodes share the stream, and it is kept there */
 };
 
 struct function_checkpoint_writer;

@@ -191,6 +191,26 @@ void stream_reader_lag(const struct stream_reader *reader, uint64_t *ret_records
     reader->ops->reader_lag(reader, ret_records, ret_behind_ms);
 }
 
+bool stream_is_shared(const struct stream *stream) {
+    return stream->ops->is_shared && stream->ops->is_shared(stream);
+}
+
+int stream_member_join(struct stream *stream, const char *name, struct loop *loop,
+                       const struct stream_member_events *events, void *data,
+                       struct stream_member **ret_member, struct err *err) {
+    ASSERT(stream_is_shared(stream));
+    return stream->ops->member_join(stream, name, loop, events, data, ret_member, err);
+}
+
+void stream_member_commit(struct stream_member *member, unsigned shard, uint64_t counter) {
+    member->ops->member_commit(member, shard, counter);
+}
+
+void stream_member_leave(struct stream_member *member) {
+    if (member)
+        member->ops->member_leave(member);
+}
+
 bool stream_reader_pending(const struct stream_reader *reader) {
     return reader->ops->reader_pending && reader->ops->reader_pending(reader);
 }

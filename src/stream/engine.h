@@ -33,6 +33,10 @@ struct stream_reader {
     const struct engine_ops *ops;
 };
 
+struct stream_member {
+    const struct engine_ops *ops;
+};
+
 struct engine_ops {
     const char *name;      /* "log", "kafka", "kinesis": for messages */
     bool writer_picks;     /* a record's shard is chosen by its writer, by the layout */
@@ -58,6 +62,14 @@ struct engine_ops {
     bool (*reader_pending)(const struct stream_reader *reader);
 
     /* ---- what only engines beside the log have ---- */
+
+    /* As the functions of stream.h; NULL: streams of this engine are never shared. */
+    bool (*is_shared)(const struct stream *stream);
+    int (*member_join)(struct stream *stream, const char *name, struct loop *loop,
+                       const struct stream_member_events *events, void *data,
+                       struct stream_member **ret_member, struct err *err);
+    void (*member_commit)(struct stream_member *member, unsigned shard, uint64_t counter);
+    void (*member_leave)(struct stream_member *member);
 
     /* Takes the batch; `home` runs when every record has its status. [engine] */
     void (*submit)(struct stream_engine *engine, struct engine_batch *batch);

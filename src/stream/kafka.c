@@ -147,18 +147,38 @@ void kafka_tip_raise(struct kafka_engine *engine, unsigned partition, uint64_t h
     raise_to(&engine->tips[partition].high, high);
 }
 
+rd_kafka_resp_err_t kafka_ask_offsets(rd_kafka_t *handle, const char *topic, unsigned first,
+                                      unsigned count, int64_t moment, int64_t *ret_offsets,
+                                      int timeout_ms) {
+    rd_kafka_topic_partition_list_t *list = kafka.topic_partition_list_new((int)count);
+    for (unsigned i = 0; i < count; i++)
+        kafka.topic_partition_list_add(list, topic, (int32_t)(first + i))->offset = moment;
+    rd_kafka_resp_err_t code = kafka.offsets_for_times(handle, list, timeout_ms);
+    for (int i = 0; i < list->cnt && !code; i++) {
+        const rd_kafka_topic_partition_t *answer = &list->elems[i];
+        code = answer->err;
+        ret_offsets[(unsigned)answer->partition - first] = answer->offset;
+    }
+    kafka.topic_partition_list_destroy(list);
+    return code;
+}
+
 /* Blocks; on a pool thread, or on main before the loops run. */
 static rd_kafka_resp_err_t ask_tips(struct kafka_engine *engine, int timeout_ms) {
-    for (unsigned i = 0; i < engine->partitions && !atomic_load(&engine->stopping); i++) {
-        int64_t low, high;
-        rd_kafka_resp_err_t code = kafka.query_watermark_offsets(
-            engine->producer.handle, engine->topic, (int32_t)i, &low, &high, timeout_ms);
-        if (code)
-            return code;
-        raise_to(&engine->tips[i].low, (uint64_t)low);
-        raise_to(&engine->tips[i].high, (uint64_t)high);
+    static const int64_t moments[] = {RD_KAFKA_OFFSET_BEGINNING, RD_KAFKA_OFFSET_END};
+    int64_t *offsets = xcalloc(engine->partitions, sizeof *offsets);
+    rd_kafka_resp_err_t code = RD_KAFKA_RESP_ERR_NO_ERROR;
+    for (size_t m = 0; m < COUNT_OF(moments) && !code; m++) {
+        code = kafka_ask_offsets(engine->producer.handle, engine->topic, 0, engine->partitions,
+                                 moments[m], offsets, timeout_ms);
+        for (unsigned i = 0; i < engine->partitions && !code; i++) {
+            struct kafka_tip *tip = &engine->tips[i];
+            if (offsets[i] >= 0)
+                raise_to(m == 0 ? &tip->low : &tip->high, (uint64_t)offsets[i]);
+        }
     }
-    return RD_KAFKA_RESP_ERR_NO_ERROR;
+    free(offsets);
+    return code;
 }
 
 static void ask_tips_again(struct work *work) {
@@ -261,6 +281,7 @@ static void start_timers(void *data) {
 
 static void free_engine(struct stream_engine *base) {
     struct kafka_engine *engine = kafka_engine_of(base);
+    kafka_members_free(engine);
     kafka_lanes_free(engine);
     kafka_producer_free(engine);
     free(engine->tips);
@@ -272,6 +293,11 @@ static void stop_engine(struct stream_engine *base) {
     atomic_store(&engine->stopping, true);
     kafka_producer_stop(engine);
     timer_close(&engine->tip_timer, NULL);
+}
+
+static bool is_shared(const struct stream *stream) {
+    const char *group = kafka_engine_of(stream->engine)->config->group;
+    return group && group[0];
 }
 
 static const struct engine_ops ops = {
@@ -287,6 +313,10 @@ static const struct engine_ops ops = {
     .reader_skipped = kafka_reader_skipped,
     .reader_lag = kafka_reader_lag,
     .reader_pending = kafka_reader_pending,
+    .is_shared = is_shared,
+    .member_join = kafka_member_join,
+    .member_commit = kafka_member_commit,
+    .member_leave = kafka_member_leave,
     .submit = kafka_producer_submit,
     .give_up = kafka_producer_give_up,
     .stop = stop_engine,
@@ -302,6 +332,7 @@ int kafka_engine_open(struct stream *stream, struct loop *loop,
     struct kafka_engine *engine = xcalloc(1, sizeof *engine);
     engine->engine = (struct stream_engine){.ops = &ops, .stream = stream, .loop = loop};
     engine->config = config;
+    list_init(&engine->members);
     engine->topic = config->topic && config->topic[0] ? config->topic : stream->name;
     status = kafka_producer_open(engine, err);
     if (!status)

@@ -11,7 +11,7 @@
 #include "stream/kafka_calls.h"
 
 enum {
-    KAFKA_ANSWER_MS = 10000, /* for metadata and positions when a stream is opened */
+    KAFKA_ANSWER_MS = 5000, /* for metadata and positions when a stream is opened */
     KAFKA_TIP_MS = 1000,     /* how old the known ends of the partitions are at most */
     KAFKA_LANES_MAX = 16,    /* readers of one partition at a time */
     KAFKA_HELD_MAX = 512,    /* messages that a reader takes from librdkafka at a time */
@@ -53,6 +53,7 @@ struct kafka_engine {
 
     struct kafka_lane *lanes[KAFKA_LANES_MAX]; /* [service] */
     unsigned lane_count;
+    struct link members; /* [service] struct kafka_member */
 };
 
 static inline struct kafka_engine *kafka_engine_of(const struct stream_engine *engine) {
@@ -69,6 +70,16 @@ rd_kafka_t *kafka_handle_new(struct kafka_engine *engine, rd_kafka_type_t type,
                              const struct kafka_setting *extra,
                              void (*prepare)(rd_kafka_conf_t *conf), void *opaque,
                              struct err *err);
+
+/*
+ * The first offsets behind a moment (milliseconds, or RD_KAFKA_OFFSET_BEGINNING, RD_KAFKA_OFFSET_END) of
+ * `count` partitions from `first` on; RD_KAFKA_OFFSET_END: there is nothing behind it. Blocks, but
+ * never longer than the time-out, which rd_kafka_query_watermark_offsets() does not keep when brokers
+ * are away. Any thread.
+ */
+rd_kafka_resp_err_t kafka_ask_offsets(rd_kafka_t *handle, const char *topic, unsigned first,
+                                      unsigned count, int64_t moment, int64_t *ret_offsets,
+                                      int timeout_ms);
 
 void kafka_tip_raise(struct kafka_engine *engine, unsigned partition, uint64_t high);
 
@@ -97,5 +108,14 @@ void kafka_reader_lag(const struct stream_reader *reader, uint64_t *ret_records,
                       uint64_t *ret_behind_ms);
 bool kafka_reader_pending(const struct stream_reader *reader);
 void kafka_lanes_free(struct kafka_engine *engine); /* [main] */
+
+/* ---- kafka_group.c: as the functions of stream.h ---- */
+
+int kafka_member_join(struct stream *stream, const char *name, struct loop *loop,
+                      const struct stream_member_events *events, void *data,
+                      struct stream_member **ret_member, struct err *err);
+void kafka_member_commit(struct stream_member *member, unsigned shard, uint64_t counter);
+void kafka_member_leave(struct stream_member *member);
+void kafka_members_free(struct kafka_engine *engine); /* [main] */
 
 #endif

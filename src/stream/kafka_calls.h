@@ -30,7 +30,6 @@
     X(metadata)                                                                                    \
     X(metadata_destroy)                                                                            \
     X(producev)                                                                                    \
-    X(query_watermark_offsets)                                                                     \
     X(offsets_for_times)                                                                           \
     X(topic_partition_list_new)                                                                    \
     X(topic_partition_list_add)                                                                    \
@@ -51,7 +50,8 @@
     X(consumer_poll)                                                                               \
     X(consumer_close)                                                                              \
     X(subscribe)                                                                                   \
-    X(assign)                                                                                      \
+    X(incremental_assign)                                                                          \
+    X(incremental_unassign)                                                                        \
     X(pause_partitions)                                                                            \
     X(commit)                                                                                      \
     X(committed)

@@ -182,20 +182,14 @@ static void ask(struct work *work) {
     struct kafka_cursor *cursor = CONTAINER_OF(work, struct kafka_cursor, work);
     rd_kafka_t *handle = cursor->lane->handle;
     const char *topic = cursor->engine->topic;
-    int32_t partition = (int32_t)cursor->partition;
-    cursor->found = RD_KAFKA_OFFSET_END;
-    cursor->answer = kafka.query_watermark_offsets(handle, topic, partition, &cursor->low,
-                                                   &cursor->high, ANSWER_MS);
-    if (!cursor->answer && engine_counter_is_time(cursor->asked)) {
-        rd_kafka_topic_partition_list_t *list = kafka.topic_partition_list_new(1);
-        kafka.topic_partition_list_add(list, topic, partition)->offset =
-            (int64_t)engine_counter_time(cursor->asked);
-        cursor->answer = kafka.offsets_for_times(handle, list, ANSWER_MS);
-        if (!cursor->answer)
-            cursor->answer = list->elems[0].err;
-        cursor->found = list->elems[0].offset;
-        kafka.topic_partition_list_destroy(list);
-    }
+    int64_t moments[] = {RD_KAFKA_OFFSET_BEGINNING, RD_KAFKA_OFFSET_END,
+                         (int64_t)engine_counter_time(cursor->asked)};
+    int64_t *answers[] = {&cursor->low, &cursor->high, &cursor->found};
+    size_t count = engine_counter_is_time(cursor->asked) ? 3 : 2;
+    cursor->answer = RD_KAFKA_RESP_ERR_NO_ERROR;
+    for (size_t i = 0; i < count && !cursor->answer; i++)
+        cursor->answer = kafka_ask_offsets(handle, topic, cursor->partition, 1, moments[i],
+                                           answers[i], ANSWER_MS);
     if (cursor->answer)
         usleep(PAUSE_US);
 }

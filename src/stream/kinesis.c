@@ -41,6 +41,8 @@ static void end_discovery(struct kinesis_discovery *discovery, int status) {
     }
     if (discovery->done)
         discovery->done(discovery->data);
+    else
+        kinesis_producer_on_discovery(CONTAINER_OF(discovery, struct kinesis_engine, discovery));
 }
 
 static bool read_shard_number(struct str id, unsigned *ret_number) {

@@ -65,7 +65,13 @@ struct kinesis_producer {
     struct engine_record *sending[KINESIS_PUT_RECORDS_MAX]; /* in their order; under way, or to be
                                                                sent again */
     size_t count;
+    struct kinesis_place { /* what the answer says of each of these */
+        bool kept;
+        unsigned shard;
+        uint64_t counter, arrival_ms;
+    } places[KINESIS_PUT_RECORDS_MAX];
     bool under_way, gave_up;
+    bool waits_for_shards; /* that the answer names and nobody here has heard of */
     unsigned failures; /* in a row */
     struct kinesis_call call;
     struct timer timer;
@@ -107,6 +113,7 @@ void kinesis_discover(struct kinesis_engine *engine);
 
 void kinesis_producer_init(struct kinesis_engine *engine);
 void kinesis_producer_submit(struct stream_engine *base, struct engine_batch *batch);
+void kinesis_producer_on_discovery(struct kinesis_engine *engine);
 void kinesis_producer_give_up(struct stream_engine *base);
 void kinesis_producer_stop(struct kinesis_engine *engine);
 void kinesis_producer_done(struct kinesis_engine *engine);

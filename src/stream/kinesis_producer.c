@@ -5,6 +5,8 @@
  * them. Within one request Kinesis itself may take a record and not an earlier one (API reference,
  * PutRecords: the order is not guaranteed).
  *
+ * Records that went to shards which are new there are answered for when the shards are known here.
+ *
  * A record that has found no taker for GIVE_UP_MS fails, and with it its ticket. A request without an
  * answer may have been carried out, and its records are then there twice: at least once, never
  * acknowledged and lost.
@@ -95,24 +97,27 @@ static void fail(struct kinesis_producer *producer, struct engine_record *record
     engine_record_settle(record, ERR_IO, 0, 0);
 }
 
-/* True if the record is kept there; else it is to be sent again. */
-static bool settle(struct kinesis_engine *engine, struct engine_record *record,
-                   struct json_value item) {
-    struct kinesis_call *call = &engine->producer.call;
+static struct kinesis_place read_place(struct kinesis_call *call, struct json_value item) {
     struct sequence sequence;
     struct str code = json_str(json_member(item, STR("ErrorCode")), &call->arena);
     struct str number = json_str(json_member(item, STR("SequenceNumber")), &call->arena);
     if (!number.len) {
         struct str text = json_str(json_member(item, STR("ErrorMessage")), &call->arena);
         snprintf(call->why, sizeof call->why, "%.*s %.*s", STR_ARG(code), STR_ARG(text));
-        return false;
+        return (struct kinesis_place){0};
     }
     if (sequence_read(number, &sequence))
         sequence = (struct sequence){0}; /* It is kept; only the receipt cannot say where. */
-    record->shard = sequence.shard;
-    metric_add(&engine->producer.records, 1);
-    engine_record_settle(record, 0, sequence.counter, sequence.arrival_s * 1000);
-    return true;
+    return (struct kinesis_place){true, sequence.shard, sequence.counter,
+                                  sequence.arrival_s * 1000};
+}
+
+static void read_places(struct kinesis_producer *producer, int status, struct json_value answer) {
+    struct json_cursor items = json_each(json_member(answer, STR("Records")));
+    for (size_t i = 0; i < producer->count; i++)
+        producer->places[i] = !status && json_next(&items)
+                                  ? read_place(&producer->call, items.value)
+                                  : (struct kinesis_place){0};
 }
 
 static bool is_too_old(const struct engine_record *record) {
@@ -120,19 +125,20 @@ static bool is_too_old(const struct engine_record *record) {
 }
 
 /* Those without a place there stay in `sending`, in their order. */
-static void settle_all(struct kinesis_engine *engine, int status, struct json_value answer) {
-    struct kinesis_producer *producer = &engine->producer;
-    struct json_cursor items = json_each(json_member(answer, STR("Records")));
+static void settle_all(struct kinesis_producer *producer) {
     size_t left = 0;
     for (size_t i = 0; i < producer->count; i++) {
         struct engine_record *record = producer->sending[i];
-        bool answered = !status && json_next(&items);
-        if (answered && settle(engine, record, items.value))
-            continue;
-        if (is_too_old(record))
+        const struct kinesis_place *place = &producer->places[i];
+        if (place->kept) {
+            record->shard = place->shard;
+            metric_add(&producer->records, 1);
+            engine_record_settle(record, 0, place->counter, place->arrival_ms);
+        } else if (is_too_old(record)) {
             fail(producer, record);
-        else
+        } else {
             producer->sending[left++] = record;
+        }
     }
     producer->count = left;
 }
@@ -152,17 +158,48 @@ static void try_again_later(struct kinesis_engine *engine) {
                 pause_ms < PAUSE_MS_MAX ? pause_ms : PAUSE_MS_MAX, 0, on_timer);
 }
 
-static void on_put(struct kinesis_call *call, int status, struct json_value answer) {
-    struct kinesis_engine *engine = call->engine;
+/* Whoever gets a receipt asks for the shard's number, so it must be known by then. */
+static bool knows_shards(const struct kinesis_engine *engine) {
+    const struct kinesis_producer *producer = &engine->producer;
+    const struct meta *known = &engine->discovery.known->meta;
+    for (size_t i = 0; i < producer->count; i++)
+        if (producer->places[i].kept && producer->places[i].shard >= known->shard_count)
+            return false;
+    return true;
+}
+
+static void finish_put(struct kinesis_engine *engine) {
     struct kinesis_producer *producer = &engine->producer;
+    producer->waits_for_shards = !knows_shards(engine);
+    if (producer->waits_for_shards) {
+        kinesis_discover(engine);
+        return;
+    }
     producer->under_way = false;
-    settle_all(engine, status, answer);
+    settle_all(producer);
     if (producer->count) {
         try_again_later(engine);
         return;
     }
     producer->failures = 0;
     send_next(engine);
+}
+
+static void on_put(struct kinesis_call *call, int status, struct json_value answer) {
+    read_places(&call->engine->producer, status, answer);
+    finish_put(call->engine);
+}
+
+static void on_shards_timer(struct timer *timer) {
+    finish_put(CONTAINER_OF(timer, struct kinesis_engine, producer.timer));
+}
+
+/* If it has not found them yet, a later one does. */
+void kinesis_producer_on_discovery(struct kinesis_engine *engine) {
+    struct kinesis_producer *producer = &engine->producer;
+    if (producer->waits_for_shards && !timer_running(&producer->timer))
+        timer_start(engine->engine.loop, &producer->timer, knows_shards(engine) ? 0 : PAUSE_MS_MIN,
+                    0, on_shards_timer);
 }
 
 void kinesis_producer_submit(struct stream_engine *base, struct engine_batch *batch) {
@@ -201,6 +238,7 @@ void kinesis_producer_give_up(struct stream_engine *base) {
     if (producer->gave_up)
         return;
     producer->gave_up = true;
+    producer->waits_for_shards = false;
     if (producer->count || producer->pending)
         log_warn("stream", "kinesis stream %s: records are given up; they were not acknowledged",
                  engine->stream);

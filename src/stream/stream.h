@@ -342,6 +342,35 @@ bool stream_reader_pending(const struct stream_reader *reader);
 void stream_reader_lag(const struct stream_reader *reader, uint64_t *ret_records,
                        uint64_t *ret_behind_ms);
 
+/* ---- consumers that share a stream among nodes ---- */
+
+/* Whether they do: several Weirs have the stream, each shard is worked on by one of them at a time,
+ * and how far a consumer has come is kept where all see it, not in the facts. */
+bool stream_is_shared(const struct stream *stream);
+
+/* This node's part in the consumer `name`. All of it on the loop that joined. */
+struct stream_member;
+
+struct stream_member_events {
+    /* The shard is this node's from now on. `counter`: of the next record; not known: the consumer has
+     * never committed one. */
+    void (*on_gained)(void *data, unsigned shard, bool known, uint64_t counter);
+    /* It is another's when this returns. */
+    void (*on_lost)(void *data, unsigned shard);
+};
+
+/* The events never run before this returns. */
+int stream_member_join(struct stream *stream, const char *name, struct loop *loop,
+                       const struct stream_member_events *events, void *data,
+                       struct stream_member **ret_member, struct err *err);
+
+/* How far the shard has come; some time later all nodes know. Nothing if it is not this node's. */
+void stream_member_commit(struct stream_member *member, unsigned shard, uint64_t counter);
+
+/* Its shards are another's some time later; no event runs any more. The memory goes with the log; the
+ * loop must run on for a turn, or be freed, before that. NULL is fine. */
+void stream_member_leave(struct stream_member *member);
+
 /* ---- checkpoints, in the table "checkpoint" ---- */
 
 /* How far the consumer `name` ("mapping/ID", "delivery/NAME") has come in a shard: counter of the
