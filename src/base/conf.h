@@ -31,6 +31,12 @@ struct conf {
 /* The item under `key`, or NULL (also when `conf` is NULL or no map). */
 const struct conf *conf_get(const struct conf *conf, const char *key);
 
+/* A copy that lives in `arena`, places and all. */
+struct conf *conf_clone(struct arena *arena, const struct conf *conf);
+
+/* Whether both say the same, wherever they stand. */
+bool conf_equal(const struct conf *a, const struct conf *b);
+
 /* "file:line:column: " and the message into `err`; returns `code`. */
 int conf_error(const struct conf *at, struct err *err, int code, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
