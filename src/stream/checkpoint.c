@@ -42,3 +42,12 @@ int stream_checkpoint_put(struct facts_write *write, const struct stream *stream
     buf_done(&key);
     return status;
 }
+
+int stream_checkpoint_delete(struct facts_write *write, const struct stream *stream, unsigned shard,
+                             const char *name) {
+    struct buf key = {0};
+    write_key(&key, stream, shard, name);
+    int status = facts_delete(write, table, buf_str(&key));
+    buf_done(&key);
+    return status;
+}

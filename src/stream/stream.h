@@ -314,6 +314,44 @@ int stream_checkpoint_get(struct facts *facts, const struct stream *stream, unsi
                           const char *name, uint64_t *ret_counter);
 int stream_checkpoint_put(struct facts_write *write, const struct stream *stream, unsigned shard,
                           const char *name, uint64_t counter);
+int stream_checkpoint_delete(struct facts_write *write, const struct stream *stream, unsigned shard,
+                             const char *name); /* absent is fine */
+
+/*
+ * Checkpoints of many consumers, written together: one transaction, and so one fsync, for everything
+ * that changed in the last STREAM_CHECKPOINT_MS, on libuv's pool so that no loop waits for the disk.
+ * A crash loses at most that much progress, and the records come again. A write that fails is repeated
+ * every STREAM_CHECKPOINT_RETRY_MS; nothing is lost meanwhile but the progress. [owner]
+ */
+enum { STREAM_CHECKPOINT_MS = 100, STREAM_CHECKPOINT_RETRY_MS = 1000 };
+
+/* Embedded in whoever reads the shard, who keeps it until the writer is closed or has forgotten it. */
+struct stream_checkpoint {
+    struct link link; /* in the writer's list of changed ones */
+    const struct stream *stream;
+    unsigned shard;
+    const char *name; /* of the consumer */
+    uint64_t counter; /* of the next record to be read */
+};
+
+struct stream_checkpoint_writer;
+
+struct stream_checkpoint_writer *stream_checkpoint_writer_new(struct loop *loop,
+                                                              struct facts *facts);
+
+/* Notes the progress; it is on disk some time later. */
+void stream_checkpoint_set(struct stream_checkpoint_writer *writer,
+                           struct stream_checkpoint *checkpoint, uint64_t counter);
+
+/* What was noted of it may not be written any more. False: it is being written at present and must
+ * stay a little longer; ask again. */
+bool stream_checkpoint_forget(struct stream_checkpoint_writer *writer,
+                              struct stream_checkpoint *checkpoint);
+
+/* Writes what has changed (tried once), then `closed`, and the memory is gone. `closed` never runs
+ * before this returns. */
+void stream_checkpoint_writer_close(struct stream_checkpoint_writer *writer,
+                                    void (*closed)(void *data), void *data);
 
 /* ---- without a running log: `weir stream ls|read|verify` on a data directory ---- */
 
