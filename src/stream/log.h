@@ -10,8 +10,6 @@
 #include "stream/layout.h"
 #include "stream/stream.h"
 
-enum { STREAM_KINDS = 2 };
-
 struct stream_metrics {
     struct metric records, bytes, commits, failures, trimmed_segments, damaged, disk_bytes, full,
         open_shards;
@@ -183,6 +181,12 @@ void retention_trim_by_size(struct stream *stream);
 int64_t retention_segment_bytes(const struct stream_log_config *log,
                                 const struct stream_config *stream);
 uint64_t retention_segment_age_ms(const struct stream_config *stream);
+
+/* ---- view.c ---- */
+
+/* stream_view_list() for any kind. */
+int view_list_kind(const char *directory, enum stream_kind kind,
+                   void (*each)(void *data, const char *name), void *data, struct err *err);
 
 /* ---- reader.c ---- */
 

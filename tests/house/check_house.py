@@ -16,12 +16,13 @@ FOUNDATION = {
     "http": {"io", "base"},
     "flow": {"base"},
 }
-FLOW = {"sense", "mqtt", "rule", "stream", "function", "delivery", "state", "web", "aws"}
+FLOW = {"sense", "mqtt", "rule", "stream", "function", "delivery", "action", "state", "web", "aws"}
 # Later stages that pull, and the public header they may see.
 PULLS = {
     "function": {"stream/stream.h", "state/state.h"},
     "delivery": {"stream/stream.h"},
     "aws": {"stream/stream.h"},
+    "action": {"stream/stream.h", "state/state.h"},
     "web": {"state/state.h"},
 }
 FILE_LINES_MAX = 700
