@@ -211,7 +211,7 @@ static void run_release(struct task *task) {
 }
 
 void stream_release(struct stream *stream, unsigned shard, uint64_t counter) {
-    ASSERT(stream->config.kind == STREAM_DELIVERY && shard < (unsigned)stream->config.shard_count);
+    ASSERT(stream->config.kind != STREAM_DATA && shard < (unsigned)stream->config.shard_count);
     struct release *release = xmalloc(sizeof *release);
     *release = (struct release){{.run = run_release}, stream, shard, counter};
     loop_post(stream->log->thread.loop, &release->task);

@@ -10,7 +10,7 @@
 #include "stream/layout.h"
 #include "stream/stream.h"
 
-enum { STREAM_KINDS = 2 };
+enum { STREAM_KINDS = 3 };
 
 struct stream_metrics {
     struct metric records, bytes, commits, failures, trimmed_segments, damaged, disk_bytes, full,
@@ -183,6 +183,11 @@ void retention_trim_by_size(struct stream *stream);
 int64_t retention_segment_bytes(const struct stream_log_config *log,
                                 const struct stream_config *stream);
 uint64_t retention_segment_age_ms(const struct stream_config *stream);
+
+/* ---- writer.c ---- */
+
+/* The writer's sink of a stream that is there. [owner] */
+struct sink *stream_writer_sink(struct stream_writer *writer, const struct stream *stream);
 
 /* ---- reader.c ---- */
 

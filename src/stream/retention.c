@@ -57,7 +57,7 @@ static void count_trimmed(struct stream *stream, size_t segments) {
 }
 
 void retention_bound(struct stream *stream) {
-    if (stream->config.kind != STREAM_DELIVERY || stream->config.bytes_max == 0)
+    if (stream->config.kind == STREAM_DATA || stream->config.bytes_max == 0)
         return;
     bool full = metric_get(&stream->metrics.disk_bytes) >= stream->config.bytes_max;
     if (full == (metric_get(&stream->metrics.full) != 0))

@@ -11,8 +11,8 @@
 
 enum { SHARDS_MAX = META_SHARDS_MAX, NAME_CHARS_MAX = 128 };
 
-const char *const stream_kind_directories[STREAM_KINDS] = {"streams", "deliveries"};
-static const char *const kind_names[STREAM_KINDS] = {"data", "delivery"};
+const char *const stream_kind_directories[STREAM_KINDS] = {"streams", "deliveries", "sessions"};
+static const char *const kind_names[STREAM_KINDS] = {"data", "delivery", "sessions"};
 
 void stream_init_metrics(struct stream *stream) {
     struct buf labels = {0};
