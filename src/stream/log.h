@@ -188,6 +188,11 @@ uint64_t retention_segment_age_ms(const struct stream_config *stream);
 int view_list_kind(const char *directory, enum stream_kind kind,
                    void (*each)(void *data, const char *name), void *data, struct err *err);
 
+/* ---- writer.c ---- */
+
+/* The writer's sink of a stream that is there. [owner] */
+struct sink *stream_writer_sink(struct stream_writer *writer, const struct stream *stream);
+
 /* ---- reader.c ---- */
 
 /* Wakes the shard's readers that wait. [log] */

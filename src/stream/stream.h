@@ -38,7 +38,7 @@ struct stream_reader;
 enum stream_sync { STREAM_SYNC_ALWAYS, STREAM_SYNC_INTERVAL, STREAM_SYNC_NONE };
 
 struct stream_log_config {
-    const char *directory; /* DATA/streams and DATA/deliveries are made below it */
+    const char *directory; /* DATA/streams, /deliveries and /sessions are made below it */
     enum stream_sync sync;
     int64_t sync_interval_ms;  /* STREAM_SYNC_INTERVAL */
     int64_t segment_bytes_max; /* 0: 64 MiB */
@@ -62,6 +62,7 @@ enum stream_kind {
     STREAM_DELIVERY, /* the buffer of a delivery stream; kept until released (stream_release), at
                         most bytes_max */
     STREAM_ACTION,   /* the log of a rule's action (src/action/): kept as STREAM_DELIVERY is */
+    STREAM_SESSIONS, /* the broker's journal (flow/journal.h); kept until released. No API shows it */
 };
 
 struct stream_config {
@@ -112,8 +113,8 @@ void stream_shard_id(unsigned shard, char ret_text[STREAM_SHARD_ID_CHARS]);
  * [service] */
 int stream_shard_for(const struct stream *stream, const struct record *record, unsigned *ret_shard);
 
-/* Consumers of a STREAM_DELIVERY or STREAM_ACTION are done with all records of the shard below `counter`: their
- * segments may go. [any loop thread] */
+/* Consumers of a stream that keeps until released are done with all records of the shard below
+ * `counter`: their segments may go. [any loop thread] */
 void stream_release(struct stream *stream, unsigned shard, uint64_t counter);
 
 /* ---- sequence numbers ---- */
@@ -165,6 +166,20 @@ struct stream_receipt {
 };
 int stream_writer_put(struct stream_writer *writer, struct stream *stream,
                       const struct record *record, struct stream_receipt *receipt);
+
+/*
+ * The journal of one thread, over a STREAM_SESSIONS stream with one shard; all threads have the same
+ * stream, and what they append is in the order in which their batches reached the log thread. The
+ * writer must outlive it. [owner]
+ */
+struct journal;
+struct journal *stream_journal_new(struct stream_writer *writer, struct stream *stream,
+                                   struct loop *loop);
+void stream_journal_free(struct journal *journal); /* NULL is fine */
+
+/* Sends what is staged to the log thread now, as the end of the turn does: what any thread stages
+ * because of what this one does next, comes behind it. [owner] */
+void stream_writer_seal(struct stream_writer *writer);
 
 /* ---- changing streams while they run: all of it [service], on `loop` ---- */
 
