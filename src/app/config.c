@@ -54,7 +54,8 @@ static const struct option options[] = {
     {"event_source_mappings", OPTION_LIST, offsetof(struct config, mappings),
      .fields = function_mapping_options, .item_size = sizeof(struct function_mapping_config)},
     {"roles", OPTION_CONF, offsetof(struct config, roles),
-     .help = "policies that rules name as their role: NAME: { statement: [ { effect, action, resource } ] }"},
+     .help = "policies that rules name as their role: NAME: { statement: [ { effect, action, "
+             "resource } ] }"},
     {"rules", OPTION_MAP, offsetof(struct config, rules), .fields = rule_options,
      .item_size = sizeof(struct rule_config)},
     {"live_feed", OPTION_STRUCT, offsetof(struct config, live_feed), .fields = web_live_options},

@@ -72,9 +72,9 @@ static void show(struct entry *entry) {
                                        .disabled = entry->kept.disabled,
                                        .created_ms = entry->kept.created_ms,
                                        .tags = entry->kept.tags};
+    entry->shown.document = rule ? rule->document : entry->kept.payload;
     if (!rule)
         return;
-    entry->shown.document = rule->document;
     entry->shown.sql = rule->sql;
     entry->shown.filter = rule->plan->filter;
     entry->shown.description = rule->description;
@@ -243,6 +243,7 @@ static bool on_fact(void *data, struct str key, struct str value) {
     if (kept_read(&entry->kept, value) == 0) {
         compile_entry(entry, &book->surroundings);
     } else {
+        kept_write(&entry->kept, STR("{\"sql\":\"\"}"), (struct str){0}, 0, true);
         entry->why = xstrdup("what is kept of it is damaged");
         log_error("rule", "%.*s: %s", STR_ARG(key), entry->why);
         show(entry);

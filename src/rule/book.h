@@ -28,7 +28,7 @@ struct rule_entry {
     struct str name;
     const char *place;   /* "file:line:column" of a rule of the file, else empty */
     const char *reason;  /* why it is not in force though it is enabled; NULL: it is */
-    struct str document; /* as AWS writes it (document.h); empty if there is a reason */
+    struct str document; /* as AWS writes it (document.h): a JSON object that is not empty */
     struct str sql, filter, description; /* filter: FROM; empty if there is none */
     bool disabled;
     uint64_t created_ms; /* 0: of the file */

@@ -160,7 +160,8 @@ struct rule_engine_config {
     struct sink_resolver *sinks;
     struct message_publisher *publisher;        /* NULL: rules that republish are refused */
     const struct rule_environment *environment; /* NULL: rule_environment_default */
-    struct rule_engine *previous; /* NULL, or the one that this is to follow on the same thread: rules
+    struct rule_engine
+        *previous; /* NULL, or the one that this is to follow on the same thread: rules
                                      that both have are not made again, and their counts go on */
 };
 
