@@ -33,16 +33,19 @@ static int status_of(const char *type) {
 static bool is_signed(struct rest_call *call) {
     struct aws *aws = call->host_data;
     const struct aws_credential *credential;
-    struct aws_refusal refusal;
+    struct aws_refusal first = {0}, refusal;
     if (aws->config->auth == AWS_AUTH_OPEN)
         return true;
-    aws->rest_verifier.service = str_of(call->service->signing_name);
-    if (aws_verify(&aws->rest_verifier, call->request, clock_wall_ms(), &credential, &refusal)) {
-        rest_fail(call, status_of(refusal.type), refusal.type, "%s", refusal.text);
-        return false;
+    for (struct str rest = str_of(call->service->signing_name); rest.len;) {
+        aws->rest_verifier.service = str_cut(rest, ' ', &rest);
+        if (!aws_verify(&aws->rest_verifier, call->request, clock_wall_ms(), &credential,
+                        first.type ? &refusal : &first)) {
+            call->caller = credential->access_key_id;
+            return true;
+        }
     }
-    call->caller = credential->access_key_id;
-    return true;
+    rest_fail(call, status_of(first.type), first.type, "%s", first.text);
+    return false;
 }
 
 void aws_rest_run(struct aws *aws, struct http_request *request) {

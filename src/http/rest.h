@@ -31,7 +31,8 @@ struct rest_route {
 };
 
 struct rest_service {
-    const char *signing_name; /* the service in the scope of SigV4: "iotdata" */
+    const char *signing_name; /* the service in the scope of SigV4, "iotdata"; several that clients
+                                 use are separated by blanks */
     const struct rest_route *routes;
     void *data;
 };
