@@ -61,7 +61,8 @@ enum packet_type {
     X(RECEIVE_MAXIMUM, 0x93, "receive maximum exceeded")                                           \
     X(TOPIC_ALIAS_INVALID, 0x94, "topic alias invalid")                                            \
     X(TOO_LARGE, 0x95, "packet too large")                                                         \
-    X(QUOTA_EXCEEDED, 0x97, "quota exceeded")
+    X(QUOTA_EXCEEDED, 0x97, "quota exceeded")                                                      \
+    X(ADMINISTRATIVE_ACTION, 0x98, "administrative action")
 
 enum packet_reason {
 #define X(name, code, text) PACKET_##name = code,

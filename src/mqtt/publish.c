@@ -223,6 +223,8 @@ void publish_take(struct mqtt_connection *connection, const struct packet *packe
         return;
     }
     count_received(&worker->metrics, &in);
+    connection->counts.received++;
+    connection->counts.received_bytes += in.payload.len;
     if (in.qos == 2)
         session_receive(connection->session, in.packet_id);
     if (in.qos)
