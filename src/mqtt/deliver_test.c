@@ -87,11 +87,12 @@ static void receive_maximum_is_kept(void **state) {
 }
 
 static void the_queue_of_a_client_is_bounded(void **state) {
+    rig.config.clean_queue_max = 1000;
     peer_open(&a, &rig);
     peer_send(&a, "10 12 0004'MQTT'05 02 0000 03 21 0001 0002'aa'");
     peer_send(&a, "82 07 0001 00 0001't' 01");
     peer_connect_311(&b, &rig, "bb");
-    for (int i = 0; i < SESSION_QUEUE_MAX + 5; i++)
+    for (int i = 0; i < 1005; i++)
         peer_send(&b, "32 06 0001't' 0001 'x'");
     assert_int_equal(metric_get(&rig.worker->metrics.dropped_queue_full), 4);
     peer_done(&a);
@@ -100,13 +101,13 @@ static void the_queue_of_a_client_is_bounded(void **state) {
 
 static void large_packets_are_not_sent_to_small_clients(void **state) {
     peer_open(&a, &rig);
-    peer_send(&a, "10 14 0004'MQTT'05 02 0000 05 27 0000000a 0002'aa'"); /* ten bytes */
+    peer_send(&a, "10 14 0004'MQTT'05 02 0000 05 27 00000014 0002'aa'"); /* twenty bytes */
     peer_send(&a, "82 07 0001 00 0001't' 00");
     buf_clear(&a.in);
-    peer_send(&a, "30 09 0001't' 00 '12345'");
+    peer_send(&a, "30 13 0001't' 00 '123456789012345'");
     assert_received(&a, "");
-    peer_send(&a, "30 08 0001't' 00 '1234'");
-    assert_received(&a, "30 08 0001't' 00 '1234'");
+    peer_send(&a, "30 12 0001't' 00 '12345678901234'");
+    assert_received(&a, "30 12 0001't' 00 '12345678901234'");
     peer_done(&a);
 }
 

@@ -102,7 +102,8 @@ static void take_other(struct mqtt_connection *connection, const struct packet *
         "packet type 0", NULL, "CONNACK",  NULL, NULL,       NULL, NULL,  NULL, NULL,
         "SUBACK",        NULL, "UNSUBACK", NULL, "PINGRESP", NULL, "AUTH"};
     const char *name = names[packet->type & 15];
-    enum packet_reason reason = packet->type == 0 ? PACKET_MALFORMED : PACKET_PROTOCOL_ERROR;
+    bool malformed = packet->type == 0 || (packet->type == PACKET_AUTH && packet->flags);
+    enum packet_reason reason = malformed ? PACKET_MALFORMED : PACKET_PROTOCOL_ERROR;
     connection_fail(connection, reason, "%s is not for a client to send here",
                     name ? name : "packet");
 }
@@ -173,6 +174,11 @@ static size_t take_packets(struct mqtt_connection *connection, const uint8_t *at
             connection_fail(connection, large ? PACKET_TOO_LARGE : PACKET_MALFORMED,
                             large ? "packet larger than packet_bytes_max"
                                   : "packet length is no variable byte integer");
+            break;
+        }
+        if (connection->version == PACKET_VERSION_5 && !packet_length_is_minimal(&packet)) {
+            connection_fail(connection, PACKET_MALFORMED,
+                            "packet length takes more bytes than it needs");
             break;
         }
         if (packet.type == PACKET_PUBLISH && must_park(connection)) {

@@ -144,7 +144,7 @@ static void drop_all(struct routes *routes) {
 
 static struct route *add(struct mqtt_worker *worker, struct str topic) {
     struct routes *routes = &worker->routes;
-    if (!topic_name_valid(topic))
+    if (!topic_name_valid(topic) || !packet_name_valid(topic))
         return NULL;
     struct route *route = xcalloc(1, sizeof *route + topic.len);
     route->topic_bytes = (uint32_t)topic.len;
