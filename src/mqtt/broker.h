@@ -112,7 +112,9 @@ struct route_target {
     uint32_t *ids; /* subscription identifiers; in route.ids */
     uint32_t id_count;
     uint8_t qos;
-    bool no_local, retain_as_published;
+    bool no_local; /* not for the session's own messages */
+    bool only_own; /* for none but them */
+    bool has_no_local, retain_as_published;
 };
 
 /* What is to be done with the messages of one topic. */

@@ -211,8 +211,8 @@ void deliver(struct mqtt_worker *worker, const struct route *route,
     buf_clear(&worker->scratch);
     for (uint32_t i = 0; i < route->target_count; i++) {
         const struct route_target *target = &route->targets[i];
-        bool is_own = target->no_local && target->session == from;
-        if (!is_own && stored_takes(target->session, origin) &&
+        bool is_left_out = target->session == from ? target->no_local : target->only_own;
+        if (!is_left_out && stored_takes(target->session, origin) &&
             authorize_receive(target->session->connection, publication->message.topic, route))
             send_to(&fan, target);
     }

@@ -10,10 +10,15 @@
  * Nothing is read from the socket while PARKED_BYTES_MAX bytes wait in the inbox, or while more
  * than out_bytes_max bytes wait to be sent: a client that does not read its acknowledgements cannot
  * make them pile up.
+ *
+ * For keep alive a client is seen when a whole packet has come [MQTT-3.1.2-22]; so that a large one may
+ * take its time on a slow line, ALIVE_BYTES of it that come at once count too.
  */
 #include "base/clock.h"
 #include "base/mem.h"
 #include "mqtt/stored.h"
+
+enum { ALIVE_BYTES = 256 };
 
 /* ---- reading ---- */
 
@@ -185,6 +190,7 @@ static size_t take_packets(struct mqtt_connection *connection, const uint8_t *at
             park(connection);
             break;
         }
+        connection->seen_s = connection->worker->wheel.now_s;
         take_packet(connection, &packet);
         taken += packet.bytes;
     }
@@ -242,7 +248,8 @@ static size_t complete_packet(struct mqtt_connection *connection, const uint8_t 
 void mqtt_connection_feed(struct mqtt_connection *connection, const uint8_t *at, size_t len) {
     if (connection->worker->stopping) /* What came before is finished, and nothing else. */
         return;
-    connection->seen_s = connection->worker->wheel.now_s;
+    if (is_blocked(connection) || len >= ALIVE_BYTES)
+        connection->seen_s = connection->worker->wheel.now_s;
     connection->worker->wall_ms = clock_wall_ms();
     while (len && connection->state != CONNECTION_ENDED && !is_blocked(connection)) {
         size_t taken = connection->inbox ? complete_packet(connection, at, len)
