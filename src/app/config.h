@@ -26,7 +26,11 @@ struct config_log {
 struct config_stream {
     struct option_head head;
     int64_t shard_count, retention_ms, bytes_max;
+    int corrupted_blocks; /* enum stream_corrupted, or CONFIG_CORRUPTED_GLOBAL */
 };
+
+/* The stream does as corrupted_blocks at the top says. */
+enum { CONFIG_CORRUPTED_GLOBAL = STREAM_CORRUPTED_STOP + 1 };
 
 struct config {
     struct option_head head;
@@ -38,6 +42,7 @@ struct config {
     const char *sync_text;
     enum stream_sync sync;
     int64_t sync_interval_ms;
+    int corrupted_blocks; /* enum stream_corrupted */
     struct mqtt_config mqtt;
     struct web_config web;
     struct state_config redis;

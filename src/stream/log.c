@@ -219,12 +219,15 @@ void stream_release(struct stream *stream, unsigned shard, uint64_t counter) {
 
 static void run_count_damage(struct task *task) {
     struct release *damage = CONTAINER_OF(task, struct release, task);
-    metric_add(&damage->stream->metrics.damaged, 1);
+    if (!damage->stream->leaving) {
+        metric_add(&damage->stream->metrics.damaged, 1);
+        metric_add(&damage->stream->metrics.damaged_records, (int64_t)damage->counter);
+    }
     free(damage);
 }
 
-void log_count_damage(struct stream *stream) {
+void log_count_damage(struct stream *stream, uint64_t records) {
     struct release *damage = xmalloc(sizeof *damage);
-    *damage = (struct release){.task.run = run_count_damage, .stream = stream};
+    *damage = (struct release){.task.run = run_count_damage, .stream = stream, .counter = records};
     loop_post(stream->log->thread.loop, &damage->task);
 }

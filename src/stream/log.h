@@ -13,8 +13,8 @@
 enum { STREAM_KINDS = 2 };
 
 struct stream_metrics {
-    struct metric records, bytes, commits, failures, trimmed_segments, damaged, disk_bytes, full,
-        open_shards;
+    struct metric records, bytes, commits, failures, trimmed_segments, damaged, damaged_records,
+        disk_bytes, full, open_shards;
 };
 
 struct stream {
@@ -160,8 +160,8 @@ void log_submit(struct stream_log *log, struct batch *batch);
  * go on. [log] */
 void log_commit(struct stream_log *log, uint64_t now_ms);
 
-/* A reader has come upon a damaged place. [any thread] */
-void log_count_damage(struct stream *stream);
+/* A reader has come upon a damaged place that takes `records` with it. [any thread] */
+void log_count_damage(struct stream *stream, uint64_t records);
 
 /* Syncs what STREAM_SYNC_INTERVAL has left unsynced. [log] */
 void log_sync_all(struct stream_log *log, uint64_t now_ms);

@@ -71,6 +71,7 @@ static int scan_blocks(struct shard *shard, struct block_file *blocks) {
 static void report_damage(struct shard *shard, const char *path, int64_t from, int64_t to,
                           uint64_t lost_from, uint64_t lost_to) {
     shard->damaged++;
+    shard->damaged_records += lost_to - lost_from;
     shard->must_roll = true;
     log_warn("stream",
              "%s: damaged between bytes %" PRId64 " and %" PRId64 "; records %" PRIu64
@@ -121,11 +122,19 @@ static int cut_tail(struct shard *shard, const char *path, int64_t file_bytes) {
     return status;
 }
 
+/* The index is not synced: after a power cut it may point to what was cut off. It is made anew. */
+static void forget_index(struct shard *shard, uint64_t first) {
+    char *path = segment_index_path(shard->directory, first);
+    shard->config.file->unlink(shard->config.file->self, path);
+    free(path);
+}
+
 static int recover_last(struct shard *shard, struct block_file *blocks) {
     struct shard_segment *segment = &shard->segments[shard->segment_count - 1];
     char *path = segment_path(shard->directory, segment->first);
     int64_t file_bytes = segment->bytes;
     shard->next = segment->first;
+    forget_index(shard, segment->first);
     int status = block_file_open(blocks, path);
     blocks->end = file_bytes;
     if (status == 0)

@@ -92,6 +92,7 @@ struct shard {
     uint64_t retry_at_ms; /* monotonic: when to try again */
     uint64_t released;    /* STREAM_DELIVERY: records below it are done with */
     uint64_t damaged;     /* places that recovery and repair found damaged */
+    uint64_t damaged_records;
 
     struct shard_tip_cell tip;
     _Atomic uint64_t oldest; /* first counter that is kept; `next` if there is none */
