@@ -63,6 +63,11 @@ static void say_sync(const struct config *config) {
                  config->sync_text);
 }
 
+static enum stream_corrupted corrupted_of(const struct config *config, int of_stream) {
+    return (enum stream_corrupted)(of_stream == CONFIG_CORRUPTED_GLOBAL ? config->corrupted_blocks
+                                                                        : of_stream);
+}
+
 static int open_log(struct app *app, struct err *err) {
     const struct config *config = app->config;
     struct stream_log_config log = {.directory = config->data,
@@ -74,11 +79,6 @@ static int open_log(struct app *app, struct err *err) {
         code = stream_log_open(&log, &app->log, err);
     say_sync(config);
     return code;
-}
-
-static enum stream_corrupted corrupted_of(const struct config *config, int of_stream) {
-    return (enum stream_corrupted)(of_stream == CONFIG_CORRUPTED_GLOBAL ? config->corrupted_blocks
-                                                                        : of_stream);
 }
 
 static int open_streams(struct app *app, struct err *err) {

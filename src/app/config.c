@@ -71,6 +71,9 @@ static const struct option options[] = {
      .help = "the AWS-compatible endpoints; absent: none"},
     {"credentials", OPTION_LIST, offsetof(struct config, credentials),
      .fields = aws_credential_options, .item_size = sizeof(struct aws_credential)},
+    {"policies", OPTION_CONF, offsetof(struct config, policies_conf),
+     .help = "IAM policies of credentials by name: statement: [ { effect: Allow, action: "
+             "\"kinesis:Get*\", resource: \"arn:aws:kinesis:*:*:stream/sensors\" } ]"},
     {0}};
 
 void config_show(struct buf *out) {
@@ -230,6 +233,10 @@ static int check(struct config *config, struct err *err) {
     if (!code)
         code = aws_config_check(&config->api, &config->credentials, err);
     if (!code)
+        code = iam_policies_compile(config->policies_conf, &config->policies, err);
+    if (!code)
+        code = aws_credentials_bind(&config->credentials, config->policies, err);
+    if (!code)
         code = mqtt_config_check(&config->mqtt, err);
     return code;
 }
@@ -284,6 +291,7 @@ void config_free(struct config *config) {
     if (!config)
         return;
     rule_set_unref(config->rule_set);
+    iam_policies_free(config->policies);
     arena_done(&config->arena);
     free(config->path);
     free(config);

@@ -56,6 +56,8 @@ struct config {
     struct web_live_config live_feed;
     struct aws_config api;
     struct option_items credentials; /* struct aws_credential */
+    const struct conf *policies_conf;
+    struct iam_policies *policies; /* compiled from it */
 };
 
 /* Reads and checks the file. All errors say file:line:column. The caller frees. */
