@@ -73,6 +73,7 @@ static int open_log(struct app *app, struct err *err) {
     struct stream_log_config log = {.directory = config->data,
                                     .sync = config->sync,
                                     .sync_interval_ms = config->sync_interval_ms,
+                                    .defers_sync = true,
                                     .corrupted = corrupted_of(config, CONFIG_CORRUPTED_GLOBAL)};
     int code = facts_open(config->data, facts_bytes_max, &app->facts, err);
     if (!code)

@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/map.h"
 #include "stream/layout.h"
+#include "stream/shard.h"
 #include "stream/stream.h"
 
 enum { STREAM_KINDS = 2 };
@@ -54,6 +55,7 @@ struct stream_log {
     struct change *change;                /* [log] begun and not finished */
     unsigned unconfirmed;                 /* [log] producers that have not confirmed it */
     struct turn_hook hook;                /* [log] */
+    struct shard_files files;             /* [log] */
     struct timer house, sync;             /* [log] retention and retries; STREAM_SYNC_INTERVAL */
     uint64_t trim_due_ms;                 /* [log] */
     struct metric syncs, sync_us, batches, sync_failures; /* [log] */
@@ -86,6 +88,9 @@ void stream_done_metrics(struct stream *stream);
 
 /* Closes its shards. The log does not know it any more. */
 void stream_free(struct stream *stream);
+
+/* What recovery has left to be made durable (stream_log_config.defers_sync). [main] */
+int log_sync_recovered(struct stream_log *log, struct err *err);
 
 /* The log without its thread. */
 int log_core_open(const struct stream_log_config *config, struct stream_log **ret_log,

@@ -15,7 +15,8 @@
  * a write that had failed, and is cut off like them.
  *
  * The cut is synced before anything else is written, so that no remains can ever come to stand
- * behind new blocks.
+ * behind new blocks, and what is read before anybody may read it. With thousands of shards this is one
+ * sync of the file system for all (log.c).
  */
 #include "stream/recovery.h"
 
@@ -116,9 +117,23 @@ static int cut_tail(struct shard *shard, const char *path, int64_t file_bytes) {
         return status;
     if (file_bytes > shard->end)
         status = file->truncate(file->self, fd, shard->end);
-    if (status == 0)
+    if (shard->config.files && shard->config.files->defers_sync)
+        list_push_back(&shard->config.files->unsynced, &shard->in_unsynced);
+    else if (status == 0)
         status = file->datasync(file->self, fd);
     file->close(file->self, fd);
+    return status;
+}
+
+int shard_sync_recovered(struct shard *shard) {
+    const struct file_ops *file = shard->config.file;
+    char *path = segment_path(shard->directory, shard->segments[shard->segment_count - 1].first);
+    int fd, status = file->open(file->self, path, O_RDWR | O_CLOEXEC, 0, &fd);
+    if (status == 0) {
+        status = file->datasync(file->self, fd);
+        file->close(file->self, fd);
+    }
+    free(path);
     return status;
 }
 

@@ -114,6 +114,7 @@ void stream_set_layout(struct stream *stream, struct layout *layout) {
 struct shard *stream_add_shard(struct stream *stream, unsigned number) {
     struct shard_config config = {
         .file = stream->log->config.file,
+        .files = &stream->log->files,
         .segment_bytes_max = retention_segment_bytes(&stream->log->config, &stream->config),
         .segment_age_ms_max = retention_segment_age_ms(&stream->config),
         .sync = stream->log->config.sync == STREAM_SYNC_ALWAYS,
@@ -390,7 +391,9 @@ static void open_left(void *data, const char *name) {
 int stream_open_rest(struct stream_log *log, struct err *err) {
     struct opening opening = {.log = log, .err = err};
     int status = stream_view_list(log->directory, open_left, &opening, err);
-    return status ? status : opening.status;
+    if (status == 0)
+        status = opening.status;
+    return status ? status : log_sync_recovered(log, err);
 }
 
 /* ---- what a stream tells of itself ---- */

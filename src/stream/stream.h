@@ -53,6 +53,8 @@ struct stream_log_config {
     int64_t staging_bytes_max; /* per writer, staged and under way; 0: 8 MiB. Beyond it: has_room()
                                   is false */
     enum stream_corrupted corrupted; /* of streams that no configuration names */
+    bool defers_sync; /* what the streams are found to hold is synced by stream_open_rest(), for all
+                         at once; no writer and no reader before it */
     const struct file_ops *file;     /* NULL: file_ops_real */
 };
 
@@ -91,7 +93,7 @@ int stream_open(struct stream_log *log, const struct stream_config *config,
                 struct stream **ret_stream, struct err *err);
 
 /* Opens the data streams of the directory that are not open yet: those that were made while the log
- * ran. [main] */
+ * ran. Once, after all calls of stream_open(). [main] */
 int stream_open_rest(struct stream_log *log, struct err *err);
 
 /* NULL: there is none, it is not made yet, or it is being deleted. [service] */
