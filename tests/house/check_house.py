@@ -91,6 +91,7 @@ TESTED_ELSEWHERE = {
     "src/app/command_run.c": "tests/e2e",
     "src/app/command_sense.c": "tests/e2e/test_commands.py",
     "src/app/command_stream.c": "tests/e2e/test_commands.py",
+    "src/app/command_verify.c": "tests/e2e/test_streams.py",
     "src/app/lane.c": "tests/e2e",
     "src/app/mqtt_websocket.c": "tests/e2e/test_broker.py",
     "src/app/rules.c": "tests/e2e/test_rule_api.py",
@@ -121,7 +122,6 @@ TESTED_ELSEWHERE = {
     "src/stream/block_file.c": "cursor_test.c, recovery_test.c",
     "src/stream/commit.c": "crash_test.c, writer_test.c",
     "src/stream/log.c": "writer_test.c",
-    "src/stream/reader.c": "writer_test.c, cursor_test.c",
     "src/stream/segment_files.c": "recovery_test.c, retention_test.c",
     "src/stream/stream.c": "writer_test.c",
 }
