@@ -67,7 +67,7 @@ struct shard {
     void *owner;           /* struct stream */
     struct link in_stream; /* in the stream's list of shards */
     struct link in_files, in_unsynced;
-    uint64_t limit;        /* a closed shard is known to have no records from here on; else
+    uint64_t limit; /* a closed shard is known to have no records from here on; else
                               UINT64_MAX */
 
     struct shard_segment
