@@ -289,6 +289,19 @@ def test_qos_2_is_completed_with_the_member_that_it_was_begun_with(broker):
     assert second.ping() == []
 
 
+def test_qos_2_goes_to_nobody_else(broker):
+    """[MQTT-4.8.2-5]: not even when the session ends before it is complete."""
+    topic = broker.name("t")
+    first = broker.subscriber(5, f"$share/g/{topic}")  # a session that ends with its connection
+    publisher = broker.client(5)
+    publisher.publish(topic, "begun", 2)
+    assert first.expect(PUBLISH).payload == b"begun"
+    second = broker.subscriber(5, f"$share/g/{topic}")
+    first.disconnect()
+    publisher.publish(topic, "next", 2)
+    assert second.payloads(1) == ["next"]
+
+
 def test_a_refused_message_goes_to_no_other_member(broker):
     """[MQTT-4.8.2-6]."""
     topic = broker.name("t")
