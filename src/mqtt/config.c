@@ -228,6 +228,21 @@ const struct option mqtt_options[] = {
      .names = queue_full_names,
      .help = "what happens when that is full: the session's oldest message is dropped, or the "
              "publisher's is refused (0x97) where its worker can tell"},
+    {.key = "lifecycle_events",
+     .type = OPTION_BOOL,
+     .offset = MQTT(lifecycle_events),
+     .default_text = "true",
+     .help =
+         "whether $aws/events/presence/... and $aws/events/subscriptions/... tell of clients, as "
+         "AWS IoT does"},
+    {.key = "sys_interval",
+     .type = OPTION_DURATION,
+     .offset = MQTT(sys_interval_ms),
+     .default_text = "10s",
+     .min = 0,
+     .max = 3600000,
+     .help = "how often $SYS/broker/... tells what has changed, in whole seconds; 0: there is no "
+             "$SYS"},
     {.key = "connect_timeout",
      .type = OPTION_DURATION,
      .offset = MQTT(connect_timeout_ms),

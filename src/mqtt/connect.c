@@ -8,12 +8,14 @@
  */
 #include <stdlib.h>
 
+#include "base/clock.h"
 #include "base/mem.h"
 #include "base/random.h"
 #include "flow/topic.h"
 #include "mqtt/alias.h"
 #include "mqtt/authorize.h"
 #include "mqtt/claim.h"
+#include "mqtt/lifecycle.h"
 #include "mqtt/password.h"
 #include "mqtt/stored.h"
 
@@ -60,6 +62,10 @@ static void open_connection(struct mqtt_connection *connection, bool session_pre
         return;
     }
     wheel_add(connection);
+    connection->connected_ms = clock_wall_ms();
+    metric_add(&connection->worker->metrics.clients, 1);
+    metric_add(&connection->worker->metrics.connects, 1);
+    lifecycle_connected(connection);
     connection_end_if_stopping(connection);
 }
 
@@ -124,6 +130,7 @@ static void admit(struct mqtt_connection *connection) {
         return;
     }
     metric_add(&connection->worker->metrics.refused_policy, 1);
+    lifecycle_refused(connection);
     connection_end(connection, PACKET_NOT_AUTHORIZED);
 }
 

@@ -47,6 +47,7 @@ static bool is_slow(const struct mqtt_connection *connection) {
 
 static void log_drop(struct mqtt_connection *connection, struct metric *metric, const char *why) {
     unsigned missed;
+    connection->counts.dropped++;
     metric_add(metric, 1);
     if (log_limit_pass(&connection->worker->log_slow, 10000, &missed))
         log_warn("mqtt", "client \"%.*s\" at %s: message dropped: %s (%u more like this)",
@@ -130,6 +131,8 @@ static bool send_copy(struct fan_out *fan, const struct route_target *target, ui
         patch_id(room + copy->marks.packet_id_at, session_take_id(session, qos, known));
     }
     buf_added(out, bytes);
+    connection->counts.sent++;
+    connection->counts.sent_bytes += bytes;
     fan->sent[qos]++;
     fan->sent_bytes[qos] += bytes;
     return true;
@@ -270,6 +273,8 @@ static bool write_parcel(struct mqtt_connection *connection, const struct parcel
     if (expiry_at)
         publication_expiry_patch(out->at + out->end - marks.bytes + expiry_at, parcel->left_s);
     count_sent(&worker->metrics, parcel->form.qos, 1, marks.bytes);
+    connection->counts.sent++;
+    connection->counts.sent_bytes += marks.bytes;
     return true;
 }
 

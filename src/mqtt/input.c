@@ -99,6 +99,7 @@ static void take_disconnect(struct mqtt_connection *connection, const struct pac
     }
     if (packet_has(&properties, PROPERTY_SESSION_EXPIRY))
         change_expiry(connection, properties.session_expiry_s);
+    connection->ended_by_client = true;
     connection_retire(connection, said != PACKET_NORMAL);
     connection_close(connection);
 }
@@ -191,6 +192,7 @@ static size_t take_packets(struct mqtt_connection *connection, const uint8_t *at
             park(connection);
             break;
         }
+        metric_add(&connection->worker->metrics.packets_received, 1);
         connection->seen_s = connection->worker->wheel.now_s;
         take_packet(connection, &packet);
         taken += packet.bytes;
@@ -252,6 +254,7 @@ void mqtt_connection_feed(struct mqtt_connection *connection, const uint8_t *at,
     if (is_blocked(connection) || len >= ALIVE_BYTES)
         connection->seen_s = connection->worker->wheel.now_s;
     connection->worker->wall_ms = clock_wall_ms();
+    metric_add(&connection->worker->metrics.bytes_received, (int64_t)len);
     while (len && connection->state != CONNECTION_ENDED && !is_blocked(connection)) {
         size_t taken = connection->inbox ? complete_packet(connection, at, len)
                                          : take_packets(connection, at, len);

@@ -489,7 +489,7 @@ static bool disconnect_reason_valid(uint8_t reason) {
                                     PACKET_TOO_LARGE,
                                     PACKET_RATE_TOO_HIGH,
                                     PACKET_QUOTA_EXCEEDED,
-                                    PACKET_ADMINISTRATIVE,
+                                    PACKET_ADMINISTRATIVE_ACTION,
                                     PACKET_PAYLOAD_FORMAT_INVALID};
     return memchr(valid, reason, sizeof valid);
 }

@@ -66,7 +66,7 @@ enum packet_type {
     X(TOO_LARGE, 0x95, "packet too large")                                                         \
     X(RATE_TOO_HIGH, 0x96, "message rate too high")                                                \
     X(QUOTA_EXCEEDED, 0x97, "quota exceeded")                                                      \
-    X(ADMINISTRATIVE, 0x98, "administrative action")                                               \
+    X(ADMINISTRATIVE_ACTION, 0x98, "administrative action")                                        \
     X(PAYLOAD_FORMAT_INVALID, 0x99, "payload format invalid")                                      \
     X(RETAIN_UNSUPPORTED, 0x9a, "retain not supported")                                            \
     X(QOS_UNSUPPORTED, 0x9b, "qos not supported")                                                  \

@@ -188,6 +188,8 @@ void publish_take(struct mqtt_connection *connection, const struct packet *packe
     count_received(&worker->metrics, &in);
     if (in.qos)
         crowd_published(connection, in.topic);
+    connection->counts.received++;
+    connection->counts.received_bytes += in.payload.len;
     if (in.qos == 2)
         session_receive(connection->session, in.packet_id);
     if (in.qos)

@@ -220,6 +220,18 @@ struct route *route_find(struct mqtt_worker *worker, struct str topic) {
     return route;
 }
 
+static void note_one(void *data, struct tree_node *node) {
+    *(bool *)data = true;
+}
+
+bool route_is_wanted(struct mqtt_worker *worker, struct str topic) {
+    bool wanted = false;
+    tree_match(&worker->subscriptions, topic, note_one, &wanted);
+    share_match(worker, topic, note_one, &wanted);
+    return wanted || interest_match(worker, topic) ||
+           (worker->rules && worker->rules->route(worker->rules, topic));
+}
+
 void routes_done(struct routes *routes) {
     drop_all(routes);
     free(routes->matches);

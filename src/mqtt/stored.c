@@ -40,6 +40,11 @@ struct session *stored_find(const struct mqtt_worker *worker, struct str client_
     return map_get(&worker->stored, client_id);
 }
 
+static void set_away(struct mqtt_worker *worker, struct stored *stored, bool away) {
+    metric_add(&worker->metrics.sessions_away, (int)away - (int)stored->away);
+    stored->away = away;
+}
+
 static void unsettle(struct held *held) {
     list_remove(&held->unsettling);
     held->unsettled = NULL;
@@ -54,6 +59,7 @@ void stored_forget(struct mqtt_worker *worker, struct session *session) {
         unsettle(LIST_ITEM(item, struct held, unsettling));
     }
     list_remove(&stored->wheel);
+    set_away(worker, stored, false);
     map_remove(&worker->stored, stored->client_id);
     free((char *)stored->client_id.at);
     free(stored);
@@ -92,6 +98,7 @@ void stored_wait(struct mqtt_worker *worker, struct session *session, struct wil
     stored->will = will;
     stored->will_at_s = due_in(worker, will_in_s);
     wheel_put(worker, stored);
+    set_away(worker, stored, true);
 }
 
 void stored_go_offline(struct mqtt_worker *worker, struct session *session, struct will *will) {
@@ -120,6 +127,7 @@ void stored_go_online(struct session *session, struct mqtt_connection *connectio
     if (!stored)
         return;
     list_remove(&stored->wheel);
+    set_away(connection->worker, stored, false);
     free(stored->will);
     stored->will = NULL;
 }

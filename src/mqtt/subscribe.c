@@ -11,6 +11,8 @@
 #include "base/mem.h"
 #include "flow/topic.h"
 #include "mqtt/authorize.h"
+#include "mqtt/lifecycle.h"
+#include "mqtt/sys_topics.h"
 
 /* An answer that waits for the other workers. */
 struct answer {
@@ -49,6 +51,7 @@ static struct subscription *find(const struct mqtt_connection *connection,
 struct subscription *subscribe_add(struct mqtt_worker *worker, struct session *session,
                                    struct str text, struct str share_name) {
     metric_add(&worker->metrics.subscriptions, 1);
+    metric_add(&worker->metrics.shared_subscriptions, share_name.len > 0);
     if (share_name.len)
         return share_join(worker, session, share_name, text);
     bool first;
@@ -87,6 +90,7 @@ static void unsubscribe_filter(struct mqtt_worker *worker, struct subscription *
 }
 
 static void unsubscribe(struct mqtt_worker *worker, struct subscription *subscription) {
+    metric_add(&worker->metrics.shared_subscriptions, subscription->share ? -1 : 0);
     if (subscription->share)
         share_leave(worker, subscription);
     else
@@ -132,8 +136,9 @@ static void find_retained(const struct answer *answer) {
     for (struct str rest = buf_str(&answer->wanted); rest.len;) {
         memcpy(&search.wanted, rest.at, sizeof search.wanted);
         rest = str_skip(rest, sizeof search.wanted);
-        retained_find(&worker->retained, str_from(rest.at, search.wanted.filter_bytes),
-                      worker->wall_ms, want_retained, &search);
+        struct str filter = str_from(rest.at, search.wanted.filter_bytes);
+        retained_find(&worker->retained, filter, worker->wall_ms, want_retained, &search);
+        sys_topics_find(worker, filter, want_retained, &search);
         rest = str_skip(rest, search.wanted.filter_bytes);
     }
 }
@@ -271,6 +276,8 @@ static enum packet_reason take_filters(struct answer *answer, const struct packe
                                       ? subscribe_one(answer, &filter, filters.subscription_id)
                                       : unsubscribe_one(answer, &filter);
         buf_add_u8(&answer->codes, code_for(connection, code));
+        if (code < PACKET_UNSPECIFIED && code != PACKET_NO_SUBSCRIPTION_EXISTED)
+            lifecycle_filter(connection->worker, filter.filter);
     }
     return PACKET_NORMAL;
 }
@@ -280,6 +287,7 @@ static void take(struct mqtt_connection *connection, const struct packet *packet
     struct answer *answer = xcalloc(1, sizeof *answer);
     answer->connection = connection;
     answer->type = answer_type;
+    lifecycle_filters_begin(connection, packet->type);
     enum packet_reason reason = take_filters(answer, packet);
     if (reason) {
         connection_fail(connection, reason, "%s: %s",
@@ -288,6 +296,7 @@ static void take(struct mqtt_connection *connection, const struct packet *packet
         answer_free(answer);
         return;
     }
+    lifecycle_filters_end(connection, packet->type);
     answer_when_confirmed(answer);
 }
 
