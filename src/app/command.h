@@ -8,6 +8,8 @@ int command_check(int argc, char **argv);
 int command_sense(int argc, char **argv);
 int command_stream(int argc, char **argv);
 int command_rule(int argc, char **argv);
+int command_client(int argc, char **argv);
+int command_retained(int argc, char **argv);
 int command_passwd(int argc, char **argv);
 int command_help(int argc, char **argv);
 

@@ -101,12 +101,19 @@ static int start_api(struct service *service, struct err *err) {
     const struct config *config = service->config;
     if (!config->api.head.conf)
         return 0;
+    const struct manage_config manage = {.worker = service->lane->worker,
+                                         .gate = stream_writer_gate(service->lane->writer),
+                                         .payload_bytes_max =
+                                             (size_t)config->mqtt.packet_bytes_max};
+    service->manage = manage_new(&manage);
     struct aws_services services = {.log = service->log,
                                     .writer = service->lane->writer,
                                     .facts = service->facts,
                                     .credentials = &config->credentials,
                                     .is_configured = is_configured,
                                     .data = service};
+    for (unsigned i = 0; i < MANAGE_SERVICES; i++)
+        services.rest[services.rest_count++] = manage_service(service->manage, i);
     return aws_open(service->lane->thread.loop, &config->api, &services, &service->api_address,
                     &service->api, err);
 }
@@ -188,8 +195,10 @@ static void close_listeners(struct stage *stage) {
     }
 }
 
+/* Behind the listeners, whose calls these are. */
 static void close_consumers(struct stage *stage) {
     struct service *service = stage->service;
+    manage_free(service->manage);
     if (service->functions) {
         stage->waiting++;
         function_host_close(service->functions, GRACE_MS, on_closed, stage);

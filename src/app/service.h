@@ -8,6 +8,7 @@
 #include "app/config.h"
 #include "app/lane.h"
 #include "app/mqtt_websocket.h"
+#include "manage/manage.h"
 
 struct service {
     const struct config *config;
@@ -24,6 +25,7 @@ struct service {
     struct web *web;
     struct sockaddr_storage web_address;
     struct mqtt_websocket mqtt_websocket;
+    struct manage *manage;
     struct aws *api; /* NULL: none is configured */
     struct sockaddr_storage api_address;
 };
