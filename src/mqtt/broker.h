@@ -125,8 +125,9 @@ struct mqtt {
     struct map users;               /* name -> struct mqtt_user_config; read-only */
     struct mqtt_policies *policies; /* of the configuration */
     struct mqtt_worker *workers[MQTT_WORKERS_MAX];
-    _Atomic uint64_t retained_version;           /* drawn by publishers of retained messages */
-    _Atomic int64_t session_count, queued_bytes; /* of stored sessions, and what waits in them */
+    _Atomic uint64_t retained_version; /* drawn by publishers of retained messages */
+    _Atomic int64_t session_count;     /* of stored sessions */
+    _Atomic int64_t queued_bytes;      /* what waits in all sessions */
     _Atomic int64_t claims_under_way;
     _Atomic int64_t connection_count;
     _Atomic uint64_t connection_number; /* of the last connection */
@@ -145,7 +146,9 @@ struct route_target {
     uint32_t *ids; /* subscription identifiers; in route.ids */
     uint32_t id_count;
     uint8_t qos;
-    bool no_local, retain_as_published;
+    bool no_local; /* not for the session's own messages */
+    bool only_own; /* for none but them */
+    bool has_no_local, retain_as_published;
 };
 
 /* What is to be done with the messages of one topic. */
@@ -308,7 +311,7 @@ void holds_done(struct mqtt_worker *worker);
 
 /* ---- the worker, worker.c ---- */
 
-enum { SESSION_QUEUE_MAX = 1000, AUTH_UNDER_WAY_MAX = 64, PARKED_BYTES_MAX = 64 * 1024 };
+enum { AUTH_UNDER_WAY_MAX = 64, PARKED_BYTES_MAX = 64 * 1024 };
 
 struct mqtt_worker {
     struct mqtt *mqtt;
@@ -426,6 +429,7 @@ struct will {
 };
 
 struct authority;
+struct aliases_told;
 
 /* What a client has published and was sent, for people. */
 struct connection_counts {
@@ -443,7 +447,8 @@ struct mqtt_connection {
     struct session *session;                     /* while OPEN */
     struct inbox *inbox;
     struct held *held;
-    struct str *aliases; /* topic_alias_max + 1 of them */
+    struct str *aliases;               /* the client's, topic_alias_max + 1 of them; alias.h */
+    struct aliases_told *aliases_told; /* the broker's; NULL: the client takes none */
     struct will *will;
     struct buf *gather; /* what leaves over a foreign transport at the end of the turn */
     char *peer;         /* "127.0.0.1:1234" */
@@ -545,8 +550,6 @@ void connect_granted(struct mqtt_connection *connection, struct session *session
 
 /* A new connection of the same client id ends this one. */
 void connect_taken_over(struct mqtt_connection *connection);
-
-void aliases_free(struct mqtt_connection *connection);
 
 /* Subscribes a session that is not subscribed yet: to a filter, or (`share_name` not empty) to the
  * share with the key `text`. */

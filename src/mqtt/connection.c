@@ -13,6 +13,7 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "mqtt/alias.h"
 #include "mqtt/claim.h"
 #include "mqtt/lifecycle.h"
 #include "mqtt/stored.h"
@@ -190,7 +191,8 @@ static void say_why(struct mqtt_connection *connection, enum packet_reason reaso
 void will_publish(struct mqtt_worker *worker, struct will *will, struct str client_id) {
     will->publication.message.client_id = client_id;
     worker->wall_ms = will->publication.message.received_ms = clock_wall_ms();
-    int result = publish(worker, &will->publication, NULL);
+    /* The client's own session, if it goes on, may have asked not to hear itself [MQTT-3.8.3-3]. */
+    int result = publish(worker, &will->publication, stored_find(worker, client_id));
     if (result < 0) {
         metric_add(&worker->metrics.dropped_refused, 1);
         log_warn("mqtt", "client \"%.*s\": its will message was not taken: %s", STR_ARG(client_id),

@@ -88,7 +88,7 @@ static void filters_are_told_that_took_effect(void **state) {
     begin(&watch, SUBSCRIBE_SUBSCRIPTIONS);
     peer_connect_311(&peer, &watch.rig, "c1");
     assert_false(was_told(&watch, "c1"));
-    peer_send(&peer, "82 12 0001 0003'a/b'01 0003'#/b'00 0001'c'00"); /* the second is invalid */
+    peer_send(&peer, "82 15 0001 0003'a/b'01 0006'$share'00 0001'c'00"); /* the second is refused */
     assert_told(&watch, "$aws/events/subscriptions/subscribed/c1{\"clientId\":\"c1\"");
     assert_told(&watch, "\"principalIdentifier\":\"\",\"topics\":[\"a/b\",\"c\"]}");
     buf_clear(&watch.watcher.in);

@@ -72,6 +72,7 @@ struct mqtt_config {
     int64_t keep_alive_max_ms, connect_timeout_ms;
     int64_t session_expiry_max_ms, sessions_max;
     int64_t queue_max, queue_bytes_max, queue_total_bytes_max;
+    int64_t clean_queue_max, clean_queue_bytes_max;
     int queue_full; /* enum mqtt_queue_full */
     bool lifecycle_events;
     int64_t sys_interval_ms;

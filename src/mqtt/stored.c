@@ -197,14 +197,14 @@ static bool total_is_full(const struct mqtt_worker *worker) {
            worker->config->queue_total_bytes_max;
 }
 
-/* A session that ends with its connection is bounded as what is sent to the connection is. */
+/* A session that ends with its connection has bounds of its own. */
 static bool is_full(const struct mqtt_worker *worker, const struct session *session) {
     const struct mqtt_config *config = worker->config;
     bool stored = stored_survives(session);
-    int64_t count_max = stored ? config->queue_max : SESSION_QUEUE_MAX;
-    int64_t bytes_max = stored ? config->queue_bytes_max : config->out_bytes_max;
+    int64_t count_max = stored ? config->queue_max : config->clean_queue_max;
+    int64_t bytes_max = stored ? config->queue_bytes_max : config->clean_queue_bytes_max;
     return session_queue_count(session) >= count_max ||
-           (int64_t)session_queue_bytes(session) >= bytes_max || (stored && total_is_full(worker));
+           (int64_t)session_queue_bytes(session) >= bytes_max || total_is_full(worker);
 }
 
 static void drop(struct mqtt_worker *worker, const struct session *session,
