@@ -110,6 +110,7 @@ TESTED_ELSEWHERE = {
     "src/base/mem.c": "every test",
     "src/base/random.c": "clock_test.c",
     "src/io/tcp_listen.c": "tcp_test.c",
+    "src/manage/manage.c": "broker_test.c",
     "src/mqtt/describe.c": "inquiry_test.c",
     "src/mqtt/channel.c": "worker_test.c: two workers over real TCP",
     "src/mqtt/claim.c": "worker_test.c: sessions that move; stored_test.c",
