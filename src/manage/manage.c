@@ -85,7 +85,7 @@ bool manage_token_read(struct rest_call *call, const char *name, struct str *ret
     for (size_t i = 0; ok && i < text.len; i += 2) {
         int high = digit(text.at[i]), low = digit(text.at[i + 1]);
         ok = high >= 0 && low >= 0;
-        bytes[i / 2] = (char)(high << 4 | low);
+        bytes[i / 2] = (char)((unsigned)high << 4 | (unsigned)low);
     }
     if (ok)
         *ret_after = str_from(bytes, text.len / 2);

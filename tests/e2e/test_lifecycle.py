@@ -6,7 +6,7 @@ import paho.mqtt.client as mqtt
 import pytest
 
 from test_sessions import Client
-from weir import wait_for
+from weir import SANITIZED, wait_for
 
 
 def config(**changes):
@@ -111,7 +111,7 @@ def test_sys_tells_the_state_as_mosquitto_does(make_weir):
     assert values["$SYS/broker/version"].startswith("weir version ")
     assert re.fullmatch(r"\d+ seconds", values["$SYS/broker/uptime"])
     assert values["$SYS/broker/clients/connected"] == "1"
-    assert int(values["$SYS/broker/heap/current"]) > 100000
+    assert int(values["$SYS/broker/heap/current"]) > 100000 or SANITIZED  # which has a heap of its own
     assert {f"$SYS/broker/load/{what}/{span}min" for span in (1, 5, 15)
             for what in ("messages/received", "bytes/sent", "connections", "publish/dropped")} <= set(values)
 
