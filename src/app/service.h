@@ -10,6 +10,7 @@
 #include "app/mqtt_websocket.h"
 #include "app/rules.h"
 #include "aws/iot.h"
+#include "manage/manage.h"
 
 struct service {
     const struct config *config;
@@ -26,6 +27,7 @@ struct service {
     struct web *web;
     struct sockaddr_storage web_address;
     struct mqtt_websocket mqtt_websocket;
+    struct manage *manage;
     struct rules *rules;
     struct iot *iot;
     struct aws *api; /* NULL: none is configured */
