@@ -67,7 +67,7 @@ struct shard {
     void *owner;           /* struct stream */
     struct link in_stream; /* in the stream's list of shards */
     struct link in_files, in_unsynced;
-    uint64_t limit;        /* a closed shard is known to have no records from here on; else
+    uint64_t limit; /* a closed shard is known to have no records from here on; else
                               UINT64_MAX */
 
     struct shard_segment
@@ -118,7 +118,7 @@ enum { SHARD_RETRY_MS = 1000 };
 void shard_init(struct shard *shard, const struct shard_config *config, char *directory,
                 char *label, uint32_t seed, unsigned index);
 
-/* Closes the last segment (cut to its length) and frees what the shard holds. */
+/* Closes the last segment (cut to its length if there is much behind it) and frees what the shard holds. */
 void shard_done(struct shard *shard);
 
 /* Closes descriptors until no more than count_max are open. What was written is synced, or will be through

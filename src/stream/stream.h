@@ -55,7 +55,7 @@ struct stream_log_config {
     enum stream_corrupted corrupted; /* of streams that no configuration names */
     bool defers_sync; /* what the streams are found to hold is synced by stream_open_rest(), for all
                          at once; no writer and no reader before it */
-    const struct file_ops *file;     /* NULL: file_ops_real */
+    const struct file_ops *file; /* NULL: file_ops_real */
 };
 
 /* Opens the directory and starts the log thread. [main] */
