@@ -6,6 +6,7 @@
 #define APP_SERVICE_H
 
 #include "app/config.h"
+#include "app/consumers.h"
 #include "app/lane.h"
 #include "app/mqtt_websocket.h"
 
@@ -24,6 +25,7 @@ struct service {
     struct web *web;
     struct sockaddr_storage web_address;
     struct mqtt_websocket mqtt_websocket;
+    struct consumers *consumers;
     struct aws *api; /* NULL: none is configured */
     struct sockaddr_storage api_address;
 };
