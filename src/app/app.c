@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "app/lane.h"
+#include "app/rules.h"
 #include "app/service.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -30,6 +31,7 @@ struct app {
     struct lane *lanes; /* the workers', then the service's */
     unsigned worker_count;
     struct listener *listeners;
+    struct rules rules;
     struct service service;
 };
 
@@ -113,25 +115,16 @@ static int open_streams(struct app *app, struct err *err) {
     return code;
 }
 
-static int apply_rules(struct app *app, struct rule_set *set, struct err *err) {
-    unsigned count = app->worker_count + 1, ready = 0;
-    int code = 0;
-    while (ready < count && !(code = lane_prepare_rules(&app->lanes[ready], set, err)))
-        ready++;
-    for (unsigned i = 0; i < ready; i++)
-        lane_commit_rules(&app->lanes[i], !code);
-    return code;
-}
-
 static int start_lanes(struct app *app, struct err *err) {
     app->worker_count = (unsigned)app->config->workers;
     app->lanes = xcalloc(app->worker_count + 1, sizeof *app->lanes);
     app->mqtt = mqtt_new(&app->config->mqtt, app->worker_count + 1);
     for (unsigned i = 0; i <= app->worker_count; i++) {
         static const char *const names[] = {"worker", "service"};
-        lane_start(&app->lanes[i], names[i == app->worker_count], app->mqtt, i, app->log);
+        lane_start(&app->lanes[i], names[i == app->worker_count], app->mqtt, i, app->log,
+                   app->config->api.account);
     }
-    return apply_rules(app, app->config->rule_set, err);
+    return rules_start(&app->rules, app->lanes, app->worker_count + 1, err);
 }
 
 static int listen_on(struct app *app, struct listener *listener, struct err *err) {
@@ -159,6 +152,16 @@ static int start_listeners(struct app *app, struct err *err) {
     return code;
 }
 
+/* What DescribeEndpoint says: the first listener with TLS, or else the first. */
+static void tell_endpoint(struct app *app) {
+    const struct sockaddr_storage *address = NULL;
+    for (size_t i = 0; i < app->config->mqtt.listeners.count; i++)
+        if (!address || (app->listeners[i].tls && !app->listeners[0].tls))
+            address = &app->listeners[i].address;
+    if (address)
+        service_set_endpoint(&app->service, address);
+}
+
 static int start(struct app *app, struct err *err) {
     int code = lock_data(app, err);
     if (!code)
@@ -166,12 +169,16 @@ static int start(struct app *app, struct err *err) {
     if (!code)
         code = open_streams(app, err);
     if (!code)
+        code = rules_open(&app->rules, app->facts, app->config, err);
+    if (!code)
         code = start_lanes(app, err);
     if (!code)
-        code =
-            service_start(&app->service, app->config, service_lane(app), app->facts, app->log, err);
+        code = service_start(&app->service, app->config, service_lane(app), app->facts, app->log,
+                             &app->rules, err);
     if (!code)
         code = start_listeners(app, err);
+    if (!code)
+        tell_endpoint(app);
     return code;
 }
 
@@ -225,7 +232,7 @@ int app_reload(struct app *app, struct err *err) {
     int code = config_read(app->config->path, &fresh, err);
     if (code)
         return code;
-    code = apply_rules(app, fresh->rule_set, err);
+    code = rules_reload(&app->rules, fresh, err);
     if (!code)
         code = reload_certificates(app, err);
     if (!code) {
@@ -287,6 +294,7 @@ void app_stop(struct app *app) {
     stop_lanes(app);
     for (size_t i = 0; app->listeners && i < app->config->mqtt.listeners.count; i++)
         tls_context_free(app->listeners[i].tls);
+    rules_close(&app->rules);
     mqtt_free(app->mqtt);
     if (app->log)
         stream_log_close(app->log);

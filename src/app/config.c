@@ -64,6 +64,9 @@ static const struct option options[] = {
      .item_size = sizeof(struct function_config)},
     {"event_source_mappings", OPTION_LIST, offsetof(struct config, mappings),
      .fields = function_mapping_options, .item_size = sizeof(struct function_mapping_config)},
+    {"roles", OPTION_CONF, offsetof(struct config, roles),
+     .help = "policies that rules name as their role: NAME: { statement: [ { effect, action, "
+             "resource } ] }"},
     {"rules", OPTION_MAP, offsetof(struct config, rules), .fields = rule_options,
      .item_size = sizeof(struct rule_config)},
     {"live_feed", OPTION_STRUCT, offsetof(struct config, live_feed), .fields = web_live_options},
@@ -258,7 +261,10 @@ static int load(struct config *config, struct str text, struct err *err) {
     if (!code)
         code = check(config, err);
     if (!code)
-        code = rule_set_compile(&config->rules, &config->rule_set, err);
+        code = rule_roles_compile(config->roles, config->api.region, config->api.account,
+                                  &config->surroundings.roles, err);
+    if (!code)
+        code = rule_set_compile(&config->rules, &config->surroundings, &config->rule_set, err);
     if (!code)
         code = targets_check(config, err);
     if (!code)
@@ -291,6 +297,7 @@ void config_free(struct config *config) {
     if (!config)
         return;
     rule_set_unref(config->rule_set);
+    rule_roles_unref(config->surroundings.roles);
     iam_policies_free(config->policies);
     arena_done(&config->arena);
     free(config->path);

@@ -52,7 +52,9 @@ struct config {
     struct option_items functions;        /* struct function_config */
     struct option_items mappings;         /* struct function_mapping_config */
     struct option_items rules;            /* struct rule_config */
-    struct rule_set *rule_set;            /* compiled from `rules` */
+    const struct conf *roles;
+    struct rule_surroundings surroundings; /* compiled from `roles` */
+    struct rule_set *rule_set;             /* compiled from `rules` in these surroundings */
     struct web_live_config live_feed;
     struct aws_config api;
     struct option_items credentials; /* struct aws_credential */

@@ -12,6 +12,7 @@
 
 #include "aws/sigv4_verify.h"
 #include "base/option.h"
+#include "http/rest.h"
 #include "io/facts.h"
 #include "io/loop.h"
 #include "stream/stream.h"
@@ -44,6 +45,8 @@ int aws_credentials_bind(struct option_items *credentials, const struct iam_poli
 
 struct aws;
 
+enum { AWS_REST_SERVICES_MAX = 8 };
+
 struct aws_services {
     struct stream_log *log;
     struct stream_writer *writer; /* of this loop */
@@ -52,6 +55,10 @@ struct aws_services {
     /* Whether the configuration file has this stream. */
     bool (*is_configured)(void *data, struct str stream);
     void *data;
+    /* What answers on the same listener by path, each request signed for the service's own name;
+     * must outlive the aws. */
+    const struct rest_service *rest[AWS_REST_SERVICES_MAX];
+    size_t rest_count;
 };
 
 /* `config` and what it points to must outlive the aws; `services` is copied. [owner] */

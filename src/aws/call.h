@@ -35,7 +35,8 @@ struct aws {
     struct loop *loop;
     const struct aws_config *config;
     struct aws_services services;
-    struct aws_verifier verifier;
+    struct aws_verifier verifier; /* of what has X-Amz-Target */
+    struct aws_verifier rest_verifier;
     bool is_loopback;
     struct tls_context *tls;
     struct http_server *server;

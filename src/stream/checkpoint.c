@@ -2,6 +2,7 @@
  * Checkpoints: how far a consumer has come in a shard. The key in the table "checkpoint" is
  *
  *      streams/NAME/CREATED/SHARD/CONSUMER        deliveries/NAME/CREATED/SHARD/CONSUMER
+ *      actions/NAME/CREATED/SHARD/CONSUMER
  *
  * with the stream's creation time, so that a stream that was deleted and made again starts anew;
  * the value is the counter of the next record, 8 bytes, little-endian. CONSUMER is "mapping/ID" and
@@ -21,8 +22,8 @@ static const char consumer_prefix[] = "consumer/";
 
 static void write_key(struct buf *key, enum stream_kind kind, const char *stream,
                       uint64_t created_s, unsigned shard, const char *name) {
-    buf_printf(key, "%s/%s/%" PRIu64 "/%u/%s", kind == STREAM_DATA ? "streams" : "deliveries",
-               stream, created_s, shard, name);
+    buf_printf(key, "%s/%s/%" PRIu64 "/%u/%s", stream_kind_directories[kind], stream, created_s,
+               shard, name);
 }
 
 static int get(struct facts *facts, struct str key, uint64_t *ret_counter) {
@@ -50,6 +51,15 @@ int stream_checkpoint_put(struct facts_write *write, const struct stream *stream
     struct buf key = {0};
     write_key(&key, stream->config.kind, stream->name, stream->created_s, shard, name);
     int status = facts_put(write, table, buf_str(&key), str_from(&counter, sizeof counter));
+    buf_done(&key);
+    return status;
+}
+
+int stream_checkpoint_delete(struct facts_write *write, const struct stream *stream, unsigned shard,
+                             const char *name) {
+    struct buf key = {0};
+    write_key(&key, stream->config.kind, stream->name, stream->created_s, shard, name);
+    int status = facts_delete(write, table, buf_str(&key));
     buf_done(&key);
     return status;
 }

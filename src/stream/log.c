@@ -6,7 +6,7 @@
  * in, its hook commits. Two timers: the house timer (failed shards, retention) and, with sync:
  * interval, the one that syncs.
  *
- * On disk, below the data directory (deliveries/ holds delivery streams in the same way):
+ * On disk, below the data directory (deliveries/ holds delivery streams and actions/ the logs of actions in the same way):
  *
  *      streams/NAME/stream.meta                        what the stream is (meta.c)
  *      streams/NAME/shardId-000000000000/FIRST.seg     segments (segment.c); FIRST is the counter
@@ -266,7 +266,7 @@ static void run_release(struct task *task) {
 }
 
 void stream_release(struct stream *stream, unsigned shard, uint64_t counter) {
-    ASSERT(stream->config.kind == STREAM_DELIVERY && shard < (unsigned)stream->config.shard_count);
+    ASSERT(stream->config.kind != STREAM_DATA && shard < (unsigned)stream->config.shard_count);
     struct release *release = xmalloc(sizeof *release);
     *release = (struct release){{.run = run_release}, stream, shard, counter};
     loop_post(stream->log->thread.loop, &release->task);

@@ -11,8 +11,6 @@
 #include "stream/shard.h"
 #include "stream/stream.h"
 
-enum { STREAM_KINDS = 2 };
-
 struct stream_metrics {
     struct metric records, bytes, commits, failures, trimmed_segments, damaged, damaged_records,
         disk_bytes, full, open_shards;
@@ -188,6 +186,17 @@ void retention_trim_by_size(struct stream *stream);
 int64_t retention_segment_bytes(const struct stream_log_config *log,
                                 const struct stream_config *stream);
 uint64_t retention_segment_age_ms(const struct stream_config *stream);
+
+/* ---- view.c ---- */
+
+/* stream_view_list() for any kind. */
+int view_list_kind(const char *directory, enum stream_kind kind,
+                   void (*each)(void *data, const char *name), void *data, struct err *err);
+
+/* ---- writer.c ---- */
+
+/* The writer's sink of a stream that is there. [owner] */
+struct sink *stream_writer_sink(struct stream_writer *writer, const struct stream *stream);
 
 /* ---- reader.c ---- */
 

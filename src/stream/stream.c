@@ -9,15 +9,15 @@
 #include "stream/log.h"
 #include "stream/sequence.h"
 
-enum { SHARDS_MAX = META_SHARDS_MAX, NAME_CHARS_MAX = 128 };
+enum { SHARDS_MAX = META_SHARDS_MAX, NAME_CHARS_MAX = 128, ACTION_NAME_CHARS_MAX = 192 };
 
-const char *const stream_kind_directories[STREAM_KINDS] = {"streams", "deliveries"};
-static const char *const kind_names[STREAM_KINDS] = {"data", "delivery"};
+const char *const stream_kind_directories[STREAM_KINDS] = {"streams", "deliveries", "actions",
+                                                           "sessions"};
 
 void stream_init_metrics(struct stream *stream) {
     struct buf labels = {0};
     metric_label(&labels, "stream", str_of(stream->name));
-    metric_label(&labels, "kind", str_of(kind_names[stream->config.kind]));
+    metric_label(&labels, "kind", str_of(meta_kind_names[stream->config.kind]));
     const char *with = buf_cstr(&labels);
     struct stream_metrics *metrics = &stream->metrics;
     metric_init(&metrics->records, METRIC_COUNTER, "weir_stream_records_total",
@@ -49,7 +49,7 @@ static void init_shard_metric(struct stream *stream, struct shard *shard) {
     char id[STREAM_SHARD_ID_CHARS];
     stream_shard_id(shard->index, id);
     metric_label(&labels, "stream", str_of(stream->name));
-    metric_label(&labels, "kind", str_of(kind_names[stream->config.kind]));
+    metric_label(&labels, "kind", str_of(meta_kind_names[stream->config.kind]));
     metric_label(&labels, "shard", str_of(id));
     metric_init(&shard->next_counter, METRIC_GAUGE, "weir_stream_next_counter",
                 "Counter of the next record of the shard.", buf_cstr(&labels));
@@ -137,9 +137,9 @@ struct shard *stream_add_shard(struct stream *stream, unsigned number) {
 
 /* ---- opening ---- */
 
-static bool name_valid(const char *name) {
+static bool name_valid(const char *name, size_t chars_max) {
     size_t len = strlen(name);
-    if (len < 1 || len > NAME_CHARS_MAX || strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
+    if (len < 1 || len > chars_max || strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
         return false;
     for (const char *c = name; *c; c++) {
         bool good = (*c >= 'a' && *c <= 'z') || (*c >= 'A' && *c <= 'Z') ||
@@ -152,7 +152,8 @@ static bool name_valid(const char *name) {
 
 int stream_config_check(struct stream_log *log, const struct stream_config *config,
                         struct err *err) {
-    if (!name_valid(config->name))
+    bool is_action = config->kind == STREAM_ACTION;
+    if (!name_valid(config->name, is_action ? ACTION_NAME_CHARS_MAX : NAME_CHARS_MAX))
         return err_set(err, ERR_INVALID,
                        "stream \"%.128s\": a name has 1 to 128 of a-z A-Z 0-9 _ . - and is not "
                        "\".\" or \"..\"",
@@ -351,12 +352,13 @@ int stream_open(struct stream_log *log, const struct stream_config *config,
 
 struct opening {
     struct stream_log *log;
+    enum stream_kind kind;
     int status;
     struct err *err;
 };
 
-static void finish_deletion(struct stream_log *log, const char *name) {
-    struct stream_config config = {.name = name, .kind = STREAM_DATA};
+static void finish_deletion(struct stream_log *log, enum stream_kind kind, const char *name) {
+    struct stream_config config = {.name = name, .kind = kind};
     struct stream *stream = stream_new(log, &config);
     if (stream_remove_files(stream))
         log_warn("stream", "%s: cannot be removed", stream->directory);
@@ -365,10 +367,10 @@ static void finish_deletion(struct stream_log *log, const char *name) {
 
 static void open_left(void *data, const char *name) {
     struct opening *opening = data;
-    if (opening->status || stream_find(opening->log, STREAM_DATA, str_of(name)))
+    if (opening->status || stream_find(opening->log, opening->kind, str_of(name)))
         return;
     char *directory =
-        xprintf("%s/%s/%s", opening->log->directory, stream_kind_directories[STREAM_DATA], name);
+        xprintf("%s/%s/%s", opening->log->directory, stream_kind_directories[opening->kind], name);
     struct meta meta;
     struct stream *stream;
     opening->status = meta_load(directory, &meta, opening->err);
@@ -377,23 +379,31 @@ static void open_left(void *data, const char *name) {
         return;
     struct stream_config config = {
         .name = name,
-        .kind = STREAM_DATA,
+        .kind = opening->kind,
         .shard_count = meta.shard_count < META_SHARDS_MAX ? meta.shard_count : META_SHARDS_MAX,
         .retention_ms = meta.retention_ms,
         .corrupted = opening->log->config.corrupted};
     if (meta.deleting)
-        finish_deletion(opening->log, name);
+        finish_deletion(opening->log, opening->kind, name);
     else
         opening->status = stream_open(opening->log, &config, &stream, opening->err);
     meta_done(&meta);
 }
 
-int stream_open_rest(struct stream_log *log, struct err *err) {
-    struct opening opening = {.log = log, .err = err};
-    int status = stream_view_list(log->directory, open_left, &opening, err);
+static int open_rest(struct stream_log *log, enum stream_kind kind, struct err *err) {
+    struct opening opening = {.log = log, .kind = kind, .err = err};
+    int status = view_list_kind(log->directory, kind, open_left, &opening, err);
     if (status == 0)
         status = opening.status;
     return status ? status : log_sync_recovered(log, err);
+}
+
+int stream_open_rest(struct stream_log *log, struct err *err) {
+    return open_rest(log, STREAM_DATA, err);
+}
+
+int stream_open_actions(struct stream_log *log, struct err *err) {
+    return open_rest(log, STREAM_ACTION, err);
 }
 
 /* ---- what a stream tells of itself ---- */
@@ -451,9 +461,9 @@ static int by_name(const void *a, const void *b) {
     return strcmp((*left)->name, (*right)->name);
 }
 
-void stream_each(struct stream_log *log, void (*each)(void *data, struct stream *stream),
-                 void *data) {
-    const struct map *map = &log->by_name[STREAM_DATA];
+void stream_each_kind(struct stream_log *log, enum stream_kind kind,
+                      void (*each)(void *data, struct stream *stream), void *data) {
+    const struct map *map = &log->by_name[kind];
     struct stream **streams = xcalloc(map->count + 1, sizeof(struct stream *));
     struct map_entry *entry;
     size_t count = 0;
@@ -463,6 +473,11 @@ void stream_each(struct stream_log *log, void (*each)(void *data, struct stream 
     for (size_t i = 0; i < count; i++)
         each(data, streams[i]);
     free(streams);
+}
+
+void stream_each(struct stream_log *log, void (*each)(void *data, struct stream *stream),
+                 void *data) {
+    stream_each_kind(log, STREAM_DATA, each, data);
 }
 
 void stream_shard_id(unsigned shard, char ret_text[STREAM_SHARD_ID_CHARS]) {

@@ -46,7 +46,7 @@ enum stream_corrupted {
 };
 
 struct stream_log_config {
-    const char *directory; /* DATA/streams and DATA/deliveries are made below it */
+    const char *directory; /* DATA/streams, /deliveries and /sessions are made below it */
     enum stream_sync sync;
     int64_t sync_interval_ms;  /* STREAM_SYNC_INTERVAL */
     int64_t segment_bytes_max; /* 0: 64 MiB */
@@ -72,15 +72,17 @@ enum stream_kind {
     STREAM_DATA,     /* a Kinesis data stream; kept for retention_ms */
     STREAM_DELIVERY, /* the buffer of a delivery stream; kept until released (stream_release), at
                         most bytes_max */
+    STREAM_ACTION,   /* the log of a rule's action (src/action/): kept as STREAM_DELIVERY is */
+    STREAM_SESSIONS, /* the broker's journal (flow/journal.h); kept until released. No API shows it */
 };
 
 struct stream_config {
-    const char *name; /* 1..128 of [a-zA-Z0-9_.-] */
+    const char *name; /* 1..128 of [a-zA-Z0-9_.-]; 1..192 of STREAM_ACTION */
     enum stream_kind kind;
     int64_t shard_count; /* 1..10000; an existing stream keeps its shards: another count is an error
                             here */
     int64_t retention_ms; /* STREAM_DATA */
-    int64_t bytes_max; /* 0: unbounded. STREAM_DATA: the oldest segments go; STREAM_DELIVERY: pushes
+    int64_t bytes_max; /* 0: unbounded. STREAM_DATA: the oldest segments go; the other kinds: pushes
                           fail with NO_SPACE */
     enum stream_corrupted corrupted;
 };
@@ -95,6 +97,10 @@ int stream_open(struct stream_log *log, const struct stream_config *config,
 /* Opens the data streams of the directory that are not open yet: those that were made while the log
  * ran. Once, after all calls of stream_open(). [main] */
 int stream_open_rest(struct stream_log *log, struct err *err);
+
+/* The same for the logs of actions, which are bounded by what the configuration says of them; one
+ * that it does not name any more takes no records and is not bounded. [main] */
+int stream_open_actions(struct stream_log *log, struct err *err);
 
 /* NULL: there is none, it is not made yet, or it is being deleted. [service] */
 struct stream *stream_find(struct stream_log *log, enum stream_kind kind, struct str name);
@@ -119,8 +125,8 @@ void stream_shard_id(unsigned shard, char ret_text[STREAM_SHARD_ID_CHARS]);
  * [service] */
 int stream_shard_for(const struct stream *stream, const struct record *record, unsigned *ret_shard);
 
-/* Consumers of a STREAM_DELIVERY are done with all records of the shard below `counter`: their
- * segments may go. [any loop thread] */
+/* Consumers of a stream that keeps until released are done with all records of the shard below
+ * `counter`: their segments may go. [any loop thread] */
 void stream_release(struct stream *stream, unsigned shard, uint64_t counter);
 
 /* ---- sequence numbers ---- */
@@ -150,7 +156,7 @@ bool stream_writer_idle(const struct stream_writer *writer);
 
 struct sink_gate *stream_writer_gate(struct stream_writer *writer);
 
-/* SINK_STREAM finds data streams, SINK_DELIVERY delivery buffers. The sink of a stream that was
+/* SINK_STREAM finds data streams, SINK_DELIVERY delivery buffers, SINK_ACTION logs of actions. The sink of a stream that was
  * deleted says NOT_FOUND from then on; a stream that was made later under the same name has another
  * sink, which `find` gives. */
 struct sink_resolver *stream_writer_resolver(struct stream_writer *writer);
@@ -172,6 +178,20 @@ struct stream_receipt {
 };
 int stream_writer_put(struct stream_writer *writer, struct stream *stream,
                       const struct record *record, struct stream_receipt *receipt);
+
+/*
+ * The journal of one thread, over a STREAM_SESSIONS stream with one shard; all threads have the same
+ * stream, and what they append is in the order in which their batches reached the log thread. The
+ * writer must outlive it. [owner]
+ */
+struct journal;
+struct journal *stream_journal_new(struct stream_writer *writer, struct stream *stream,
+                                   struct loop *loop);
+void stream_journal_free(struct journal *journal); /* NULL is fine */
+
+/* Sends what is staged to the log thread now, as the end of the turn does: what any thread stages
+ * because of what this one does next, comes behind it. [owner] */
+void stream_writer_seal(struct stream_writer *writer);
 
 /* ---- changing streams while they run: all of it [service], on `loop` ---- */
 
@@ -238,7 +258,11 @@ struct stream_shard_info {
 void stream_shard_get(const struct stream *stream, unsigned shard,
                       struct stream_shard_info *ret_info);
 
-/* Calls `each` for every data stream that stream_find() finds, sorted by name. [service] */
+/* Calls `each` for every stream of the kind that stream_find() finds, sorted by name. [service] */
+void stream_each_kind(struct stream_log *log, enum stream_kind kind,
+                      void (*each)(void *data, struct stream *stream), void *data);
+
+/* The same for data streams. */
 void stream_each(struct stream_log *log, void (*each)(void *data, struct stream *stream),
                  void *data);
 int64_t stream_retention_ms(const struct stream *stream); /* [service] */
@@ -319,6 +343,44 @@ int stream_checkpoint_get(struct facts *facts, const struct stream *stream, unsi
                           const char *name, uint64_t *ret_counter);
 int stream_checkpoint_put(struct facts_write *write, const struct stream *stream, unsigned shard,
                           const char *name, uint64_t counter);
+int stream_checkpoint_delete(struct facts_write *write, const struct stream *stream, unsigned shard,
+                             const char *name); /* absent is fine */
+
+/*
+ * Checkpoints of many consumers, written together: one transaction, and so one fsync, for everything
+ * that changed in the last STREAM_CHECKPOINT_MS, on libuv's pool so that no loop waits for the disk.
+ * A crash loses at most that much progress, and the records come again. A write that fails is repeated
+ * every STREAM_CHECKPOINT_RETRY_MS; nothing is lost meanwhile but the progress. [owner]
+ */
+enum { STREAM_CHECKPOINT_MS = 100, STREAM_CHECKPOINT_RETRY_MS = 1000 };
+
+/* Embedded in whoever reads the shard, who keeps it until the writer is closed or has forgotten it. */
+struct stream_checkpoint {
+    struct link link; /* in the writer's list of changed ones */
+    const struct stream *stream;
+    unsigned shard;
+    const char *name; /* of the consumer */
+    uint64_t counter; /* of the next record to be read */
+};
+
+struct stream_checkpoint_writer;
+
+struct stream_checkpoint_writer *stream_checkpoint_writer_new(struct loop *loop,
+                                                              struct facts *facts);
+
+/* Notes the progress; it is on disk some time later. */
+void stream_checkpoint_set(struct stream_checkpoint_writer *writer,
+                           struct stream_checkpoint *checkpoint, uint64_t counter);
+
+/* What was noted of it may not be written any more. False: it is being written at present and must
+ * stay a little longer; ask again. */
+bool stream_checkpoint_forget(struct stream_checkpoint_writer *writer,
+                              struct stream_checkpoint *checkpoint);
+
+/* Writes what has changed (tried once), then `closed`, and the memory is gone. `closed` never runs
+ * before this returns. */
+void stream_checkpoint_writer_close(struct stream_checkpoint_writer *writer,
+                                    void (*closed)(void *data), void *data);
 
 /* ---- named consumers of data streams: cursors that anybody may have, any number ---- */
 

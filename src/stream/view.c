@@ -12,7 +12,7 @@
 
 #include "base/mem.h"
 #include "stream/cursor.h"
-#include "stream/meta.h"
+#include "stream/log.h"
 #include "stream/sequence.h"
 
 enum { READ_BYTES = 1024 * 1024 };
@@ -208,9 +208,9 @@ static int not_dots(const struct dirent *entry) {
     return strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0;
 }
 
-int stream_view_list(const char *directory, void (*each)(void *data, const char *name), void *data,
-                     struct err *err) {
-    char *path = xprintf("%s/streams", directory);
+int view_list_kind(const char *directory, enum stream_kind kind,
+                   void (*each)(void *data, const char *name), void *data, struct err *err) {
+    char *path = xprintf("%s/%s", directory, stream_kind_directories[kind]);
     struct dirent **entries = NULL;
     int count = scandir(path, &entries, not_dots, alphasort);
     int status = 0;
@@ -227,4 +227,9 @@ int stream_view_list(const char *directory, void (*each)(void *data, const char 
     free(entries);
     free(path);
     return status;
+}
+
+int stream_view_list(const char *directory, void (*each)(void *data, const char *name), void *data,
+                     struct err *err) {
+    return view_list_kind(directory, STREAM_DATA, each, data, err);
 }
