@@ -157,7 +157,9 @@ void kinesis_get_shard_iterator(struct call *call) {
                                                   call_string(call, "StartingSequenceNumber"),
                                               .timestamp = call_value(call, "Timestamp"),
                                               .operation = "GetShardIterator"};
-    if (!kinesis_position_read(call, target, shard, &position, &counter))
+    if (!kinesis_limit_shard_call(call, target, shard,
+                                  &limit_shard_of(&target->limits, shard)->iterators, 5) ||
+        !kinesis_position_read(call, target, shard, &position, &counter))
         return;
     aws_map_begin(&call->output);
     put_iterator(call, "ShardIterator", target->stream, shard, counter, call->wall_ms);
@@ -174,7 +176,7 @@ struct reading {
     struct stream_reader *reader;
     unsigned shard;
     bool encrypted;
-    size_t records_left, bytes_left;
+    size_t records_left, bytes_left, bytes;
 };
 
 void kinesis_put_one_record(struct aws_output *output, const struct stream *stream, unsigned shard,
@@ -197,6 +199,15 @@ static void fail_stream_gone(struct call *call, struct str name) {
               STR_ARG(name), call->aws->config->account);
 }
 
+/* The stream may have been deleted meanwhile. */
+static void note_read(const struct reading *reading) {
+    struct call *call = reading->call;
+    struct catalog_stream *target =
+        catalog_find(&call->aws->catalog, str_of(stream_name(reading->stream)));
+    if (target && target->stream == reading->stream)
+        kinesis_limit_note_read(call, target, reading->shard, reading->bytes);
+}
+
 /* Where the client goes on, or, behind the last record of a closed shard, in which shards. */
 static void finish(struct reading *reading, bool is_end) {
     struct call *call = reading->call;
@@ -204,6 +215,7 @@ static void finish(struct reading *reading, bool is_end) {
     uint64_t counter = stream_reader_counter(reading->reader);
     stream_reader_lag(reading->reader, &behind_records, &behind_ms);
     stream_reader_close(reading->reader);
+    note_read(reading);
     aws_list_end(&call->output);
     aws_member_int(&call->output, "MillisBehindLatest", (int64_t)behind_ms);
     if (is_end)
@@ -220,6 +232,7 @@ static void put_batch(struct reading *reading, const struct stream_batch *batch)
         kinesis_put_one_record(&reading->call->output, reading->stream, reading->shard,
                                reading->encrypted, &batch->records[i]);
     reading->records_left -= batch->count;
+    reading->bytes += batch->bytes;
     reading->bytes_left -= batch->bytes < reading->bytes_left ? batch->bytes : reading->bytes_left;
 }
 
@@ -317,8 +330,8 @@ void kinesis_get_records(struct call *call) {
     bool readable = target && target->stream && target->status != CATALOG_DELETING &&
                     stream_created_s(target->stream) == iterator.stream_created_s &&
                     iterator.shard < stream_shard_count(target->stream);
-    if (readable)
-        begin(call, target, &iterator);
-    else
+    if (!readable)
         fail_stream_gone(call, iterator.stream);
+    else if (kinesis_limit_read(call, target, iterator.shard))
+        begin(call, target, &iterator);
 }
