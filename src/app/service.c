@@ -164,6 +164,8 @@ static void do_start(void *data) {
         order->code = start_web(service, order->err);
     if (!order->code)
         order->code = start_api(service, order->err);
+    if (!order->code)
+        service->consumers = consumers_open(loop, service->log, service->facts);
 }
 
 int service_start(struct service *service, const struct config *config, struct lane *lane,
@@ -245,6 +247,10 @@ static void close_listeners(struct stage *stage) {
 static void close_consumers(struct stage *stage) {
     struct service *service = stage->service;
     manage_free(service->manage);
+    if (service->consumers) {
+        stage->waiting++;
+        consumers_close(service->consumers, on_closed, stage);
+    }
     if (service->functions) {
         stage->waiting++;
         function_host_close(service->functions, GRACE_MS, on_closed, stage);

@@ -6,6 +6,7 @@
 #define APP_SERVICE_H
 
 #include "app/config.h"
+#include "app/consumers.h"
 #include "app/lane.h"
 #include "app/mqtt_websocket.h"
 #include "app/rules.h"
@@ -28,6 +29,7 @@ struct service {
     struct sockaddr_storage web_address;
     struct mqtt_websocket mqtt_websocket;
     struct manage *manage;
+    struct consumers *consumers;
     struct rules *rules;
     struct iot *iot;
     struct aws *api; /* NULL: none is configured */

@@ -89,6 +89,8 @@ TESTED_ELSEWHERE = {
     "src/app/api_client.c": "tests/e2e/test_management.py",
     "src/app/app.c": "tests/e2e: every test starts and stops it",
     "src/app/command_broker.c": "tests/e2e/test_management.py",
+    "src/app/command_consumers.c": "tests/e2e/test_streams.py",
+    "src/app/consumers.c": "tests/e2e/test_streams.py",
     "src/app/command_passwd.c": "tests/e2e/test_broker.py",
     "src/app/command_rule.c": "tests/e2e/test_rule_command.py",
     "src/app/command_run.c": "tests/e2e",
