@@ -111,6 +111,8 @@ static int open_streams(struct app *app, struct err *err) {
                                              .kind = STREAM_DELIVERY,
                                              .shard_count = 1,
                                              .bytes_max = settings->backlog_bytes_max,
+                                             .kafka = settings->kafka.head.conf ? &settings->kafka
+                                                                                : NULL,
                                              .corrupted =
                                                  corrupted_of(config, CONFIG_CORRUPTED_GLOBAL)};
         code = stream_open(app->log, &buffer, &stream, err);
