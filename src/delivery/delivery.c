@@ -78,11 +78,11 @@ struct delivery {
 
     struct timer timer; /* what comes next in the present state */
     void (*next)(struct delivery *delivery);
-    bool is_waiting; /* for a time after a failure */
+    bool is_waiting;  /* for a time after a failure */
     bool is_awaiting; /* BUILDING: records of another machine */
-    bool is_packing; /* the pool has the body */
-    bool is_putting; /* the bucket has the object */
-    bool is_noting;  /* the ledger has the intent, or its end */
+    bool is_packing;  /* the pool has the body */
+    bool is_putting;  /* the bucket has the object */
+    bool is_noting;   /* the ledger has the intent, or its end */
     struct timer meter_timer;
     struct meter meter;
     uint64_t seen_records, seen_bytes; /* since the start: for the size of what was not read yet */
@@ -548,11 +548,11 @@ static int take_up_intent(struct delivery *delivery, struct str note, struct err
 static int take_up_position(struct delivery *delivery, struct err *err) {
     const struct stream_position latest = {.from = STREAM_LATEST};
     uint64_t checkpoint;
-    int code =
-        intent_checkpoint(delivery->ledger.facts, delivery->stream, name_of(delivery), &checkpoint, err);
+    int code = intent_checkpoint(delivery->ledger.facts, delivery->stream, name_of(delivery),
+                                 &checkpoint, err);
     if (!code)
-        code = stream_reader_open(delivery->stream, delivery->shard, delivery->loop, &latest, on_ready,
-                                  delivery, &delivery->reader, err);
+        code = stream_reader_open(delivery->stream, delivery->shard, delivery->loop, &latest,
+                                  on_ready, delivery, &delivery->reader, err);
     if (code)
         return code;
     uint64_t tip = stream_reader_counter(delivery->reader);
@@ -567,8 +567,8 @@ static int take_up_position(struct delivery *delivery, struct err *err) {
 static int take_up_share(struct delivery *delivery, uint64_t counter, struct err *err) {
     const struct stream_position position = {.from = STREAM_AT_COUNTER, .counter = counter};
     reset_intent(delivery, counter);
-    return stream_reader_open(delivery->stream, delivery->shard, delivery->loop, &position, on_ready,
-                              delivery, &delivery->reader, err);
+    return stream_reader_open(delivery->stream, delivery->shard, delivery->loop, &position,
+                              on_ready, delivery, &delivery->reader, err);
 }
 
 static int start(struct delivery *delivery, uint64_t counter, struct str note, struct err *err) {

@@ -39,9 +39,11 @@ const struct option delivery_options[] = {
     {"custom_time_zone", OPTION_LATER, .help = "times in keys are UTC in this version"},
     {"dynamic_partitioning", OPTION_LATER,
      .help = "partitioning by content is not part of this version"},
-    {"kafka", OPTION_STRUCT, offsetof(struct delivery_config, kafka), .fields = stream_kafka_options,
-     .help = "a Kafka topic as the buffer, in place of the data directory; nodes of its group share "
-             "the work"},
+    {"kafka", OPTION_STRUCT, offsetof(struct delivery_config, kafka),
+     .fields = stream_kafka_options,
+     .help =
+         "a Kafka topic as the buffer, in place of the data directory; nodes of its group share "
+         "the work"},
     {0}};
 
 static const struct option s3_options[] = {

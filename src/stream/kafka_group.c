@@ -66,12 +66,9 @@ struct kafka_member {
 };
 
 static const struct kafka_setting common[] = {
-    {"enable.auto.commit", "false"},
-    {"enable.auto.offset.store", "false"},
-    {"auto.offset.reset", "error"},
-    {"partition.assignment.strategy", "cooperative-sticky"},
-    {"session.timeout.ms", "10000"},
-    {"queued.max.messages.kbytes", "64"},
+    {"enable.auto.commit", "false"}, {"enable.auto.offset.store", "false"},
+    {"auto.offset.reset", "error"},  {"partition.assignment.strategy", "cooperative-sticky"},
+    {"session.timeout.ms", "10000"}, {"queued.max.messages.kbytes", "64"},
 };
 
 static struct kafka_member *of(const struct stream_member *member) {
@@ -126,8 +123,8 @@ void kafka_member_commit(struct stream_member *base, unsigned shard, uint64_t co
 
 /* ---- notes ---- */
 
-int kafka_member_note(struct stream_member *base, unsigned shard, uint64_t counter,
-                      struct str note, void (*done)(void *data, int status), void *data) {
+int kafka_member_note(struct stream_member *base, unsigned shard, uint64_t counter, struct str note,
+                      void (*done)(void *data, int status), void *data) {
     struct kafka_member *member = of(base);
     struct share *share = &member->shares[shard];
     ASSERT(!share->note);
@@ -203,8 +200,7 @@ static void ask(struct work *work) {
         usleep(PAUSE_US);
 }
 
-static void take_position(struct kafka_member *member,
-                          const rd_kafka_topic_partition_t *answer) {
+static void take_position(struct kafka_member *member, const rd_kafka_topic_partition_t *answer) {
     struct share *share = &member->shares[answer->partition];
     bool known = answer->offset >= 0;
     if (!share->gaining || share->epoch != share->asked_epoch || answer->err)

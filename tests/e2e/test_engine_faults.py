@@ -124,7 +124,7 @@ def test_weir_ends_although_the_brokers_are_away(make_weir, kafka):
     check(devices, weir)
 
 
-def test_brokers_that_do_not_answer_are_named(make_weir):
+def test_brokers_that_do_not_answer_are_named(make_weir, kafka):
     weir = make_weir(config({"kafka": {"brokers": ["127.0.0.1:1"]}}), start=False)
     with pytest.raises(AssertionError, match="127.0.0.1:1 do not answer"):
         weir.start()
