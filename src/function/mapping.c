@@ -343,8 +343,8 @@ int function_mapping_start(struct loop *loop, const struct function_host_config 
     make_shards(mapping);
     init_metrics(mapping);
     mapping->start = start;
-    failed = stream_is_shared(stream) ? join(mapping, err)
-                                      : open_readers(mapping, facts, &start, err);
+    failed =
+        stream_is_shared(stream) ? join(mapping, err) : open_readers(mapping, facts, &start, err);
     if (failed) {
         free_mapping(mapping);
         return failed;

@@ -62,12 +62,9 @@ struct kafka_member {
 };
 
 static const struct kafka_setting common[] = {
-    {"enable.auto.commit", "false"},
-    {"enable.auto.offset.store", "false"},
-    {"auto.offset.reset", "error"},
-    {"partition.assignment.strategy", "cooperative-sticky"},
-    {"session.timeout.ms", "10000"},
-    {"queued.max.messages.kbytes", "64"},
+    {"enable.auto.commit", "false"}, {"enable.auto.offset.store", "false"},
+    {"auto.offset.reset", "error"},  {"partition.assignment.strategy", "cooperative-sticky"},
+    {"session.timeout.ms", "10000"}, {"queued.max.messages.kbytes", "64"},
 };
 
 static struct kafka_member *of(const struct stream_member *member) {
@@ -132,8 +129,7 @@ static void ask(struct work *work) {
         usleep(PAUSE_US);
 }
 
-static void take_position(struct kafka_member *member,
-                          const rd_kafka_topic_partition_t *answer) {
+static void take_position(struct kafka_member *member, const rd_kafka_topic_partition_t *answer) {
     struct share *share = &member->shares[answer->partition];
     bool known = answer->offset >= 0;
     if (!share->gaining || share->epoch != share->asked_epoch || answer->err)

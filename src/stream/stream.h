@@ -433,8 +433,8 @@ struct stream_checkpoint {
     struct link link; /* in the writer's list of changed ones */
     const struct stream *stream;
     unsigned shard;
-    const char *name; /* of the consumer */
-    uint64_t counter; /* of the next record to be read */
+    const char *name;             /* of the consumer */
+    uint64_t counter;             /* of the next record to be read */
     struct stream_member *member; /* not NULL: nodes share the stream, and it is kept there */
 };
 
