@@ -94,6 +94,12 @@ static const char usage[] =
     "number\n"
     "  weir rule test --sql SQL --topic TOPIC [--payload FILE|-] [--sql-version 2016-03-23]\n"
     "                                      what a rule makes of a message and why, as JSON\n"
+    "  weir rule test --config FILE --rule NAME --topic TOPIC [--payload FILE|-]\n"
+    "                                      the same for a rule of a file, with its actions\n"
+    "  weir rule ls|show NAME|trace NAME [--api URL] [--config FILE]\n"
+    "                                      the rules of a running Weir; what each message does to "
+    "one, "
+    "as it happens\n"
     "  weir passwd                         hashes a password from standard input for mqtt.users\n"
     "  weir help config                    every key of the configuration\n"
     "  weir version\n";

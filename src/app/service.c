@@ -110,6 +110,10 @@ static void apply_rules(void *data, void (*done)(void *done_data, int code), voi
     rules_apply(((const struct service *)data)->rules, done, done_data);
 }
 
+static void trace_rule(void *data, struct rest_call *call, struct str rule, uint64_t count) {
+    trace_begin(&((struct service *)data)->traces, call, rule, count);
+}
+
 static int start_api(struct service *service, struct err *err) {
     const struct config *config = service->config;
     if (!config->api.head.conf)
@@ -120,11 +124,17 @@ static int start_api(struct service *service, struct err *err) {
                                     .credentials = &config->credentials,
                                     .is_configured = is_configured,
                                     .data = service};
-    const struct iot_config iot = {
-        .region = config->api.region,
-        .account = config->api.account,
-        .host = {.book = book_of, .is_frozen = is_frozen, .apply = apply_rules, .data = service}};
+    const struct iot_config iot = {.region = config->api.region,
+                                   .account = config->api.account,
+                                   .host = {.book = book_of,
+                                            .is_frozen = is_frozen,
+                                            .apply = apply_rules,
+                                            .trace = trace_rule,
+                                            .data = service}};
     service->iot = iot_new(&iot);
+    service->traces = (struct traces){.lanes = service->rules->lanes,
+                                      .lane_count = service->rules->lane_count,
+                                      .loop = service->rules->loop};
     services.rest[services.rest_count++] = iot_service(service->iot);
     return aws_open(service->lane->thread.loop, &config->api, &services, &service->api_address,
                     &service->api, err);

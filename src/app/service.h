@@ -9,6 +9,7 @@
 #include "app/lane.h"
 #include "app/mqtt_websocket.h"
 #include "app/rules.h"
+#include "app/trace.h"
 #include "aws/iot.h"
 
 struct service {
@@ -27,6 +28,7 @@ struct service {
     struct sockaddr_storage web_address;
     struct mqtt_websocket mqtt_websocket;
     struct rules *rules;
+    struct traces traces;
     struct iot *iot;
     struct aws *api; /* NULL: none is configured */
     struct sockaddr_storage api_address;

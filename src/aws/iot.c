@@ -22,6 +22,9 @@ static const struct rest_route routes[] = {
     {"POST", "/untag", iot_untag},
     {"GET", "/tags", iot_list_tags},
     {"GET", "/endpoint", describe_endpoint},
+    {"POST", "/v1/rules:test", iot_test_rule},
+    {"GET", "/v1/rules/{ruleName}", iot_show_rule},
+    {"GET", "/v1/rules/{ruleName}/trace", iot_trace_rule},
     {NULL, NULL, NULL},
 };
 

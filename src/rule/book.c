@@ -407,6 +407,16 @@ int rule_book_put(struct rule_book *book, enum rule_book_put how, struct str nam
     return keep(book, entry, &kept, rule, err);
 }
 
+const struct rule *rule_book_rule(const struct rule_book *book, struct str name) {
+    const struct entry *entry = find(book, name);
+    return entry ? entry->rule : NULL;
+}
+
+int rule_book_try(const struct rule_book *book, struct str document, struct rule **ret_rule,
+                  struct err *err) {
+    return compile_payload(&book->surroundings, STR("test"), document, NULL, ret_rule, err);
+}
+
 /* The same rule with something else beside its payload. */
 static int change(struct rule_book *book, struct entry *entry, struct str tags, bool disabled,
                   struct err *err) {

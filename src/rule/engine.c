@@ -18,6 +18,7 @@
 #include "base/json_write.h"
 #include "base/mem.h"
 #include "rule/route.h"
+#include "rule/trace.h"
 
 enum { LOG_INTERVAL_MS = 10000 };
 
@@ -47,7 +48,8 @@ struct engine_run {
     struct engine_rule *rule;
     struct engine_frame *frame;
     struct evaluation evaluation;
-    int result; /* of the whole push: the most serious so far */
+    struct rule_trace *trace; /* of who follows the rule, or NULL */
+    int result;               /* of the whole push: the most serious so far */
 };
 
 /* Negative before MESSAGE_STAGED before MESSAGE_TAKEN. */
@@ -93,8 +95,13 @@ static int run_action(struct engine_run *run, struct engine_action *action, stru
     bool exhausted = evaluation->exhausted;
     evaluation->exhausted = false;
     evaluation->effort_left = EVALUATION_EFFORT_MAX;
+    if (run->trace)
+        rule_trace_action_begin(run->trace);
     int result =
         rule_action_run(run->engine, action, evaluation, run->frame, payload, resource, why);
+    if (run->trace)
+        rule_trace_action_end(run->trace, action->action, action == run->rule->error_action,
+                              *resource, result, why);
     evaluation->exhausted = evaluation->exhausted || exhausted;
     metric_add(result < 0 ? &action->failure : &action->success, 1);
     if (result < 0)
@@ -148,20 +155,16 @@ static void run_actions(struct engine_run *run, struct str payload) {
     }
 }
 
-static void run_rule(struct engine_run *run) {
+static void evaluate(struct engine_run *run) {
     struct engine_rule *rule = run->rule;
-    struct str payload;
-    arena_reset(&run->frame->arena);
-    metric_add(&rule->match, 1);
-    switch (rule_evaluate(rule->rule->plan, &run->evaluation, &run->frame->out, &payload)) {
-    case RULE_RESULT:
+    struct str payload = {0};
+    enum rule_outcome outcome =
+        rule_evaluate(rule->rule->plan, &run->evaluation, &run->frame->out, &payload);
+    if (run->trace)
+        rule_trace_outcome(run->trace, outcome, payload);
+    if (outcome == RULE_RESULT) {
         metric_add(&rule->executed, 1);
         run_actions(run, payload);
-        break;
-    case RULE_NOTHING:
-    case RULE_UNREADABLE:
-    case RULE_EXHAUSTED:
-        break;
     }
     if (run->evaluation.exhausted) {
         metric_add(&rule->exhausted, 1);
@@ -171,6 +174,27 @@ static void run_rule(struct engine_run *run) {
         metric_add(&rule->parse_error, 1);
         log_failure(run, &rule->limit, "the statement", "the payload is no JSON document");
     }
+}
+
+static void evaluate_traced(struct engine_run *run) {
+    struct rule_trace trace = {.engine = run->engine,
+                               .rule = run->rule,
+                               .evaluation = &run->evaluation,
+                               .line = &run->frame->trace};
+    run->trace = &trace;
+    rule_trace_begin(&trace);
+    evaluate(run);
+    rule_trace_end(&trace);
+    run->trace = NULL;
+}
+
+static void run_rule(struct engine_run *run) {
+    arena_reset(&run->frame->arena);
+    metric_add(&run->rule->match, 1);
+    if (run->rule->traced)
+        evaluate_traced(run);
+    else
+        evaluate(run);
 }
 
 static struct engine_frame *enter(struct rule_engine *engine) {
@@ -347,6 +371,7 @@ int rule_engine_new(const struct rule_engine_config *config, struct rule_engine 
     struct rule_engine *engine = xcalloc(1, sizeof *engine);
     engine->sink = (struct message_sink){.route = route, .push = push, .generation = 1};
     engine->set = rule_set_ref(config->set);
+    list_init(&engine->tracers);
     engine->sinks = config->sinks;
     engine->publisher = config->publisher;
     engine->environment = config->environment ? config->environment : &rule_environment_default;
@@ -397,6 +422,9 @@ void rule_engine_succeed(struct rule_engine *engine, struct rule_engine *previou
         if (before && before != engine->rules[i])
             move_counts(engine->rules[i], before);
     }
+    for (struct link *item; (item = list_pop_front(&previous->tracers));)
+        list_push_back(&engine->tracers, item);
+    rule_trace_refresh(engine);
 }
 
 static void free_frame(struct engine_frame *frame) {
@@ -405,8 +433,8 @@ static void free_frame(struct engine_frame *frame) {
     json_done(&frame->payload.json);
     json_done(&frame->batch);
     arena_done(&frame->arena);
-    struct buf *bufs[] = {&frame->out,    &frame->scratch,  &frame->target,      &frame->key,
-                          &frame->record, &frame->failures, &frame->error_report};
+    struct buf *bufs[] = {&frame->out,    &frame->scratch,  &frame->target,       &frame->key,
+                          &frame->record, &frame->failures, &frame->error_report, &frame->trace};
     for (size_t i = 0; i < COUNT_OF(bufs); i++)
         buf_done(bufs[i]);
     free(frame);

@@ -31,6 +31,7 @@ struct engine_action {
 struct engine_rule {
     unsigned references;
     struct rule *rule;
+    bool traced; /* somebody follows it */
     struct metric match, executed, parse_error, exhausted;
     struct engine_action *actions;
     struct engine_action *error_action; /* or NULL */
@@ -49,6 +50,7 @@ struct engine_frame {
     struct buf record;       /* payload and separator */
     struct buf failures;     /* for the error action: JSON objects with commas between them */
     struct buf error_report; /* and its document */
+    struct buf trace;        /* the line of who follows */
     struct json batch;
     char trace_id[UUID_CHARS];
 };
@@ -68,6 +70,7 @@ struct rule_engine {
     struct map by_name;
     struct map routes; /* set of matching rules as bits, to route */
     struct arena routes_arena;
+    struct link tracers; /* struct rule_tracer */
     struct rule_route *unknown;
     struct metric not_found;
     struct log_limit not_found_limit;

@@ -406,6 +406,13 @@ int rule_set_compile(const struct option_items *rules, const struct rule_surroun
     return result;
 }
 
+const struct rule *rule_set_find(const struct rule_set *set, struct str name) {
+    for (size_t i = 0; i < set->count; i++)
+        if (str_eq(set->rules[i]->name, name))
+            return set->rules[i];
+    return NULL;
+}
+
 struct rule_set *rule_set_ref(struct rule_set *set) {
     atomic_fetch_add_explicit(&set->references, 1, memory_order_relaxed);
     return set;

@@ -84,6 +84,7 @@ def check_tests():
 
 # Sources that another test covers; say which.
 TESTED_ELSEWHERE = {
+    "src/app/api_call.c": "tests/e2e/test_rule_command.py",
     "src/app/app.c": "tests/e2e: every test starts and stops it",
     "src/app/command_passwd.c": "tests/e2e/test_broker.py",
     "src/app/command_rule.c": "tests/e2e/test_rule_command.py",
@@ -95,8 +96,10 @@ TESTED_ELSEWHERE = {
     "src/app/rules.c": "tests/e2e/test_rule_api.py",
     "src/app/service.c": "tests/e2e",
     "src/app/targets.c": "config_test.c",
+    "src/app/trace.c": "tests/e2e/test_rule_command.py",
     "src/aws/iot_rules.c": "iot_test.c, tests/e2e/test_rule_api.py",
     "src/aws/iot_tags.c": "iot_test.c, tests/e2e/test_rule_api.py",
+    "src/aws/iot_try.c": "tests/e2e/test_rule_command.py",
     "src/base/arena.c": "buf_test.c",
     "src/base/conf.c": "option_test.c",
     "src/base/err.c": "str_test.c",
@@ -116,6 +119,7 @@ TESTED_ELSEWHERE = {
     "src/rule/parser_expression.c": "parser_test.c",
     "src/rule/time_pattern.c": "time_parse_test.c, time_format_test.c",
     "src/rule/time_resolve.c": "time_parse_test.c",
+    "src/rule/trace.c": "engine_test.c",
     "src/sense/sense.c": "tests/e2e/test_commands.py",
     "src/stream/block_file.c": "cursor_test.c, recovery_test.c",
     "src/stream/commit.c": "crash_test.c, writer_test.c",
