@@ -65,11 +65,18 @@ static void say_sync(const struct config *config) {
                  config->sync_text);
 }
 
+static enum stream_corrupted corrupted_of(const struct config *config, int of_stream) {
+    return (enum stream_corrupted)(of_stream == CONFIG_CORRUPTED_GLOBAL ? config->corrupted_blocks
+                                                                        : of_stream);
+}
+
 static int open_log(struct app *app, struct err *err) {
     const struct config *config = app->config;
     struct stream_log_config log = {.directory = config->data,
                                     .sync = config->sync,
-                                    .sync_interval_ms = config->sync_interval_ms};
+                                    .sync_interval_ms = config->sync_interval_ms,
+                                    .defers_sync = true,
+                                    .corrupted = corrupted_of(config, CONFIG_CORRUPTED_GLOBAL)};
     int code = facts_open(config->data, facts_bytes_max, &app->facts, err);
     if (!code)
         code = stream_log_open(&log, &app->log, err);
@@ -87,7 +94,9 @@ static int open_streams(struct app *app, struct err *err) {
                                            .kind = STREAM_DATA,
                                            .shard_count = settings->shard_count,
                                            .retention_ms = settings->retention_ms,
-                                           .bytes_max = settings->bytes_max};
+                                           .bytes_max = settings->bytes_max,
+                                           .corrupted =
+                                               corrupted_of(config, settings->corrupted_blocks)};
         code = stream_open(app->log, &data, &stream, err);
     }
     for (size_t i = 0; !code && i < config->delivery_streams.count; i++) {
@@ -96,7 +105,9 @@ static int open_streams(struct app *app, struct err *err) {
         const struct stream_config buffer = {.name = settings->head.name,
                                              .kind = STREAM_DELIVERY,
                                              .shard_count = 1,
-                                             .bytes_max = settings->backlog_bytes_max};
+                                             .bytes_max = settings->backlog_bytes_max,
+                                             .corrupted =
+                                                 corrupted_of(config, CONFIG_CORRUPTED_GLOBAL)};
         code = stream_open(app->log, &buffer, &stream, err);
     }
     if (!code)

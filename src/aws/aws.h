@@ -39,6 +39,10 @@ extern const struct option aws_options[];
 int aws_config_check(const struct aws_config *config, const struct option_items *credentials,
                      struct err *err);
 
+/* Gives each credential the policy that it names. INVALID: there is none. */
+int aws_credentials_bind(struct option_items *credentials, const struct iam_policies *policies,
+                         struct err *err);
+
 struct aws;
 
 enum { AWS_REST_SERVICES_MAX = 8 };

@@ -61,6 +61,7 @@ struct call {
     struct aws *aws;
     struct http_request *request; /* NULL: the client is gone */
     const struct aws_operation *operation;
+    const struct aws_credential *credential; /* who signed; NULL: auth is open */
     struct json json;
     struct json_value input;
     struct buf text;    /* of a CBOR input */

@@ -19,6 +19,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "aws/authorize.h"
 #include "aws/cbor.h"
 #include "aws/kinesis.h"
 #include "base/clock.h"
@@ -117,6 +118,18 @@ int aws_config_check(const struct aws_config *config, const struct option_items 
                           "api: sigv4 needs at least one key under `credentials`; on loopback "
                           "`auth: open` needs none");
     return code;
+}
+
+int aws_credentials_bind(struct option_items *credentials, const struct iam_policies *policies,
+                         struct err *err) {
+    for (size_t i = 0; i < credentials->count; i++) {
+        struct aws_credential *one = OPTION_AT(*credentials, struct aws_credential, i);
+        one->iam = one->policy ? iam_policy_find(policies, one->policy) : NULL;
+        if (one->policy && !one->iam)
+            return conf_error(place(&one->head, "policy"), err, ERR_INVALID,
+                              "there is no policy \"%s\" under policies", one->policy);
+    }
+    return 0;
 }
 
 /* ---- calls ---- */
@@ -310,11 +323,10 @@ static bool check_http(struct aws *aws, struct http_request *request, enum conte
 }
 
 static bool check_signature(struct aws *aws, struct call *call) {
-    const struct aws_credential *credential;
     struct aws_refusal refusal;
     if (aws->config->auth == AWS_AUTH_OPEN)
         return true;
-    if (aws_verify(&aws->verifier, call->request, call->wall_ms, &credential, &refusal) == 0)
+    if (aws_verify(&aws->verifier, call->request, call->wall_ms, &call->credential, &refusal) == 0)
         return true;
     call_fail(call, refusal.type, "%s", refusal.text);
     return false;
@@ -352,7 +364,7 @@ static void begin(struct aws *aws, struct http_request *request, enum content co
         aws_respond(aws, request, 404, "application/json", str_of(unknown_operation_json));
     } else if (!operation) {
         call_fail(call, "UnknownOperationException", "%s", "");
-    } else if (check_signature(aws, call)) {
+    } else if (check_signature(aws, call) && aws_authorize_call(call)) {
         run(call);
     }
 }

@@ -12,6 +12,42 @@ const struct conf *conf_get(const struct conf *conf, const char *key) {
     return NULL;
 }
 
+static char *clone_text(struct arena *arena, const char *text) {
+    return text ? arena_strdup(arena, str_of(text)) : NULL;
+}
+
+struct conf *conf_clone(struct arena *arena, const struct conf *conf) {
+    struct conf *copy = arena_alloc(arena, sizeof *copy);
+    *copy = *conf;
+    copy->text = clone_text(arena, conf->text);
+    copy->file = clone_text(arena, conf->file);
+    copy->items = conf->items ? arena_alloc(arena, (conf->count + 1) * sizeof *copy->items) : NULL;
+    copy->keys = conf->keys ? arena_alloc(arena, (conf->count + 1) * sizeof *copy->keys) : NULL;
+    for (size_t i = 0; i < conf->count; i++) {
+        copy->items[i] = conf_clone(arena, conf->items[i]);
+        if (conf->keys) {
+            copy->keys[i] = conf->keys[i];
+            copy->keys[i].text = clone_text(arena, conf->keys[i].text);
+        }
+    }
+    return copy;
+}
+
+static bool text_equal(const char *a, const char *b) {
+    return a == b || (a && b && strcmp(a, b) == 0);
+}
+
+bool conf_equal(const struct conf *a, const struct conf *b) {
+    if (a->type != b->type || a->quoted != b->quoted || a->count != b->count ||
+        !text_equal(a->text, b->text))
+        return false;
+    for (size_t i = 0; i < a->count; i++)
+        if ((a->keys && !text_equal(a->keys[i].text, b->keys[i].text)) ||
+            !conf_equal(a->items[i], b->items[i]))
+            return false;
+    return true;
+}
+
 int conf_error(const struct conf *at, struct err *err, int code, const char *format, ...) {
     char text[sizeof err->text];
     va_list args;

@@ -40,6 +40,12 @@ struct conf_spelling {
 int conf_spelled(const struct conf *conf, const struct conf_spelling *keys, const char *what,
                  const struct conf **ret_values, struct err *err);
 
+/* A copy that lives in `arena`, places and all. */
+struct conf *conf_clone(struct arena *arena, const struct conf *conf);
+
+/* Whether both say the same, wherever they stand. */
+bool conf_equal(const struct conf *a, const struct conf *b);
+
 /* "file:line:column: " and the message into `err`; returns `code`. */
 int conf_error(const struct conf *at, struct err *err, int code, const char *format, ...)
     __attribute__((format(printf, 4, 5)));

@@ -92,7 +92,7 @@ static struct function_mapping_shard *make_shard(struct function_mapping *mappin
     shard->parents[1] = info.adjacent_parent;
     shard->phase = SHARD_WAITING;
     shard->invocation.on_result = function_mapping_shard_on_result;
-    shard->checkpoint = (struct function_checkpoint){
+    shard->checkpoint = (struct stream_checkpoint){
         .stream = mapping->stream, .shard = index, .name = mapping->name};
     function_event_writer_init(&shard->writer, mapping->stream, index, mapping->host->region,
                                mapping->host->account);
@@ -243,10 +243,10 @@ static void start_timers(struct function_mapping *mapping) {
 }
 
 int function_mapping_start(struct loop *loop, const struct function_host_config *host,
-                           struct function_pool *pool,
-                           struct function_checkpoint_writer *checkpoints, struct facts *facts,
-                           const struct function_mapping_config *config, struct stream *stream,
-                           struct function_mapping **ret_mapping, struct err *err) {
+                           struct function_pool *pool, struct stream_checkpoint_writer *checkpoints,
+                           struct facts *facts, const struct function_mapping_config *config,
+                           struct stream *stream, struct function_mapping **ret_mapping,
+                           struct err *err) {
     struct stream_position start;
     bool reports_failures;
     int failed = function_mapping_config_check(config, &start, &reports_failures, err);

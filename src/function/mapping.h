@@ -7,7 +7,6 @@
 
 #include "base/json.h"
 #include "base/metric.h"
-#include "function/checkpoint.h"
 #include "function/event.h"
 #include "function/pool.h"
 
@@ -41,7 +40,7 @@ struct function_mapping_shard {
     struct stream_reader *reader;
     struct function_event_writer writer;
     struct function_invocation invocation;
-    struct function_checkpoint checkpoint;
+    struct stream_checkpoint checkpoint;
     struct timer timer; /* window, back-off */
     enum function_shard_phase phase;
     struct buf event;
@@ -64,7 +63,7 @@ struct function_mapping {
     const struct function_host_config *host;
     const struct function_mapping_config *config;
     struct function_pool *pool;
-    struct function_checkpoint_writer *checkpoints;
+    struct stream_checkpoint_writer *checkpoints;
     struct stream *stream;
     bool reports_failures;
     char *name;                             /* of its checkpoints */
@@ -81,10 +80,10 @@ struct function_mapping {
 /* Opens the readers and makes sure that each shard has a checkpoint on disk; starts with the loop.
  * All pointers outlive the mapping. */
 int function_mapping_start(struct loop *loop, const struct function_host_config *host,
-                           struct function_pool *pool,
-                           struct function_checkpoint_writer *checkpoints, struct facts *facts,
-                           const struct function_mapping_config *config, struct stream *stream,
-                           struct function_mapping **ret_mapping, struct err *err);
+                           struct function_pool *pool, struct stream_checkpoint_writer *checkpoints,
+                           struct facts *facts, const struct function_mapping_config *config,
+                           struct stream *stream, struct function_mapping **ret_mapping,
+                           struct err *err);
 
 /* A shard is finished: its children, if the stream has any, may begin. */
 void function_mapping_go_on(struct function_mapping *mapping);

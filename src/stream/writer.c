@@ -276,6 +276,10 @@ static void on_turn_end(struct turn_hook *hook) {
     loop_post(writer->log->thread.loop, &batch->task);
 }
 
+void stream_writer_seal(struct stream_writer *writer) {
+    on_turn_end(&writer->hook);
+}
+
 /* ---- gate and resolver ---- */
 
 static bool has_room(struct sink_gate *gate) {
@@ -296,7 +300,8 @@ static uint64_t present_ticket(struct sink_gate *gate) {
 static void add_sink(struct stream_writer *writer, struct stream *stream, struct layout *layout) {
     struct stream_sink *sink = xcalloc(1, sizeof *sink);
     enum stream_kind kind = stream->config.kind;
-    sink->label = xprintf("%s %s", kind == STREAM_DATA ? "kinesis" : "firehose", stream->name);
+    static const char *const labels[STREAM_KINDS] = {"kinesis", "firehose", "action", "sessions"};
+    sink->label = xprintf("%s %s", labels[kind], stream->name);
     sink->sink = (struct sink){.push = on_push, .name = sink->label};
     sink->writer = writer;
     sink->stream = stream;
@@ -321,9 +326,17 @@ static struct sink *ready_sink(struct stream_sink *sink) {
 static struct sink *find_sink(struct sink_resolver *resolver, enum sink_kind sink_kind,
                               struct str name) {
     struct stream_writer *writer = CONTAINER_OF(resolver, struct stream_writer, resolver);
-    enum stream_kind kind = sink_kind == SINK_STREAM ? STREAM_DATA : STREAM_DELIVERY;
-    struct stream_sink *sink = map_get(&writer->by_name[kind], name);
+    static const enum stream_kind kinds[] = {
+        [SINK_STREAM] = STREAM_DATA,
+        [SINK_DELIVERY] = STREAM_DELIVERY,
+        [SINK_ACTION] = STREAM_ACTION,
+    };
+    struct stream_sink *sink = map_get(&writer->by_name[kinds[sink_kind]], name);
     return sink ? ready_sink(sink) : NULL;
+}
+
+struct sink *stream_writer_sink(struct stream_writer *writer, const struct stream *stream) {
+    return ready_sink(map_get(&writer->by_name[stream->config.kind], str_of(stream->name)));
 }
 
 struct sink_gate *stream_writer_gate(struct stream_writer *writer) {
