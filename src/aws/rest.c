@@ -6,6 +6,7 @@
  * That nobody has a path is told to whoever asks: there is no service whose name the signature could
  * be made for.
  */
+#include "aws/authorize.h"
 #include "aws/server.h"
 #include "base/clock.h"
 
@@ -46,6 +47,26 @@ static bool is_signed(struct rest_call *call) {
     }
     rest_fail(call, status_of(first.type), first.type, "%s", first.text);
     return false;
+}
+
+static const struct aws_credential *credential_of(const struct rest_call *call) {
+    const struct aws *aws = call->host_data;
+    const struct option_items *all = aws->services.credentials;
+    for (size_t i = 0; call->caller && i < all->count; i++)
+        if (OPTION_AT(*all, struct aws_credential, i)->access_key_id == call->caller)
+            return OPTION_AT(*all, struct aws_credential, i);
+    return NULL;
+}
+
+bool aws_rest_authorize(struct rest_call *call, const char *action, struct str resource) {
+    const struct aws *aws = call->host_data;
+    struct buf text = {0};
+    bool allowed =
+        aws_is_allowed(aws->config, credential_of(call), str_of(action), resource, &text);
+    if (!allowed)
+        rest_fail(call, 403, "AccessDeniedException", "%.*s", STR_ARG(buf_str(&text)));
+    buf_done(&text);
+    return allowed;
 }
 
 void aws_rest_run(struct aws *aws, struct http_request *request) {

@@ -248,7 +248,8 @@ static int compile_role(struct compiler *compiler, const struct rule_action_conf
                                 "rule %s: roles are configured here, so an action needs roleArn",
                                 rule->head.name)
                    : 0;
-    action->role = rule_roles_find(roles, str_of(name));
+    action->role = rule_roles_find(roles, name);
+    action->role_name = arena_strdup(compiler->arena, str_of(name));
     if (!action->role)
         return conf_error(config->head.conf, compiler->err, ERR_INVALID,
                           "rule %s: there is no role \"%s\" under roles", rule->head.name, name);

@@ -240,7 +240,7 @@ def test_a_role_limits_what_actions_touch(make_weir):
     publish(weir, '{"stream": "sensors"}', "a")
     publish(weir, '{"stream": "other"}', "a")
     assert data(weir) == ['{"stream": "sensors"}', json.dumps(
-        {"why": "the role iot does not allow kinesis:PutRecord on arn:aws:kinesis:us-east-1:000000000000:stream/other"},
+        {"why": f"the role {ROLE} does not allow kinesis:PutRecord on arn:aws:kinesis:us-east-1:000000000000:stream/other"},
         separators=(",", ":"))]
     assert weir.stream_records("other") == []
     unknown = to_stream("SELECT * FROM 'a'")
@@ -263,3 +263,15 @@ def test_a_stream_may_come_after_its_rule(make_weir):
     weir.kill()
     weir.start()  # a rule whose stream is gone keeps nobody from starting
     assert client(weir).get_topic_rule(ruleName="r")["rule"]["ruleDisabled"] is False
+
+
+def test_the_key_s_policy_says_who_may_change_rules(make_weir):
+    policies = {"reader": {"statement": [{"effect": "Allow", "action": ["iot:Get*", "iot:List*"], "resource": "*"}]}}
+    weir = make_weir(rule_config(policies=policies, credentials=[
+        {"access_key_id": KEY, "secret_access_key": SECRET, "policy": "reader"}]))
+    iot = client(weir)
+    assert iot.get_topic_rule(ruleName="fixed")["rule"]["ruleName"] == "fixed"
+    code, status, text = refused(iot.create_topic_rule, ruleName="r", topicRulePayload=to_stream("SELECT * FROM 'a'"))
+    assert (code, status) == ("AccessDeniedException", 403)
+    assert "iot:CreateTopicRule" in text and "arn:aws:iot:us-east-1:000000000000:rule/r" in text
+    assert [rule["ruleName"] for rule in iot.list_topic_rules()["rules"]] == ["fixed"]
