@@ -7,6 +7,7 @@
 #include "base/map.h"
 #include "base/metric.h"
 #include "base/random.h"
+#include "rule/index.h"
 #include "rule/set.h"
 
 struct engine_rule;
@@ -68,7 +69,12 @@ struct rule_engine {
     size_t count;
     struct arena arena; /* what lives as long as the engine */
     struct map by_name;
-    struct map routes; /* set of matching rules as bits, to route */
+    struct rule_index index; /* rules by FROM */
+    struct matching {        /* the rules of the topic that is looked for, by number */
+        uint32_t *rules;
+        size_t count;
+    } matching;
+    struct map routes; /* matching rules, to route */
     struct arena routes_arena;
     struct link tracers; /* struct rule_tracer */
     struct rule_route *unknown;
