@@ -108,7 +108,8 @@ static void write_rule_counts(struct buf *out, struct str rule) {
     } counts[] = {{"TopicMatch", "weir_rule_topic_match_total"},
                   {"RulesExecuted", "weir_rule_executed_total"},
                   {"ParseError", "weir_rule_parse_error_total"},
-                  {"RuleMessageThrottled", "weir_rule_exhausted_total"}};
+                  {"RuleMessageThrottled", "weir_rule_exhausted_total"},
+                  {"FunctionFailure", "weir_rule_failed_total"}};
     for (size_t i = 0; i < COUNT_OF(counts); i++)
         write_count(out, counts[i].aws, counts[i].name, rule, NULL);
 }

@@ -267,10 +267,12 @@ static void add_configured(struct rule_book *book, struct rule_set *configured) 
 }
 
 static void keep_surroundings(struct rule_book *book, const struct rule_surroundings *fresh) {
-    struct rule_roles *old = book->surroundings.roles;
+    struct rule_surroundings old = book->surroundings;
     book->surroundings = *fresh;
     rule_roles_ref(fresh->roles);
-    rule_roles_unref(old);
+    rule_secrets_ref(fresh->secrets);
+    rule_roles_unref(old.roles);
+    rule_secrets_unref(old.secrets);
 }
 
 int rule_book_open(struct facts *facts, struct rule_set *configured,
@@ -296,6 +298,7 @@ void rule_book_free(struct rule_book *book) {
     for (size_t i = 0; i < book->count; i++)
         entry_free(book->entries[i]);
     rule_roles_unref(book->surroundings.roles);
+    rule_secrets_unref(book->surroundings.secrets);
     free(book->entries);
     free(book);
 }

@@ -94,6 +94,7 @@ static int run_action(struct engine_run *run, struct engine_action *action, stru
     struct evaluation *evaluation = &run->evaluation;
     bool exhausted = evaluation->exhausted;
     evaluation->exhausted = false;
+    evaluation->failure = NULL;
     evaluation->effort_left = EVALUATION_EFFORT_MAX;
     if (run->trace)
         rule_trace_action_begin(run->trace);
@@ -166,6 +167,10 @@ static void evaluate(struct engine_run *run) {
         metric_add(&rule->executed, 1);
         run_actions(run, payload);
     }
+    if (outcome == RULE_FAILED) {
+        metric_add(&rule->failed, 1);
+        log_failure(run, &rule->limit, "the statement", run->evaluation.failure);
+    }
     if (run->evaluation.exhausted) {
         metric_add(&rule->exhausted, 1);
         log_failure(run, &rule->limit, "the statement", "too much work for one message");
@@ -225,20 +230,25 @@ static int push(struct message_sink *sink, const void *route_, const struct mess
     if (route->unknown)
         return push_unknown(engine, message);
     struct engine_run run = {.engine = engine, .frame = enter(engine)};
+    struct evaluation *evaluation = &run.evaluation;
+    *evaluation = (struct evaluation){
+        .environment = engine->environment,
+        .message = message,
+        .topic = str_skip(message->topic, route->topic_skip),
+        .payload = &run.frame->payload,
+        .arena = &run.frame->arena,
+        .cache = &engine->cache,
+        .scratch = &run.frame->scratch,
+        .trace_id = run.frame->trace_id,
+    };
     for (size_t i = 0; i < route->count; i++) {
         run.rule = route->rules[i];
-        run.evaluation = (struct evaluation){
-            .environment = engine->environment,
-            .message = message,
-            .topic = str_skip(message->topic, route->topic_skip),
-            .version = run.rule->rule->plan->version,
-            .payload = &run.frame->payload,
-            .arena = &run.frame->arena,
-            .cache = &engine->cache,
-            .scratch = &run.frame->scratch,
-            .trace_id = run.frame->trace_id,
-            .effort_left = EVALUATION_EFFORT_MAX,
-        };
+        evaluation->version = run.rule->rule->plan->version;
+        evaluation->effort_left = EVALUATION_EFFORT_MAX;
+        evaluation->exhausted = evaluation->payload_missed = evaluation->star_missed = false;
+        evaluation->roles = run.rule->rule->roles;
+        evaluation->secrets = run.rule->rule->secrets;
+        evaluation->failure = NULL;
         run_rule(&run);
     }
     engine->depth--;
@@ -291,6 +301,8 @@ static struct engine_rule *rule_new(struct rule *made) {
                 "messages whose payload is no JSON where a rule needs it", made->name, NULL);
     init_metric(&rule->exhausted, "weir_rule_exhausted_total",
                 "messages that cost a rule more than its bounds", made->name, NULL);
+    init_metric(&rule->failed, "weir_rule_failed_total",
+                "messages for which a function that reaches outside failed", made->name, NULL);
     rule->actions = arena_zalloc(&rule->arena, made->action_count * sizeof *rule->actions);
     for (size_t i = 0; i < made->action_count; i++)
         init_action(&rule->actions[i], made, &made->actions[i], false);
@@ -314,6 +326,7 @@ static void unref_rule(struct engine_rule *rule) {
     metric_done(&rule->executed);
     metric_done(&rule->parse_error);
     metric_done(&rule->exhausted);
+    metric_done(&rule->failed);
     for (size_t i = 0; i < rule->rule->action_count; i++)
         done_action(&rule->actions[i]);
     if (rule->error_action)
@@ -408,6 +421,7 @@ static void move_counts(struct engine_rule *to, struct engine_rule *from) {
     move_count(&to->executed, &from->executed);
     move_count(&to->parse_error, &from->parse_error);
     move_count(&to->exhausted, &from->exhausted);
+    move_count(&to->failed, &from->failed);
     for (size_t i = 0; i < to->rule->action_count && i < from->rule->action_count; i++)
         move_action(&to->actions[i], &from->actions[i]);
     move_action(to->error_action, from->error_action);

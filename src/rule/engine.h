@@ -33,7 +33,7 @@ struct engine_rule {
     unsigned references;
     struct rule *rule;
     bool traced; /* somebody follows it */
-    struct metric match, executed, parse_error, exhausted;
+    struct metric match, executed, parse_error, exhausted, failed;
     struct engine_action *actions;
     struct engine_action *error_action; /* or NULL */
     struct log_limit limit;

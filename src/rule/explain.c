@@ -103,6 +103,8 @@ const char *rule_explain_reason(enum rule_outcome outcome, const struct evaluati
         return evaluation->payload_missed
                    ? "WHERE is not true; it asks for fields, and the payload is no JSON document"
                    : "WHERE is not true";
+    case RULE_FAILED:
+        return evaluation->failure;
     case RULE_RESULT:
         break;
     }
@@ -253,6 +255,8 @@ static void evaluate(struct explanation *explanation) {
         .cache = &cache,
         .scratch = &scratch,
         .trace_id = trace_id,
+        .roles = question->rule ? question->rule->roles : NULL,
+        .secrets = question->rule ? question->rule->secrets : NULL,
         .effort_left = EVALUATION_EFFORT_MAX,
     };
     explanation->outcome =

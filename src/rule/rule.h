@@ -15,7 +15,7 @@
  * is not acknowledged and comes again.
  *
  * Metrics, per rule: weir_rule_topic_match_total, weir_rule_executed_total,
- * weir_rule_parse_error_total; per rule and action: weir_rule_action_success_total,
+ * weir_rule_parse_error_total, weir_rule_exhausted_total, weir_rule_failed_total; per rule and action: weir_rule_action_success_total,
  * weir_rule_action_failure_total, weir_rule_error_action_success_total,
  * weir_rule_error_action_failure_total; weir_rule_not_found_total (Basic Ingest).
  */
@@ -96,9 +96,18 @@ int rule_roles_compile(const struct conf *conf, const char *region, const char *
 struct rule_roles *rule_roles_ref(struct rule_roles *roles);
 void rule_roles_unref(struct rule_roles *roles);
 
+/* What get_secret() knows, by name. Made and filled on one thread; then counted, from any. */
+struct rule_secrets;
+enum { RULE_SECRET_BYTES_MAX = 65536 }; /* AWS Secrets Manager: of one secret */
+struct rule_secrets *rule_secrets_new(void);
+void rule_secrets_add(struct rule_secrets *secrets, const char *name, struct str bytes);
+struct rule_secrets *rule_secrets_ref(struct rule_secrets *secrets);
+void rule_secrets_unref(struct rule_secrets *secrets);
+
 /* What rules are compiled against. Zeroed is valid: there is nothing. */
 struct rule_surroundings {
     struct rule_roles *roles;
+    struct rule_secrets *secrets;
 };
 
 bool rule_name_valid(struct str name);

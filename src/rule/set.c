@@ -358,6 +358,7 @@ int rule_compile(const struct rule_config *config, const struct rule_surrounding
     struct rule *rule = xcalloc(1, sizeof *rule);
     rule->references = 1;
     rule->roles = rule_roles_ref(surroundings->roles);
+    rule->secrets = rule_secrets_ref(surroundings->secrets);
     int result = compile_rule(config, rule, err);
     if (result < 0)
         rule_unref(rule);
@@ -375,6 +376,7 @@ void rule_unref(struct rule *rule) {
     if (!rule || atomic_fetch_sub_explicit(&rule->references, 1, memory_order_acq_rel) != 1)
         return;
     rule_roles_unref(rule->roles);
+    rule_secrets_unref(rule->secrets);
     arena_done(&rule->arena);
     free(rule);
 }

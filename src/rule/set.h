@@ -29,6 +29,7 @@ struct rule {
     _Atomic unsigned references;
     struct arena arena;
     struct rule_roles *roles;
+    struct rule_secrets *secrets;
     struct str name, description;
     struct str document; /* as the API shows it (document.h), without name and times */
     const char *place;   /* "file:line:column" of a rule of the configuration, else empty */

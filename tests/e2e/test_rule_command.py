@@ -127,7 +127,7 @@ def test_ls_and_show(make_weir):
     client(weir).replace_topic_rule(ruleName="mine", topicRulePayload=to_stream("SELECT * FROM 'a/+' WHERE t > 2"))
     shown = json.loads(weir_rule(weir, "show", "mine").stdout)
     assert shown["rule"]["sql"] == "SELECT * FROM 'a/+' WHERE t > 2"
-    assert shown["metrics"] == {"TopicMatch": 3, "RulesExecuted": 1, "ParseError": 1, "RuleMessageThrottled": 0,
+    assert shown["metrics"] == {"TopicMatch": 3, "RulesExecuted": 1, "ParseError": 1, "RuleMessageThrottled": 0, "FunctionFailure": 0,
                                 "actions": [{"action": "kinesis", "Success": 1, "Failure": 0}]}
     unknown = weir_rule(weir, "show", "none")
     assert unknown.returncode == 1 and b"There is no rule none" in unknown.stderr

@@ -118,6 +118,7 @@ TESTED_ELSEWHERE = {
     "src/rule/action.c": "engine_test.c",
     "src/rule/permission.c": "book_test.c, tests/e2e/test_rule_api.py",
     "src/rule/route.c": "engine_test.c",
+    "src/rule/secret.c": "function_outside_test.c",
     "src/rule/parser_expression.c": "parser_test.c",
     "src/rule/time_pattern.c": "time_parse_test.c, time_format_test.c",
     "src/rule/time_resolve.c": "time_parse_test.c",
