@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "app/api_call.h"
+#include "app/api_client.h"
 #include "app/command.h"
 #include "app/config.h"
 #include "base/json.h"
@@ -105,14 +105,14 @@ static void print_state(struct json_value rule, struct arena *arena) {
 }
 
 /* One page; *ret_next is the path of the next, or NULL. */
-static int list_page(const struct api_target *target, const char *path, char **ret_next,
+static int list_page(const struct api_client *client, const char *path, char **ret_next,
                      struct err *err) {
-    struct api_call call = {.target = target, .method = "GET", .path = path};
+    struct buf answer = {0};
     struct json json = {0};
     struct arena arena = {0};
     *ret_next = NULL;
-    int code = api_call(&call, err);
-    if (!code && json_parse(&json, buf_str(&call.answer)))
+    int code = api_client_call(client, "GET", path, &answer, err);
+    if (!code && json_parse(&json, buf_str(&answer)))
         code = err_set(err, ERR_INVALID, "Weir's answer is no JSON");
     struct json_value root = json_root(&json);
     struct str token =
@@ -130,16 +130,16 @@ static int list_page(const struct api_target *target, const char *path, char **r
     }
     json_done(&json);
     arena_done(&arena);
-    buf_done(&call.answer);
+    buf_done(&answer);
     return code;
 }
 
-static int list_rules(const struct api_target *target, const struct arguments *arguments,
+static int list_rules(const struct api_client *client, const struct arguments *arguments,
                       struct err *err) {
     char *path = str_dup(STR("/rules?maxResults=1000")), *next = NULL;
     int code = 0;
     while (!code && path) {
-        code = list_page(target, path, &next, err);
+        code = list_page(client, path, &next, err);
         free(path);
         path = next;
     }
@@ -157,14 +157,14 @@ static char *rule_path(const struct arguments *arguments, const char *rest) {
     return text;
 }
 
-static int show_rule(const struct api_target *target, const struct arguments *arguments,
+static int show_rule(const struct api_client *client, const struct arguments *arguments,
                      struct err *err) {
     char *path = rule_path(arguments, "");
-    struct api_call call = {.target = target, .method = "GET", .path = path};
-    int code = api_call(&call, err);
+    struct buf answer = {0};
+    int code = api_client_call(client, "GET", path, &answer, err);
     if (!code)
-        puts(buf_cstr(&call.answer));
-    buf_done(&call.answer);
+        puts(buf_cstr(&answer));
+    buf_done(&answer);
     free(path);
     return code;
 }
@@ -174,13 +174,12 @@ static bool on_lines(void *data, struct str bytes) {
     return fflush(stdout) == 0;
 }
 
-static int trace_rule(const struct api_target *target, const struct arguments *arguments,
+static int trace_rule(const struct api_client *client, const struct arguments *arguments,
                       struct err *err) {
     struct buf query = {0};
     buf_printf(&query, arguments->count ? "/trace?count=%s" : "/trace", arguments->count);
     char *path = rule_path(arguments, buf_cstr(&query));
-    struct api_call call = {.target = target, .method = "GET", .path = path, .on_bytes = on_lines};
-    int code = api_call(&call, err);
+    int code = api_client_follow(client, path, on_lines, NULL, err);
     free(path);
     buf_done(&query);
     return code;
@@ -200,15 +199,14 @@ static int usage(void) {
     return EXIT_USAGE;
 }
 
-static int ask(int (*question)(const struct api_target *, const struct arguments *, struct err *),
+static int ask(int (*question)(const struct api_client *, const struct arguments *, struct err *),
                const struct arguments *arguments) {
-    struct api_target target;
+    struct api_client client;
     struct err err;
-    int code = api_target_find(arguments->api, arguments->config, &target, &err);
-    if (code)
-        return complain(&err);
-    code = question(&target, arguments, &err);
-    api_target_done(&target);
+    int code = api_client_init(&client, arguments->config, arguments->api, NULL, &err);
+    if (!code)
+        code = question(&client, arguments, &err);
+    api_client_done(&client);
     return code ? complain(&err) : 0;
 }
 

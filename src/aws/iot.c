@@ -71,7 +71,7 @@ struct iot *iot_new(const struct iot_config *config) {
     iot->config = *config;
     iot->started_ms = clock_wall_ms();
     iot->service =
-        (struct rest_service){.signing_name = "iot execute-api", .routes = routes, .data = iot};
+        (struct rest_service){.signing_name = "iot execute-api weir", .routes = routes, .data = iot};
     return iot;
 }
 
