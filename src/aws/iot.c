@@ -70,8 +70,8 @@ struct iot *iot_new(const struct iot_config *config) {
     struct iot *iot = xcalloc(1, sizeof *iot);
     iot->config = *config;
     iot->started_ms = clock_wall_ms();
-    iot->service =
-        (struct rest_service){.signing_name = "iot execute-api weir", .routes = routes, .data = iot};
+    iot->service = (struct rest_service){
+        .signing_name = "iot execute-api weir", .routes = routes, .data = iot};
     return iot;
 }
 
