@@ -18,6 +18,7 @@ import sys
 import tempfile
 
 import report
+import rules
 import servers as kinds
 
 LOAD_CORE = 1
@@ -195,6 +196,7 @@ def main():
     text = report.markdown(top, args.scenarios, results, failures, args.servers)
     if args.output:
         os.makedirs(args.output, exist_ok=True)
+        text += "\n" + rules.section(rules.measure(args.build, 60, 9), "script/bench rules")
         write(os.path.join(args.output, "RESULTS.md"), text)
         write(os.path.join(args.output, "results.svg"), report.svg(args.scenarios, results, args.servers))
     else:

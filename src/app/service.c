@@ -115,6 +115,10 @@ static void apply_rules(void *data, void (*done)(void *done_data, int code), voi
     rules_apply(((const struct service *)data)->rules, done, done_data);
 }
 
+static void trace_rule(void *data, struct rest_call *call, struct str rule, uint64_t count) {
+    trace_begin(&((struct service *)data)->traces, call, rule, count);
+}
+
 /* What is asked for by its path on the api listener. */
 static void add_rest(struct service *service, struct aws_services *services) {
     const struct config *config = service->config;
@@ -125,11 +129,17 @@ static void add_rest(struct service *service, struct aws_services *services) {
     service->manage = manage_new(&manage);
     for (unsigned i = 0; i < MANAGE_SERVICES; i++)
         services->rest[services->rest_count++] = manage_service(service->manage, i);
-    const struct iot_config iot = {
-        .region = config->api.region,
-        .account = config->api.account,
-        .host = {.book = book_of, .is_frozen = is_frozen, .apply = apply_rules, .data = service}};
+    const struct iot_config iot = {.region = config->api.region,
+                                   .account = config->api.account,
+                                   .host = {.book = book_of,
+                                            .is_frozen = is_frozen,
+                                            .apply = apply_rules,
+                                            .trace = trace_rule,
+                                            .data = service}};
     service->iot = iot_new(&iot);
+    service->traces = (struct traces){.lanes = service->rules->lanes,
+                                      .lane_count = service->rules->lane_count,
+                                      .loop = service->rules->loop};
     services->rest[services->rest_count++] = iot_service(service->iot);
 }
 
