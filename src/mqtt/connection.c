@@ -14,6 +14,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "mqtt/claim.h"
+#include "mqtt/limits.h"
 #include "mqtt/stored.h"
 
 /* ---- life ---- */
@@ -37,6 +38,29 @@ static bool admit(struct mqtt_worker *worker) {
     return false;
 }
 
+/*
+ * Whoever holds connections open without a CONNECT ends its own with every new one: the oldest goes
+ * first, and clients that mean to connect do so long before.
+ */
+static void evict_newcomers(struct mqtt_worker *worker) {
+    while (worker->newcomer_count >= worker->config->connecting_max) {
+        struct mqtt_connection *oldest =
+            LIST_ITEM(worker->newcomers.next, struct mqtt_connection, link);
+        metric_add(&worker->metrics.refused_connecting, 1);
+        connection_end(oldest, PACKET_SERVER_BUSY);
+    }
+}
+
+void connection_settle(struct mqtt_connection *connection) {
+    struct mqtt_worker *worker = connection->worker;
+    if (connection->settled)
+        return;
+    connection->settled = true;
+    list_remove(&connection->link);
+    list_push_back(&worker->connections, &connection->link);
+    metric_set(&worker->metrics.connecting, --worker->newcomer_count);
+}
+
 struct mqtt_connection *connection_new(struct mqtt_worker *worker, const char *peer,
                                        bool anonymous) {
     if (!admit(worker)) {
@@ -48,6 +72,7 @@ struct mqtt_connection *connection_new(struct mqtt_worker *worker, const char *p
                      peer, missed);
         return NULL;
     }
+    evict_newcomers(worker);
     struct mqtt_connection *connection = xcalloc(1, sizeof *connection);
     connection->worker = worker;
     connection->references = 1;
@@ -58,7 +83,8 @@ struct mqtt_connection *connection_new(struct mqtt_worker *worker, const char *p
     connection->connect_due_s =
         worker->wheel.now_s +
         (uint32_t)((worker->config->connect_timeout_ms + WHEEL_TICK_MS - 1) / WHEEL_TICK_MS) + 1;
-    list_push_back(&worker->connections, &connection->link);
+    list_push_back(&worker->newcomers, &connection->link);
+    metric_set(&worker->metrics.connecting, ++worker->newcomer_count);
     wheel_add(connection);
     metric_add(&worker->metrics.connections, 1);
     return connection;
@@ -91,10 +117,55 @@ void connection_unref(struct mqtt_connection *connection) {
     connection_free_inbox(connection);
     free_gather(connection);
     hold_forget(connection);
+    auth_free(connection);
+    free(connection->pace);
     free(connection->peer);
     free(connection->names);
     free(connection->authority);
     free(connection);
+}
+
+/* ---- the listener ---- */
+
+bool mqtt_connection_set_listener(struct mqtt_connection *connection,
+                                  const struct mqtt_listener_config *listener) {
+    struct mqtt_worker *worker = connection->worker;
+    struct listener_state *state = listener_state(worker, listener);
+    if (state && listener->connections_max &&
+        atomic_load_explicit(&state->connections, memory_order_relaxed) >=
+            listener->connections_max) {
+        metric_add(&worker->metrics.refused_listener, 1);
+        return false;
+    }
+    if (state)
+        atomic_fetch_add_explicit(&state->connections, 1, memory_order_relaxed);
+    connection->listener = listener;
+    connection->pace = pace_new(listener);
+    return true;
+}
+
+static void leave_listener(struct mqtt_connection *connection) {
+    struct listener_state *state = listener_state(connection->worker, connection->listener);
+    if (state)
+        atomic_fetch_sub_explicit(&state->connections, 1, memory_order_relaxed);
+}
+
+size_t connection_packet_bytes_max(const struct mqtt_connection *connection) {
+    const struct mqtt_config *config = connection->worker->config;
+    const struct mqtt_listener_config *listener = connection->listener;
+    int64_t most = config->packet_bytes_max;
+    if (listener && listener->packet_bytes_max && listener->packet_bytes_max < most)
+        most = listener->packet_bytes_max;
+    if (connection->state != CONNECTION_OPEN && config->connect_bytes_max < most)
+        most = config->connect_bytes_max;
+    return (size_t)most;
+}
+
+const struct tls *connection_tls(const struct mqtt_connection *connection) {
+    if (connection->tcp)
+        return connection->tcp->tls;
+    bool tells = connection->ops && connection->ops->tls && !connection->detached;
+    return tells ? connection->ops->tls(connection->transport) : NULL;
 }
 
 /* ---- out ---- */
@@ -233,6 +304,8 @@ void connection_retire(struct mqtt_connection *connection, bool with_will) {
     if (connection->state == CONNECTION_ENDED)
         return;
     connection->state = CONNECTION_ENDED;
+    connection_settle(connection);
+    leave_listener(connection);
     connection_unpark(connection);
     list_remove(&connection->wheel);
     if (connection->session)

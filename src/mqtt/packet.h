@@ -41,6 +41,8 @@ enum packet_type {
     X(NORMAL, 0x00, "normal")                                                                      \
     X(DISCONNECT_WITH_WILL, 0x04, "disconnect with will message")                                  \
     X(NO_SUBSCRIPTION_EXISTED, 0x11, "no subscription existed")                                    \
+    X(CONTINUE_AUTHENTICATION, 0x18, "continue authentication")                                    \
+    X(REAUTHENTICATE, 0x19, "re-authenticate")                                                     \
     X(UNSPECIFIED, 0x80, "unspecified error")                                                      \
     X(MALFORMED, 0x81, "malformed packet")                                                         \
     X(PROTOCOL_ERROR, 0x82, "protocol error")                                                      \
@@ -198,6 +200,10 @@ enum packet_reason packet_next_filter(struct packet_filters *filters, struct pac
 enum packet_reason packet_read_disconnect(const struct packet *packet, uint8_t version,
                                           uint8_t *ret_reason, struct packet_properties *ret);
 
+/* AUTH (section 3.15). Its short form is a success without a method. */
+enum packet_reason packet_read_auth(const struct packet *packet, uint8_t version,
+                                    uint8_t *ret_reason, struct packet_properties *ret);
+
 /* What a CONNACK says; zero or empty members are left out. */
 struct packet_connack {
     uint8_t reason;
@@ -207,6 +213,7 @@ struct packet_connack {
     bool server_keep_alive;
     uint32_t packet_bytes_max;
     struct str assigned_client_id;
+    struct str auth_method, auth_data; /* data only with a method */
 };
 
 void packet_write_connack(struct buf *out, uint8_t version, const struct packet_connack *connack);
@@ -218,6 +225,9 @@ void packet_write_ack(struct buf *out, enum packet_type type, uint16_t packet_id
 /* SUBACK and UNSUBACK; version 3.1.1 has no codes in UNSUBACK. */
 void packet_write_suback(struct buf *out, enum packet_type type, uint8_t version,
                          uint16_t packet_id, struct str codes);
+
+void packet_write_auth(struct buf *out, enum packet_reason reason, struct str method,
+                       struct str data);
 
 void packet_write_disconnect(struct buf *out, enum packet_reason reason);
 void packet_write_pingresp(struct buf *out);

@@ -148,7 +148,8 @@ static void refuse(struct mqtt_connection *connection, const struct packet_publi
     if (code == ERR_INVALID) {
         connection_fail(connection,
                         in->topic.len ? PACKET_TOPIC_NAME_INVALID : PACKET_PROTOCOL_ERROR,
-                        "PUBLISH to a topic that is empty, not UTF-8, or holds '+', '#' or U+0000");
+                        "PUBLISH to a topic that is empty, not UTF-8, holds '+', '#' or U+0000, "
+                        "or is beyond topic_bytes_max or topic_levels_max");
         return;
     }
     unsigned missed;

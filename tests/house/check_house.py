@@ -85,7 +85,8 @@ def check_tests():
 # Sources that another test covers; say which.
 TESTED_ELSEWHERE = {
     "src/app/app.c": "tests/e2e: every test starts and stops it",
-    "src/app/command_passwd.c": "tests/e2e/test_broker.py",
+    "src/app/command_device.c": "tests/e2e/test_auth.py",
+    "src/app/command_passwd.c": "tests/e2e/test_auth.py",
     "src/app/command_rule.c": "tests/e2e/test_rule_command.py",
     "src/app/command_run.c": "tests/e2e",
     "src/app/command_sense.c": "tests/e2e/test_commands.py",
@@ -101,6 +102,7 @@ TESTED_ELSEWHERE = {
     "src/base/map.c": "list_map_test.c",
     "src/base/mem.c": "every test",
     "src/base/random.c": "clock_test.c",
+    "src/http/upgrade.c": "websocket_test.c; src/mqtt/websocket_test.c",
     "src/io/tcp_listen.c": "tcp_test.c",
     "src/mqtt/channel.c": "worker_test.c: two workers over real TCP",
     "src/mqtt/claim.c": "worker_test.c: sessions that move; stored_test.c",
