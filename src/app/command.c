@@ -94,7 +94,15 @@ static const char usage[] =
     "number\n"
     "  weir rule test --sql SQL --topic TOPIC [--payload FILE|-] [--sql-version 2016-03-23]\n"
     "                                      what a rule makes of a message and why, as JSON\n"
-    "  weir passwd                         hashes a password from standard input for mqtt.users\n"
+    "  weir passwd [--iterations N]        hashes a password from standard input for mqtt.users\n"
+    "  weir device create NAME [--policy POLICY] [--directory DIR] [--data DIR]\n"
+    "                                      makes NAME.key and NAME.pem, and registers the "
+    "certificate\n"
+    "  weir device ls [--data DIR]         devices, their status, policies and fingerprints\n"
+    "  weir device revoke NAME [--data DIR]\n"
+    "                                      refuses the device's certificate; a running Weir knows "
+    "of either\n"
+    "                                      after SIGHUP\n"
     "  weir help config                    every key of the configuration\n"
     "  weir version\n";
 

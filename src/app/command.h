@@ -9,6 +9,7 @@ int command_sense(int argc, char **argv);
 int command_stream(int argc, char **argv);
 int command_rule(int argc, char **argv);
 int command_passwd(int argc, char **argv);
+int command_device(int argc, char **argv);
 int command_help(int argc, char **argv);
 
 /* EX_USAGE of sysexits.h: the command line was wrong. */

@@ -119,7 +119,7 @@ struct mqtt {
 };
 
 /* Whether a connection to a listener may come without credentials, if there are users or not. */
-bool mqtt_listener_is_anonymous(const struct mqtt_listener_config *listener, bool has_users);
+bool listener_is_anonymous(const struct mqtt_listener_config *listener, bool has_users);
 
 /* ---- routes, route.c ---- */
 

@@ -284,8 +284,8 @@ const struct option mqtt_options[] = {
      .default_text = "128",
      .min = 1,
      .max = 65535,
-     .help = "levels of a topic or a filter; AWS: 8. More are refused: a PUBLISH ends its "
-             "connection (0x90), a filter is not subscribed to (0x97)"},
+     .help = "levels of a topic or a filter; AWS: 8. More are refused: a PUBLISH (0x90), a filter "
+             "(0x97)"},
     {.key = "topic_bytes_max",
      .type = OPTION_SIZE,
      .offset = MQTT(topic_bytes_max),
@@ -382,7 +382,7 @@ const struct option mqtt_options[] = {
     {0},
 };
 
-bool mqtt_listener_is_anonymous(const struct mqtt_listener_config *listener, bool has_users) {
+bool listener_is_anonymous(const struct mqtt_listener_config *listener, bool has_users) {
     struct sockaddr_storage address;
     if (listener->anonymous != MQTT_ANONYMOUS_AUTO)
         return listener->anonymous == MQTT_ANONYMOUS_TRUE;
@@ -418,7 +418,7 @@ static int check_listener(const struct mqtt_config *config,
         return ERR_INVALID;
     bool has_users = config->users.count > 0;
     bool has_certificates = has_tls && (listener->tls.client_ca || listener->tls.registered_certs);
-    if (!has_users && !has_certificates && !mqtt_listener_is_anonymous(listener, false))
+    if (!has_users && !has_certificates && !listener_is_anonymous(listener, false))
         return fail(&listener->head, err, ERR_INVALID,
                     "nobody could connect: add users, tls with client_ca or registered_certs, or "
                     "anonymous: true");

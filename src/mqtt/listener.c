@@ -63,14 +63,18 @@ static struct tcp *client_new(struct mqtt_connection *connection) {
     return &client->tcp;
 }
 
+bool mqtt_worker_is_anonymous(const struct mqtt_worker *worker,
+                              const struct mqtt_listener_config *listener) {
+    return listener_is_anonymous(listener, worker->identities->users.count > 0);
+}
+
 static struct tcp *on_accept(void *data, const struct sockaddr_storage *peer) {
     struct listener *listener = data;
     struct mqtt_worker *worker = listener->worker;
     char text[TCP_ADDRESS_CHARS];
     limits_count_connect(listener->state, listener->config->connect_rate, clock_mono_ns());
     tcp_address_text(peer, text);
-    bool anonymous =
-        mqtt_listener_is_anonymous(listener->config, worker->identities->users.count > 0);
+    bool anonymous = mqtt_worker_is_anonymous(worker, listener->config);
     struct mqtt_connection *connection = connection_new(worker, text, anonymous);
     if (!connection)
         return NULL;

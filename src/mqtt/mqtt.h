@@ -73,10 +73,9 @@ struct mqtt_certificate_config {
 
 struct mqtt_config {
     struct option_head head;
-    struct option_items listeners; /* struct mqtt_listener_config */
-    struct mqtt_listener_config
-        web;                   /* of /mqtt on the web listener: without bind, tls, websocket */
-    struct option_items users; /* struct mqtt_user_config */
+    struct option_items listeners;    /* struct mqtt_listener_config */
+    struct mqtt_listener_config web;  /* of /mqtt on the web listener; app sets `bind` */
+    struct option_items users;        /* struct mqtt_user_config */
     struct option_items certificates; /* struct mqtt_certificate_config */
     const struct conf *policies;
     int64_t packet_bytes_max, connections_max, subscriptions_max, inflight_max, out_bytes_max;
@@ -205,6 +204,10 @@ struct mqtt_transport_ops {
 struct mqtt_connection *mqtt_worker_attach(struct mqtt_worker *worker,
                                            const struct mqtt_transport_ops *ops, void *transport,
                                            const char *peer, bool anonymous);
+
+/* Whether a client of the listener may come without credentials now. */
+bool mqtt_worker_is_anonymous(const struct mqtt_worker *worker,
+                              const struct mqtt_listener_config *listener);
 
 /* Whose policy and limits count for the connection; before the first bytes. `listener` must outlive
  * the worker. False: the listener has as many connections as it may. */
