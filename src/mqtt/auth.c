@@ -57,7 +57,9 @@ static bool challenge(struct mqtt_connection *connection, struct str data) {
     uint8_t nonce[SCRAM_NONCE_BYTES];
     random_bytes(nonce, sizeof nonce);
     struct buf first = {0};
-    scram_challenge(scram, known ? &secret : NULL, worker->mqtt->secret, nonce, &first);
+    struct scram_pretence pretence = {.iterations = worker->identities->scram_iterations};
+    memcpy(pretence.key, worker->mqtt->secret, sizeof pretence.key);
+    scram_challenge(scram, known ? &secret : NULL, &pretence, nonce, &first);
     connection->auth = xcalloc(1, sizeof *connection->auth);
     connection->auth->scram = scram;
     write_auth(connection, PACKET_CONTINUE_AUTHENTICATION, &first);

@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "io/file.h"
 #include "io/tls.h"
+#include "mqtt/password.h"
 
 enum { PEM_BYTES_MAX = 64 * 1024, FINGERPRINT_CHARS = 64 };
 
@@ -65,6 +66,10 @@ static void add_user(struct mqtt_identities *identities, const struct mqtt_user_
     user->secret = keep(identities, config->password_hash);
     user->policy = keep(identities, config->policy);
     map_put(&identities->users, str_of(user->name), user);
+    struct password_secret secret;
+    bool is_scram = password_read(user->secret, &secret, NULL) == 0 && secret.is_scram;
+    if (is_scram && !identities->scram_iterations)
+        identities->scram_iterations = secret.iterations;
 }
 
 static void add_certificate(struct mqtt_identities *identities, const char *fingerprint,
@@ -96,6 +101,8 @@ static struct mqtt_identities *new_with_users(const struct mqtt_config *config) 
     atomic_init(&identities->references, 1);
     for (size_t i = 0; i < config->users.count; i++)
         add_user(identities, OPTION_AT(config->users, struct mqtt_user_config, i));
+    if (!identities->scram_iterations)
+        identities->scram_iterations = MQTT_PASSWORD_ITERATIONS;
     return identities;
 }
 

@@ -25,8 +25,9 @@ struct identity_certificate {
 struct mqtt_identities {
     _Atomic unsigned references;
     struct arena arena;
-    struct map users;        /* name -> struct identity_user */
-    struct map certificates; /* fingerprint -> struct identity_certificate */
+    struct map users;          /* name -> struct identity_user */
+    unsigned scram_iterations; /* of the first user with a SCRAM verifier */
+    struct map certificates;   /* fingerprint -> struct identity_certificate */
 };
 
 struct mqtt_identities *identities_ref(struct mqtt_identities *identities);

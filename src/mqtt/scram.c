@@ -116,21 +116,21 @@ struct str scram_user(const struct scram *scram) {
 
 /* ---- server-first ---- */
 
-static void pretend(struct scram *scram, const uint8_t key[PASSWORD_KEY_BYTES]) {
+static void pretend(struct scram *scram, const struct scram_pretence *pretence) {
     enum { SALT_BYTES = 16 };
-    password_hmac(key, scram_user(scram), scram->secret.salt);
+    password_hmac(pretence->key, scram_user(scram), scram->secret.salt);
     scram->secret.salt_bytes = SALT_BYTES;
-    scram->secret.iterations = MQTT_PASSWORD_ITERATIONS;
+    scram->secret.iterations = pretence->iterations;
 }
 
 void scram_challenge(struct scram *scram, const struct password_secret *secret,
-                     const uint8_t key[PASSWORD_KEY_BYTES], const uint8_t nonce[SCRAM_NONCE_BYTES],
+                     const struct scram_pretence *pretence, const uint8_t nonce[SCRAM_NONCE_BYTES],
                      struct buf *server_first) {
     scram->is_known = secret && secret->is_scram;
     if (scram->is_known)
         scram->secret = *secret;
     else
-        pretend(scram, key);
+        pretend(scram, pretence);
     base64_write(&scram->nonce, str_from(nonce, SCRAM_NONCE_BYTES));
     struct buf text = {0};
     buf_printf(&text, "r=%.*s,s=", STR_ARG(buf_str(&scram->nonce)));

@@ -28,13 +28,18 @@ void scram_free(struct scram *scram); /* NULL is fine */
 
 struct str scram_user(const struct scram *scram);
 
+/* What somebody without a verifier is shown. */
+struct scram_pretence {
+    uint8_t key[PASSWORD_KEY_BYTES]; /* secret: the salt is made from it and the name */
+    uint32_t iterations;             /* those of others */
+};
+
 /*
  * Appends server-first. `secret` is that of the user; NULL if there is none, or one that is not for
- * SCRAM: then the exchange goes on all the same, with a salt made from `key` and the name, and
- * fails at its end. `nonce` is random and new.
+ * SCRAM: then the exchange goes on all the same, and fails at its end. `nonce` is random and new.
  */
 void scram_challenge(struct scram *scram, const struct password_secret *secret,
-                     const uint8_t key[PASSWORD_KEY_BYTES], const uint8_t nonce[SCRAM_NONCE_BYTES],
+                     const struct scram_pretence *pretence, const uint8_t nonce[SCRAM_NONCE_BYTES],
                      struct buf *server_first);
 
 /* Reads client-final; appends server-final. ERR_DENIED: the proof is wrong. ERR_INVALID: the message

@@ -8,7 +8,7 @@ static const char verifier[] = "$scram-sha-256$4096$W22ZaJ0SNY7soEsUEjb6gQ==$"
                                "WG5d8oPm3OtcPnkdi4Uo7BkeZkBFzpcXkuLmtbsT4qY=$"
                                "wfPLwcE6nTWhTAmQ7tl2KeoiWGPlZqQxSrmfPwDl2dU=";
 
-static const uint8_t key[PASSWORD_KEY_BYTES] = {7};
+static const struct scram_pretence pretence = {.key = {7}, .iterations = 4096};
 static const uint8_t nonce[SCRAM_NONCE_BYTES] = "123456789012345678"; /* MTIzNDU2Nzg5MDEyMzQ1Njc4 */
 
 static struct password_secret secret;
@@ -33,7 +33,7 @@ static int tear_down(void **state) {
 
 static void begin(const char *first, const struct password_secret *of) {
     assert_int_equal(scram_begin(str_of(first), &scram), 0);
-    scram_challenge(scram, of, key, nonce, &out);
+    scram_challenge(scram, of, &pretence, nonce, &out);
 }
 
 static void the_right_proof_is_accepted(void **state) {
@@ -72,6 +72,7 @@ static void nobody_gets_in_without_a_verifier(void **state) {
     begin("n,,n=user,r=rOprNGfwEbeRWgbNEkqO", NULL);
     assert_true(
         str_starts(buf_str(&out), STR("r=rOprNGfwEbeRWgbNEkqOMTIzNDU2Nzg5MDEyMzQ1Njc4,s=")));
+    assert_non_null(memmem(buf_at(&out), buf_len(&out), ",i=4096", 7));
     buf_add_str(&first, buf_str(&out));
     assert_int_equal(scram_finish(scram, STR(FINAL_WITHOUT_PROOF ",p=" PROOF), &out), ERR_DENIED);
     tear_down(NULL);
