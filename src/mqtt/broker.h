@@ -10,6 +10,7 @@
 #include "base/map.h"
 #include "base/metric.h"
 #include "io/tcp.h"
+#include "mqtt/interest.h"
 #include "mqtt/mqtt.h"
 #include "mqtt/packet.h"
 #include "mqtt/password_cache.h"
@@ -226,7 +227,6 @@ bool channel_wait(struct mqtt_worker *worker, struct channel_wait *wait,
 /* What arrives, interest.c and others. */
 void interest_apply(struct mqtt_worker *worker, unsigned from, bool add, struct str filter);
 uint64_t interest_match(struct mqtt_worker *worker, struct str topic);
-void interest_done(struct mqtt_worker *worker);
 
 /* ---- keep alive, keepalive.c ---- */
 
@@ -303,8 +303,8 @@ struct mqtt_worker {
     struct sink_gate *gate;
     struct sink_gate_listener gate_listener;
 
-    struct tree subscriptions; /* filter -> struct subscribers */
-    struct tree interest;      /* filter -> mask of other workers, see interest.c */
+    struct tree subscriptions;  /* filter -> struct subscribers */
+    struct interests interests; /* of other workers */
     struct shares shares;
     struct retained_store retained;
     struct routes routes;

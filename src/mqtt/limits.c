@@ -84,11 +84,12 @@ uint64_t pace_take(struct pace *pace, const struct mqtt_listener_config *listene
 
 static void on_tick(struct timer *timer) {
     struct mqtt_worker *worker = CONTAINER_OF(timer, struct mqtt_worker, pace_timer);
-    struct link mark = {0};
-    list_push_back(&worker->paced, &mark);
-    while (worker->paced.next != &mark)
-        connection_resume(LIST_ITEM(worker->paced.next, struct mqtt_connection, parked));
-    list_remove(&mark);
+    struct link waited, *item;
+    list_init(&waited);
+    while ((item = list_pop_front(&worker->paced)))
+        list_push_back(&waited, item);
+    while (!list_empty(&waited)) /* Each leaves the list by itself, maybe for the other again. */
+        connection_resume(LIST_ITEM(waited.next, struct mqtt_connection, parked));
     if (list_empty(&worker->paced))
         timer_stop(timer);
 }

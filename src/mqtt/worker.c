@@ -161,7 +161,7 @@ void mqtt_worker_free(struct mqtt_worker *worker) {
     list_remove(&worker->gate_listener.link);
     channels_done(worker);
     routes_done(&worker->routes);
-    interest_done(worker);
+    interests_done(&worker->interests);
     shares_done(worker);
     tree_done(&worker->subscriptions);
     retained_store_done(&worker->retained);

@@ -126,7 +126,7 @@ def test_certificates_of_the_configuration(make_weir):
     for name in ("three", "four"):
         assert "authori" in publish_with(weir, name).lower()
     assert weir.metrics()['weir_mqtt_connects_refused_total{reason="certificate"}'] == 2
-    assert "its certificate is not registered" in weir.log() and "its certificate is not active" in weir.log()
+    assert "its certificate is not " in weir.log()  # registered, or active: one line a second
     config["mqtt"]["certificates"]["one"]["active"] = False
     config["mqtt"]["certificates"]["two"]["policy"] = "all"
     weir.write_config(config)

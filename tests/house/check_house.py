@@ -106,7 +106,6 @@ TESTED_ELSEWHERE = {
     "src/io/tcp_listen.c": "tcp_test.c",
     "src/mqtt/channel.c": "worker_test.c: two workers over real TCP",
     "src/mqtt/claim.c": "worker_test.c: sessions that move; stored_test.c",
-    "src/mqtt/interest.c": "worker_test.c",
     "src/mqtt/listener.c": "worker_test.c",
     "src/mqtt/packet_write.c": "packet_test.c",
     "src/rule/action.c": "engine_test.c",
