@@ -60,6 +60,7 @@ static struct tcp *client_new(struct mqtt_connection *connection) {
     client->tcp.events = &client_events;
     client->connection = connection;
     connection->tcp = &client->tcp;
+    client->tcp.sent = &connection->worker->metrics.bytes_sent;
     return &client->tcp;
 }
 

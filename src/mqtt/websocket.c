@@ -294,6 +294,7 @@ static const struct tcp_events events = {
 struct tcp *websocket_new(struct mqtt_connection *connection, const char *path) {
     struct client *client = xcalloc(1, sizeof *client);
     client->tcp.events = &events;
+    client->tcp.sent = &connection->worker->metrics.bytes_sent;
     client->connection = connection;
     client->path = path;
     client->request = xcalloc(1, sizeof *client->request);

@@ -6,9 +6,11 @@
 #include "base/random.h"
 #include "mqtt/claim.h"
 #include "mqtt/identity.h"
+#include "mqtt/lifecycle.h"
 #include "mqtt/limits.h"
 #include "mqtt/policy.h"
 #include "mqtt/stored.h"
+#include "mqtt/sys_topics.h"
 
 /* ---- the broker ---- */
 
@@ -17,6 +19,8 @@ struct mqtt *mqtt_new(const struct mqtt_config *config, unsigned worker_count) {
     struct mqtt *mqtt = xcalloc(1, sizeof *mqtt);
     mqtt->config = config;
     mqtt->worker_count = worker_count;
+    mqtt->instance = random_u64();
+    mqtt->started_ns = clock_mono_ns();
     mqtt->policies = mqtt_policies_new(config);
     mqtt->identities = mqtt_identities_of_users(config);
     mqtt->listener_states = xcalloc(config->listeners.count + 1, sizeof *mqtt->listener_states);
@@ -83,7 +87,8 @@ static int publish_message(struct message_publisher *publisher, const struct mes
     struct publication publication;
     if (!publication_from_message(message, &publication))
         return ERR_INVALID;
-    if (message->republish_depth == 0 && !worker_has_room(worker))
+    bool may_wait = message->republish_depth == 0;
+    if (may_wait && (worker->stopping || !worker_has_room(worker)))
         return ERR_FULL;
     worker->wall_ms = clock_wall_ms();
     if (message->received_ms == 0)
@@ -142,6 +147,7 @@ struct mqtt_worker *mqtt_worker_new(struct mqtt *mqtt, unsigned index, struct lo
     paces_init(worker);
     list_init(&worker->parked);
     list_init(&worker->writing);
+    list_init(&worker->crowd);
     list_init(&worker->listeners);
     retained_store_init(&worker->retained, (size_t)worker->config->retained_max,
                         (size_t)worker->config->retained_bytes_max, mqtt->worker_count == 1);
@@ -168,6 +174,8 @@ void mqtt_worker_free(struct mqtt_worker *worker) {
     map_done(&worker->clients);
     map_done(&worker->stored);
     claims_done(worker);
+    lifecycle_done(worker);
+    sys_topics_done(worker);
     buf_done(&worker->scratch);
     buf_done(&worker->properties);
     buf_done(&worker->resource);
