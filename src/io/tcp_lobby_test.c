@@ -113,7 +113,7 @@ static void a_header_may_come_byte_by_byte(void **state) {
     int fd = client();
     for (int i = 0; i < HEADER_BYTES; i++) {
         assert_int_equal(arrivals, 0);
-        send_bytes(fd, HEADER + i, 1);
+        send_bytes(fd, &HEADER[i], 1);
         turn();
         turn();
     }
