@@ -474,12 +474,20 @@ struct connection_counts {
     uint64_t received, received_bytes, sent, sent_bytes, dropped;
 };
 
-struct mqtt_connection {
-    struct mqtt_worker *worker;
-    struct link link, parked, wheel, writing;
-    struct tcp *tcp; /* NULL: `ops` and `transport` */
+/* What a connection over a foreign transport has in place of `tcp`. */
+struct foreign {
+    struct link writing; /* in the worker's list of those with gathered bytes */
+    struct mqtt_connection *connection;
     const struct mqtt_transport_ops *ops;
     void *transport;
+    struct buf gather; /* what leaves at the end of the turn */
+};
+
+struct mqtt_connection {
+    struct mqtt_worker *worker;
+    struct link link, parked, wheel;
+    struct tcp *tcp; /* or `foreign` */
+    struct foreign *foreign;
     const struct mqtt_listener_config *listener; /* NULL: none, a foreign transport */
     struct authority *authority;                 /* NULL: it may do everything; authorize.h */
     struct auth *auth;                           /* an exchange of AUTH packets; or NULL */
@@ -490,9 +498,8 @@ struct mqtt_connection {
     struct str *aliases;               /* the client's, topic_alias_max + 1 of them; alias.h */
     struct aliases_told *aliases_told; /* the broker's; NULL: the client takes none */
     struct will *will;
-    struct buf *gather; /* what leaves over a foreign transport at the end of the turn */
-    char *peer;         /* "127.0.0.1:1234" */
-    char *names;        /* client id and principal, one behind the other; never NULL */
+    char *names;      /* client id, principal and peer, one behind the other */
+    const char *peer; /* "127.0.0.1:1234", in `names` */
     struct connection_counts counts;
     uint64_t number;       /* of all connections of this run */
     uint64_t connected_ms; /* wall time; since it is OPEN */
@@ -521,10 +528,12 @@ struct mqtt_connection {
     bool ca_verified; /* the certificate, by the listener's CA */
 };
 
-/* NULL when connections_max is reached. The caller sets `tcp`, or `ops` and `transport`; the one
- * reference is the transport's. */
+/* NULL when connections_max is reached. The caller sets `tcp`, or calls connection_set_transport();
+ * the one reference is the transport's. */
 struct mqtt_connection *connection_new(struct mqtt_worker *worker, const char *peer,
                                        bool anonymous);
+void connection_set_transport(struct mqtt_connection *connection,
+                              const struct mqtt_transport_ops *ops, void *transport);
 void connection_ref(struct mqtt_connection *connection);
 void connection_unref(struct mqtt_connection *connection);
 

@@ -264,9 +264,11 @@ static struct will *will_new(const struct packet_will *in) {
 
 static void set_names(struct mqtt_connection *connection, struct str client_id,
                       struct str principal) {
-    char *names = xmalloc(client_id.len + principal.len + 1), *at = names;
+    struct str peer = str_of(connection->peer);
+    char *names = xcalloc(1, client_id.len + principal.len + peer.len + 1), *at = names;
     copy_to(&at, client_id);
     copy_to(&at, principal);
+    connection->peer = copy_to(&at, peer).at;
     free(connection->names);
     connection->names = names;
     connection->client_id_bytes = (uint16_t)client_id.len;

@@ -28,7 +28,7 @@ static void set_peer(struct mqtt_connection *connection, const char *peer) {
     size_t bytes = colon ? (size_t)(colon - peer) : strlen(peer);
     bool bracketed = bytes >= 2 && peer[0] == '[';
     ASSERT(bytes <= UINT8_MAX);
-    connection->peer = xstrdup(peer);
+    connection->peer = connection->names = xstrdup(peer);
     connection->ip_at = bracketed;
     connection->ip_bytes = (uint8_t)(bracketed ? bytes - 2 : bytes);
 }
@@ -83,7 +83,6 @@ struct mqtt_connection *connection_new(struct mqtt_worker *worker, const char *p
     connection->number =
         atomic_fetch_add_explicit(&worker->mqtt->connection_number, 1, memory_order_relaxed) + 1;
     set_peer(connection, peer);
-    connection->names = xstrdup("");
     connection->seen_s = worker->wheel.now_s;
     connection->connect_due_s =
         worker->wheel.now_s +
@@ -94,6 +93,14 @@ struct mqtt_connection *connection_new(struct mqtt_worker *worker, const char *p
     metric_add(&worker->metrics.connections, 1);
     metric_add(&worker->metrics.accepted, 1);
     return connection;
+}
+
+void connection_set_transport(struct mqtt_connection *connection,
+                              const struct mqtt_transport_ops *ops, void *transport) {
+    connection->foreign = xcalloc(1, sizeof *connection->foreign);
+    connection->foreign->connection = connection;
+    connection->foreign->ops = ops;
+    connection->foreign->transport = transport;
 }
 
 void connection_ref(struct mqtt_connection *connection) {
@@ -108,11 +115,11 @@ void connection_free_inbox(struct mqtt_connection *connection) {
 }
 
 static void free_gather(struct mqtt_connection *connection) {
-    list_remove(&connection->writing);
-    if (connection->gather)
-        buf_done(connection->gather);
-    free(connection->gather);
-    connection->gather = NULL;
+    struct foreign *foreign = connection->foreign;
+    if (!foreign)
+        return;
+    list_remove(&foreign->writing);
+    buf_done(&foreign->gather);
 }
 
 void connection_unref(struct mqtt_connection *connection) {
@@ -122,10 +129,10 @@ void connection_unref(struct mqtt_connection *connection) {
     list_remove(&connection->link);
     connection_free_inbox(connection);
     free_gather(connection);
+    free(connection->foreign);
     hold_forget(connection);
     auth_free(connection);
     free(connection->pace);
-    free(connection->peer);
     free(connection->names);
     free(connection->authority);
     free(connection);
@@ -170,8 +177,9 @@ size_t connection_packet_bytes_max(const struct mqtt_connection *connection) {
 const struct tls *connection_tls(const struct mqtt_connection *connection) {
     if (connection->tcp)
         return connection->tcp->tls;
-    bool tells = connection->ops && connection->ops->tls && !connection->detached;
-    return tells ? connection->ops->tls(connection->transport) : NULL;
+    const struct foreign *foreign = connection->foreign;
+    bool tells = foreign && foreign->ops->tls && !connection->detached;
+    return tells ? foreign->ops->tls(foreign->transport) : NULL;
 }
 
 /* ---- out ---- */
@@ -180,30 +188,27 @@ struct buf *connection_out(struct mqtt_connection *connection) {
     metric_add(&connection->worker->metrics.packets_sent, 1);
     if (connection->tcp)
         return tcp_out(connection->tcp);
-    if (!connection->gather)
-        connection->gather = xcalloc(1, sizeof *connection->gather);
-    if (!list_linked(&connection->writing))
-        list_push_back(&connection->worker->writing, &connection->writing);
-    return connection->gather;
+    struct foreign *foreign = connection->foreign;
+    if (!list_linked(&foreign->writing))
+        list_push_back(&connection->worker->writing, &foreign->writing);
+    return &foreign->gather;
 }
 
 size_t connection_pending(const struct mqtt_connection *connection) {
     if (connection->tcp)
         return tcp_pending(connection->tcp);
-    size_t gathered = connection->gather ? buf_len(connection->gather) : 0;
-    return gathered + connection->ops->pending(connection->transport);
+    const struct foreign *foreign = connection->foreign;
+    return buf_len(&foreign->gather) + foreign->ops->pending(foreign->transport);
 }
 
 void connection_write_gathered(struct mqtt_connection *connection) {
-    struct buf bytes = {0};
-    if (connection->gather) {
-        bytes = *connection->gather;
-        *connection->gather = (struct buf){0};
-    }
+    struct foreign *foreign = connection->foreign;
+    struct buf bytes = foreign->gather;
+    foreign->gather = (struct buf){0};
     free_gather(connection);
     metric_add(&connection->worker->metrics.bytes_sent, (int64_t)buf_len(&bytes));
     if (buf_len(&bytes))
-        connection->ops->write(connection->transport, buf_at(&bytes), buf_len(&bytes));
+        foreign->ops->write(foreign->transport, buf_at(&bytes), buf_len(&bytes));
     buf_done(&bytes);
 }
 
@@ -216,7 +221,7 @@ void connection_close(struct mqtt_connection *connection) {
         return;
     }
     connection_write_gathered(connection);
-    connection->ops->close(connection->transport);
+    connection->foreign->ops->close(connection->foreign->transport);
 }
 
 /* ---- the end ---- */

@@ -31,7 +31,7 @@ static void stop_reading(struct mqtt_connection *connection) {
     if (connection->tcp)
         tcp_read_stop(connection->tcp);
     else
-        connection->ops->read_stop(connection->transport);
+        connection->foreign->ops->read_stop(connection->foreign->transport);
 }
 
 static void start_reading(struct mqtt_connection *connection) {
@@ -41,7 +41,7 @@ static void start_reading(struct mqtt_connection *connection) {
     if (connection->tcp)
         tcp_read_start(connection->tcp);
     else
-        connection->ops->read_start(connection->transport);
+        connection->foreign->ops->read_start(connection->foreign->transport);
 }
 
 static bool is_blocked(const struct mqtt_connection *connection) {

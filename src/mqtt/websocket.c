@@ -300,7 +300,6 @@ struct tcp *websocket_new(struct mqtt_connection *connection, const char *path) 
     client->request = xcalloc(1, sizeof *client->request);
     client->request->exchange = exchange_new();
     reader_begin(&client->request->reader, client->request->exchange, 1);
-    connection->ops = &transport_ops;
-    connection->transport = client;
+    connection_set_transport(connection, &transport_ops, client);
     return &client->tcp;
 }

@@ -104,7 +104,7 @@ struct message_publisher *mqtt_worker_publisher(struct mqtt_worker *worker) {
 
 static void write_gathered(struct mqtt_worker *worker) {
     LIST_EACH(item, &worker->writing) {
-        connection_write_gathered(LIST_ITEM(item, struct mqtt_connection, writing));
+        connection_write_gathered(LIST_ITEM(item, struct foreign, writing)->connection);
     }
 }
 
@@ -195,8 +195,7 @@ struct mqtt_connection *mqtt_worker_attach(struct mqtt_worker *worker,
         worker->stopping ? NULL : connection_new(worker, peer, anonymous);
     if (!connection)
         return NULL;
-    connection->ops = ops;
-    connection->transport = transport;
+    connection_set_transport(connection, ops, transport);
     return connection;
 }
 
