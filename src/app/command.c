@@ -116,7 +116,15 @@ static const char usage[] =
     "-c FILE, or\n"
     "                                      --api URL (with AWS_ACCESS_KEY_ID and "
     "AWS_SECRET_ACCESS_KEY); --json\n"
-    "  weir passwd                         hashes a password from standard input for mqtt.users\n"
+    "  weir passwd [--iterations N]        hashes a password from standard input for mqtt.users\n"
+    "  weir device create NAME [--policy POLICY] [--directory DIR] [--data DIR]\n"
+    "                                      makes NAME.key and NAME.pem, and registers the "
+    "certificate\n"
+    "  weir device ls [--data DIR]         devices, their status, policies and fingerprints\n"
+    "  weir device revoke NAME [--data DIR]\n"
+    "                                      refuses the device's certificate; a running Weir knows "
+    "of either\n"
+    "                                      after SIGHUP\n"
     "  weir help config                    every key of the configuration\n"
     "  weir version\n";
 

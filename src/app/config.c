@@ -253,6 +253,11 @@ static int check_web_exposure(const struct config *config, struct err *err) {
     return 0;
 }
 
+/* The broker decides about /mqtt by where the web listener stands, as about its own listeners. */
+static void place_mqtt_web(struct config *config) {
+    config->mqtt.web.bind = config->web.bind;
+}
+
 static int check(struct config *config, struct err *err) {
     int code = check_sync(config, err);
     if (!code)
@@ -332,6 +337,8 @@ static int load(struct config *config, struct str text, struct err *err) {
         code = option_load(&config->arena, options, root, config, err);
     if (!code)
         code = check(config, err);
+    if (!code)
+        place_mqtt_web(config);
     if (!code)
         code = rule_roles_compile(config->roles, config->api.region, config->api.account,
                                   &config->surroundings.roles, err);

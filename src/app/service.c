@@ -65,16 +65,6 @@ static bool is_ready(void *data, struct buf *why) {
     return redis;
 }
 
-/* Design law 8: as on an MQTT listener that says nothing, on loopback and without users anybody may
- * come. */
-static bool anonymous_allowed(const struct config *config) {
-    struct sockaddr_storage address;
-    if (config->web.anonymous)
-        return true;
-    return config->mqtt.users.count == 0 && !tcp_address(config->web.bind, &address, NULL) &&
-           tcp_address_is_loopback(&address);
-}
-
 static int start_web(struct service *service, struct err *err) {
     const struct config *config = service->config;
     int code = tcp_address(config->web.bind, &service->web_address, err);
@@ -84,7 +74,7 @@ static int start_web(struct service *service, struct err *err) {
         return code;
     service->mqtt_websocket =
         (struct mqtt_websocket){.worker = service->lane->worker,
-                                .anonymous = anonymous_allowed(config),
+                                .listener = &config->mqtt.web,
                                 .message_bytes_max = (size_t)config->mqtt.packet_bytes_max + 1024};
     struct web_services services = {.state = service->state,
                                     .mqtt = mqtt_websocket_accept,
