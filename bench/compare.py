@@ -206,11 +206,8 @@ def main():
     if args.output:
         os.makedirs(args.output, exist_ok=True)
         path = os.path.join(args.output, "RESULTS.md")
-        text += "
-" + rules.section(rules.measure(args.build, 60, 9), "script/bench rules")
-        write(path, text.rstrip("
-") + "
-" + connections_section(path))
+        text += "\n" + rules.section(rules.measure(args.build, 60, 9), "script/bench rules")
+        write(path, text.rstrip("\n") + "\n" + connections_section(path))
         write(os.path.join(args.output, "results.svg"), report.svg(args.scenarios, results, args.servers))
     else:
         print(text)
