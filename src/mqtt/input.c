@@ -116,10 +116,6 @@ static void take_other(struct mqtt_connection *connection, const struct packet *
 }
 
 static void take_packet(struct mqtt_connection *connection, const struct packet *packet) {
-    if (connection->state == CONNECTION_NEW && packet->type != PACKET_CONNECT) {
-        connection_fail(connection, PACKET_PROTOCOL_ERROR, "the first packet is not CONNECT");
-        return;
-    }
     switch (packet->type) {
     case PACKET_CONNECT:
         connect_take(connection, packet);
@@ -173,6 +169,10 @@ static size_t take_packets(struct mqtt_connection *connection, const uint8_t *at
     size_t packet_bytes_max = (size_t)connection->worker->config->packet_bytes_max, taken = 0;
     while (connection->state != CONNECTION_ENDED && !connection->waiting && taken < len) {
         struct packet packet;
+        if (connection->state == CONNECTION_NEW && at[taken] >> 4 != PACKET_CONNECT) {
+            connection_fail(connection, PACKET_PROTOCOL_ERROR, "the first packet is not CONNECT");
+            break;
+        }
         int found = packet_find(at + taken, len - taken, packet_bytes_max, &packet);
         if (found == ERR_AGAIN)
             break;
