@@ -116,6 +116,10 @@ static void take_other(struct mqtt_connection *connection, const struct packet *
 }
 
 static void take_packet(struct mqtt_connection *connection, const struct packet *packet) {
+    if (connection->state == CONNECTION_NEW && packet->type != PACKET_CONNECT) {
+        connection_fail(connection, PACKET_PROTOCOL_ERROR, "the first packet is not CONNECT");
+        return;
+    }
     switch (packet->type) {
     case PACKET_CONNECT:
         connect_take(connection, packet);
@@ -169,10 +173,6 @@ static size_t take_packets(struct mqtt_connection *connection, const uint8_t *at
     size_t packet_bytes_max = (size_t)connection->worker->config->packet_bytes_max, taken = 0;
     while (connection->state != CONNECTION_ENDED && !connection->waiting && taken < len) {
         struct packet packet;
-        if (connection->state == CONNECTION_NEW && at[taken] >> 4 != PACKET_CONNECT) {
-            connection_fail(connection, PACKET_PROTOCOL_ERROR, "the first packet is not CONNECT");
-            break;
-        }
         int found = packet_find(at + taken, len - taken, packet_bytes_max, &packet);
         if (found == ERR_AGAIN)
             break;
@@ -248,6 +248,13 @@ static size_t complete_packet(struct mqtt_connection *connection, const uint8_t 
     return added;
 }
 
+/* The rest of a packet that cannot be CONNECT is not waited for. */
+static bool is_another_protocol(const struct mqtt_connection *connection, const uint8_t *at,
+                                size_t len) {
+    return connection->state == CONNECTION_NEW && !connection->inbox && len &&
+           at[0] >> 4 != PACKET_CONNECT;
+}
+
 void mqtt_connection_feed(struct mqtt_connection *connection, const uint8_t *at, size_t len) {
     if (connection->worker->stopping) /* What came before is finished, and nothing else. */
         return;
@@ -255,6 +262,10 @@ void mqtt_connection_feed(struct mqtt_connection *connection, const uint8_t *at,
         connection->seen_s = connection->worker->wheel.now_s;
     connection->worker->wall_ms = clock_wall_ms();
     metric_add(&connection->worker->metrics.bytes_received, (int64_t)len);
+    if (is_another_protocol(connection, at, len)) {
+        connection_fail(connection, PACKET_PROTOCOL_ERROR, "the first byte is not CONNECT's");
+        return;
+    }
     while (len && connection->state != CONNECTION_ENDED && !is_blocked(connection)) {
         size_t taken = connection->inbox ? complete_packet(connection, at, len)
                                          : take_packets(connection, at, len);
