@@ -265,6 +265,13 @@ static size_t complete_packet(struct mqtt_connection *connection, const uint8_t 
     return added;
 }
 
+/* The rest of a packet that cannot be CONNECT is not waited for. */
+static bool is_another_protocol(const struct mqtt_connection *connection, const uint8_t *at,
+                                size_t len) {
+    return connection->state == CONNECTION_NEW && !connection->inbox && len &&
+           at[0] >> 4 != PACKET_CONNECT;
+}
+
 void mqtt_connection_feed(struct mqtt_connection *connection, const uint8_t *at, size_t len) {
     if (connection->worker->stopping) /* What came before is finished, and nothing else. */
         return;
@@ -272,6 +279,10 @@ void mqtt_connection_feed(struct mqtt_connection *connection, const uint8_t *at,
         connection->seen_s = connection->worker->wheel.now_s;
     connection->worker->wall_ms = clock_wall_ms();
     metric_add(&connection->worker->metrics.bytes_received, (int64_t)len);
+    if (is_another_protocol(connection, at, len)) {
+        connection_fail(connection, PACKET_PROTOCOL_ERROR, "the first byte is not CONNECT's");
+        return;
+    }
     while (len && connection->state != CONNECTION_ENDED && !is_blocked(connection)) {
         size_t taken = connection->inbox ? complete_packet(connection, at, len)
                                          : take_packets(connection, at, len);

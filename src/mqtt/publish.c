@@ -174,6 +174,7 @@ void publish_take(struct mqtt_connection *connection, const struct packet *packe
         .expiry_at = in.expiry_at,
     };
     uint64_t ticket = worker->gate ? sink_gate_ticket(worker->gate) : 0;
+    worker->fed_crowd = false; /* What others have published does not count. */
     int result = publish(worker, &publication, connection->session);
     if (result < 0) {
         refuse(connection, &in, result);
