@@ -1,70 +1,31 @@
 /* The table of operations, and what is no rule: DescribeEndpoint. */
 #include "aws/iot.h"
 
-#include <assert.h>
 #include <stdlib.h>
 
 #include "aws/iot_internal.h"
-#include "aws/server.h"
 #include "base/clock.h"
 #include "base/json_write.h"
 #include "base/mem.h"
 
 static void describe_endpoint(struct rest_call *call);
 
-static void run(struct rest_call *call);
-
 static const struct rest_route routes[] = {
-    {"POST", "/rules/{ruleName}", run},
-    {"GET", "/rules/{ruleName}", run},
-    {"GET", "/rules", run},
-    {"PATCH", "/rules/{ruleName}", run},
-    {"DELETE", "/rules/{ruleName}", run},
-    {"POST", "/rules/{ruleName}/enable", run},
-    {"POST", "/rules/{ruleName}/disable", run},
-    {"POST", "/tags", run},
-    {"POST", "/untag", run},
-    {"GET", "/tags", run},
-    {"GET", "/endpoint", run},
-    {"POST", "/v1/rules:test", run},
-    {"GET", "/v1/rules/{ruleName}", run},
-    {"GET", "/v1/rules/{ruleName}/trace", run},
-    {NULL, NULL, NULL},
-};
-
-/* In the order of the routes: what a key's policy has to allow, on the rule or, without one, on "*". */
-static const struct operation {
-    const char *action;
-    void (*run)(struct rest_call *call);
-} operations[] = {
-    {"iot:CreateTopicRule", iot_create_rule},
-    {"iot:GetTopicRule", iot_get_rule},
-    {"iot:ListTopicRules", iot_list_rules},
-    {"iot:ReplaceTopicRule", iot_replace_rule},
-    {"iot:DeleteTopicRule", iot_delete_rule},
-    {"iot:EnableTopicRule", iot_enable_rule},
-    {"iot:DisableTopicRule", iot_disable_rule},
-    {"iot:TagResource", iot_tag},
-    {"iot:UntagResource", iot_untag},
-    {"iot:ListTagsForResource", iot_list_tags},
-    {"iot:DescribeEndpoint", describe_endpoint},
-    {"weir:TestRule", iot_test_rule},
-    {"iot:GetTopicRule", iot_show_rule},
-    {"weir:TraceRule", iot_trace_rule},
-};
-static_assert(COUNT_OF(operations) == COUNT_OF(routes) - 1, "one for each route");
-
-static void run(struct rest_call *call) {
-    const struct operation *operation = &operations[call->route - routes];
-    struct buf arn = {0};
-    if (call->labels[0].len)
-        iot_add_rule_arn(iot_of(call), &arn, call->labels[0]);
-    else
-        buf_add_str(&arn, STR("*"));
-    if (aws_rest_authorize(call, operation->action, buf_str(&arn)))
-        operation->run(call);
-    buf_done(&arn);
-}
+    {"POST", "/rules/{ruleName}", iot_create_rule, "iot:CreateTopicRule", "rule/0"},
+    {"GET", "/rules/{ruleName}", iot_get_rule, "iot:GetTopicRule", "rule/0"},
+    {"GET", "/rules", iot_list_rules, "iot:ListTopicRules", NULL},
+    {"PATCH", "/rules/{ruleName}", iot_replace_rule, "iot:ReplaceTopicRule", "rule/0"},
+    {"DELETE", "/rules/{ruleName}", iot_delete_rule, "iot:DeleteTopicRule", "rule/0"},
+    {"POST", "/rules/{ruleName}/enable", iot_enable_rule, "iot:EnableTopicRule", "rule/0"},
+    {"POST", "/rules/{ruleName}/disable", iot_disable_rule, "iot:DisableTopicRule", "rule/0"},
+    {"POST", "/tags", iot_tag, "iot:TagResource", NULL},
+    {"POST", "/untag", iot_untag, "iot:UntagResource", NULL},
+    {"GET", "/tags", iot_list_tags, "iot:ListTagsForResource", NULL},
+    {"GET", "/endpoint", describe_endpoint, "iot:DescribeEndpoint", NULL},
+    {"POST", "/v1/rules:test", iot_test_rule, "weir:TestRule", NULL},
+    {"GET", "/v1/rules/{ruleName}", iot_show_rule, "iot:GetTopicRule", "rule/0"},
+    {"GET", "/v1/rules/{ruleName}/trace", iot_trace_rule, "weir:TraceRule", "rule/0"},
+    {0}};
 
 struct iot *iot_new(const struct iot_config *config) {
     struct iot *iot = xcalloc(1, sizeof *iot);

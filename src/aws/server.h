@@ -17,10 +17,6 @@ void aws_respond_as(struct aws *aws, struct http_request *request, struct str id
 /* A request that rest_find() found a place for, or whose path is nobody's. */
 void aws_rest_run(struct aws *aws, struct http_request *request);
 
-/* Whether the key that signed the call may do this; false, and the call has failed (403). `action` is
- * "iot:CreateTopicRule". */
-bool aws_rest_authorize(struct rest_call *call, const char *action, struct str resource);
-
 /* Whether the request goes by its path: Kinesis and its like go by X-Amz-Target. */
 bool aws_is_rest(const struct http_request *request);
 

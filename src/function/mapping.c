@@ -224,7 +224,7 @@ static void begin_share(struct function_mapping_shard *shard,
 }
 
 /* Nobody has begun yet: it begins where the configuration says, and that is written down at once. */
-static void on_gained(void *data, unsigned index, bool known, uint64_t counter) {
+static void on_gained(void *data, unsigned index, bool known, uint64_t counter, struct str note) {
     struct function_mapping *mapping = data;
     struct function_mapping_shard *shard = mapping->shards[index];
     struct stream_position position = {.from = STREAM_AT_COUNTER, .counter = counter};

@@ -68,6 +68,9 @@ struct engine_ops {
                        const struct stream_member_events *events, void *data,
                        struct stream_member **ret_member, struct err *err);
     void (*member_commit)(struct stream_member *member, unsigned shard, uint64_t counter);
+    int (*member_note)(struct stream_member *member, unsigned shard, uint64_t counter,
+                       struct str note, void (*done)(void *data, int status), void *data);
+    void (*member_forget_note)(struct stream_member *member, unsigned shard);
     void (*member_leave)(struct stream_member *member);
 
     /* Takes the batch; `home` runs when every record has its status. [engine] */

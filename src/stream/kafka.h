@@ -114,6 +114,9 @@ int kafka_member_join(struct stream *stream, const char *name, struct loop *loop
                       const struct stream_member_events *events, void *data,
                       struct stream_member **ret_member, struct err *err);
 void kafka_member_commit(struct stream_member *member, unsigned shard, uint64_t counter);
+int kafka_member_note(struct stream_member *member, unsigned shard, uint64_t counter,
+                      struct str note, void (*done)(void *data, int status), void *data);
+void kafka_member_forget_note(struct stream_member *member, unsigned shard);
 void kafka_member_leave(struct stream_member *member);
 void kafka_members_free(struct kafka_engine *engine); /* [main] */
 
