@@ -1,11 +1,9 @@
 /* The table of operations, and what is no rule: DescribeEndpoint. */
 #include "aws/iot.h"
 
-#include <assert.h>
 #include <stdlib.h>
 
 #include "aws/iot_internal.h"
-#include "aws/server.h"
 #include "base/clock.h"
 #include "base/json_write.h"
 #include "base/mem.h"
