@@ -214,7 +214,6 @@ static void finish(struct reading *reading, bool is_end) {
     uint64_t behind_records, behind_ms;
     uint64_t counter = stream_reader_counter(reading->reader);
     stream_reader_lag(reading->reader, &behind_records, &behind_ms);
-    stream_reader_close(reading->reader);
     note_read(reading);
     aws_list_end(&call->output);
     aws_member_int(&call->output, "MillisBehindLatest", (int64_t)behind_ms);
@@ -224,6 +223,7 @@ static void finish(struct reading *reading, bool is_end) {
         put_iterator(call, "NextShardIterator", reading->stream, reading->shard, counter,
                      call->wall_ms);
     aws_map_end(&call->output);
+    stream_reader_close(reading->reader);
     call_answer(call);
 }
 
@@ -253,11 +253,12 @@ static void read_on(struct task *task) {
     } else if (status == 0 || status == ERR_CORRUPT) {
         loop_post(call->aws->loop, &reading->task);
     } else {
-        stream_reader_close(reading->reader);
+        struct stream_reader *reader = reading->reader;
         if (status == ERR_CLOSED)
             fail_stream_gone(call, str_of(stream_name(reading->stream)));
         else
             call_fail_code(call, status, NULL);
+        stream_reader_close(reader);
     }
 }
 

@@ -233,6 +233,7 @@ static void free_mapping(struct function_mapping *mapping) {
     json_done(&mapping->json);
     free(mapping->shards);
     free(mapping->name);
+    stream_unref(mapping->stream);
     free(mapping);
 }
 
@@ -258,7 +259,7 @@ int function_mapping_start(struct loop *loop, const struct function_host_config 
     mapping->config = config;
     mapping->pool = pool;
     mapping->checkpoints = checkpoints;
-    mapping->stream = stream;
+    mapping->stream = stream_ref(stream);
     mapping->reports_failures = reports_failures;
     mapping->name = xprintf("mapping/%s/%s", stream_name(stream), config->function);
     make_shards(mapping);

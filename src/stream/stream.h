@@ -105,8 +105,13 @@ int stream_open_actions(struct stream_log *log, struct err *err);
 /* NULL: there is none, it is not made yet, or it is being deleted. [service] */
 struct stream *stream_find(struct stream_log *log, enum stream_kind kind, struct str name);
 
-/* A stream stays a valid pointer until the log is closed, also when it was deleted; then nothing but
- * its name and creation time means anything. */
+/*
+ * A stream is a valid pointer until `done` of its deletion has run; beyond that for who holds a reference,
+ * taken before, or a reader: then nothing but its name and creation time means anything. All
+ * references are given back before the log is closed. [service]
+ */
+struct stream *stream_ref(struct stream *stream);
+void stream_unref(struct stream *stream);             /* NULL is fine */
 bool stream_is_deleted(const struct stream *stream);  /* or about to be; [service] */
 bool stream_is_changing(const struct stream *stream); /* [service] */
 
