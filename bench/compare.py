@@ -186,6 +186,15 @@ def write(path, text):
     say(f"wrote {path}")
 
 
+def streams_section(path):
+    """What bench/streams.py wrote there stays."""
+    if not os.path.exists(path):
+        return ""
+    with open(path, encoding="utf-8") as file:
+        found = re.search(r"\n## Streams\n.*?(?=\n## |\Z)", file.read(), re.S)
+    return found.group(0) if found else ""
+
+
 def main():
     args = parse_arguments()
     load = find_binaries(args)
@@ -195,7 +204,8 @@ def main():
     text = report.markdown(top, args.scenarios, results, failures, args.servers)
     if args.output:
         os.makedirs(args.output, exist_ok=True)
-        write(os.path.join(args.output, "RESULTS.md"), text)
+        results = os.path.join(args.output, "RESULTS.md")
+        write(results, text + streams_section(results))
         write(os.path.join(args.output, "results.svg"), report.svg(args.scenarios, results, args.servers))
     else:
         print(text)
