@@ -96,6 +96,7 @@ static struct function_mapping_shard *make_shard(struct function_mapping *mappin
         .stream = mapping->stream, .shard = index, .name = mapping->name};
     function_event_writer_init(&shard->writer, mapping->stream, index, mapping->host->region,
                                mapping->host->account);
+    shard->writer.deaggregates = mapping->config->deaggregate;
     init_shard_metrics(shard);
     return shard;
 }

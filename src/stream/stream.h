@@ -387,6 +387,28 @@ bool stream_checkpoint_forget(struct stream_checkpoint_writer *writer,
 void stream_checkpoint_writer_close(struct stream_checkpoint_writer *writer,
                                     void (*closed)(void *data), void *data);
 
+/* ---- records that a producer library has packed into one ---- */
+
+enum { STREAM_AGGREGATE_KEYS_MAX = 65536 };
+
+struct stream_user_record {
+    struct str partition_key, data; /* views into the packed record */
+};
+
+struct stream_aggregate {
+    size_t count; /* of records */
+    struct str rest, *keys;
+    size_t key_count;
+};
+
+/* False: the data is none that checks in every part, so it is a record like any other; nothing is to be closed.
+ * `data` must stay. The n-th record has the sequence number of the packed one and the subsequence number n, from
+ * 0. Pure. */
+bool stream_aggregate_open(struct stream_aggregate *aggregate, struct str data);
+bool stream_aggregate_next(struct stream_aggregate *aggregate,
+                           struct stream_user_record *ret_record);
+void stream_aggregate_close(struct stream_aggregate *aggregate);
+
 /* ---- named consumers of data streams: cursors that anybody may have, any number ---- */
 
 enum { STREAM_CONSUMER_CHARS_MAX = 128 }; /* of [a-zA-Z0-9_.-] */
