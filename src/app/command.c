@@ -104,6 +104,12 @@ static const char usage[] =
     "                                      directory; exit 0: whole, 1: faults, 2: cannot look\n"
     "  weir rule test --sql SQL --topic TOPIC [--payload FILE|-] [--sql-version 2016-03-23]\n"
     "                                      what a rule makes of a message and why, as JSON\n"
+    "  weir client ls [PREFIX] | show ID | kick ID [--forget-session] [--prevent-will]\n"
+    "  weir retained ls [FILTER] | show TOPIC | rm TOPIC\n"
+    "                                      what a running broker holds, asked at its api listener: "
+    "-c FILE, or\n"
+    "                                      --api URL (with AWS_ACCESS_KEY_ID and "
+    "AWS_SECRET_ACCESS_KEY); --json\n"
     "  weir passwd                         hashes a password from standard input for mqtt.users\n"
     "  weir help config                    every key of the configuration\n"
     "  weir version\n";

@@ -11,6 +11,7 @@
 #include "app/mqtt_websocket.h"
 #include "app/rules.h"
 #include "aws/iot.h"
+#include "manage/manage.h"
 
 struct service {
     const struct config *config;
@@ -22,11 +23,13 @@ struct service {
     struct option_pair redis_pairs[2]; /* what functions are told of Redis */
     struct option_pairs function_environment;
     struct function_host *functions;
-    struct delivery **deliveries;
+    struct delivery **deliveries; /* NULL: it is shared */
+    struct delivery_share **shares;
     size_t delivery_count;
     struct web *web;
     struct sockaddr_storage web_address;
     struct mqtt_websocket mqtt_websocket;
+    struct manage *manage;
     struct consumers *consumers;
     struct rules *rules;
     struct iot *iot;

@@ -19,6 +19,14 @@ static struct world *begin(const struct aws_limits_config *limits) {
     "{'Data':'YQ==','PartitionKey':'k','ExplicitHashKey':'"                                        \
     "340282366920938463463374607431768211455'}"
 
+/* Rates allow more as time goes by, and a busy machine lets it go by: of some calls in a row one comes too early. */
+static void call_until_refused(struct world *world, const char *operation, const char *body) {
+    world->status = 200;
+    for (int i = 0; i < 50 && world->status == 200; i++)
+        world_call(world, operation, body);
+    assert_int_equal(world->status, 400);
+}
+
 /* What is beyond the limit fails in its place, records of other shards do not. */
 static void records_beyond_the_rate_fail_alone(void **state) {
     struct world *world = begin(&(struct aws_limits_config){.shard_write_records = 2});
@@ -35,11 +43,11 @@ static void records_beyond_the_rate_fail_alone(void **state) {
 static void a_record_beyond_the_bytes_is_refused(void **state) {
     struct world *world = begin(&(struct aws_limits_config){.shard_write_bytes = 1});
     world_ok(world, "PutRecord",
-             "{'StreamName':'s','Data':'YWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFh',"
-             "'PartitionKey':'k','ExplicitHashKey':'0'}");
-    assert_refused(world, "PutRecord",
-                   "{'StreamName':'s','Data':'YQ==','PartitionKey':'k','ExplicitHashKey':'0'}",
-                   THROTTLED, SHARD_0_TEXT);
+             "{'StreamName':'s','Data':'YQ==','PartitionKey':'k','ExplicitHashKey':'0'}");
+    call_until_refused(world, "PutRecord",
+                       "{'StreamName':'s','Data':'YQ==','PartitionKey':'k','ExplicitHashKey':'0'}");
+    assert_text(world, "__type", THROTTLED);
+    assert_text(world, "message", SHARD_0_TEXT);
     world_end(world);
 }
 
@@ -47,12 +55,11 @@ static void reads_are_counted_per_shard(void **state) {
     struct world *world = begin(&(struct aws_limits_config){.shard_read_calls = 1});
     char *iterator = world_iterator(world, "s", WORLD_SHARD_0, "TRIM_HORIZON", "");
     char *other = world_iterator(world, "s", WORLD_SHARD_1, "TRIM_HORIZON", "");
-    world_okf(world, "GetRecords", "{'ShardIterator':'%s'}", iterator);
-    for (int i = 0; i < 100 && world->status == 200; i++)
-        world_callf(world, "GetRecords", "{'ShardIterator':'%s'}", iterator);
-    assert_int_equal(world->status, 400);
+    char *body = xprintf("{'ShardIterator':'%s'}", iterator);
+    call_until_refused(world, "GetRecords", body);
     assert_text(world, "__type", THROTTLED);
     assert_text(world, "message", SHARD_0_TEXT);
+    free(body);
     world_okf(world, "GetRecords", "{'ShardIterator':'%s'}", other);
     free(iterator);
     free(other);
@@ -76,9 +83,8 @@ static void bytes_read_are_a_debt(void **state) {
 
 static void calls_have_rates(void **state) {
     struct world *world = begin(&(struct aws_limits_config){.calls = true});
-    for (int i = 0; i < 100 && world_call(world, "DescribeLimits", "{}") == 200; i++)
-        ;
-    assert_int_equal(world->status, 400);
+    world_ok(world, "DescribeLimits", "{}");
+    call_until_refused(world, "DescribeLimits", "{}");
     assert_text(world, "__type", "LimitExceededException");
     assert_text(world, "message", "Rate exceeded for DescribeLimits under account 000000000000.");
     world_ok(world, "DescribeStreamSummary", "{'StreamName':'s'}");
