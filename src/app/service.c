@@ -115,6 +115,24 @@ static void apply_rules(void *data, void (*done)(void *done_data, int code), voi
     rules_apply(((const struct service *)data)->rules, done, done_data);
 }
 
+/* What is asked for by its path on the api listener. */
+static void add_rest(struct service *service, struct aws_services *services) {
+    const struct config *config = service->config;
+    const struct manage_config manage = {.worker = service->lane->worker,
+                                         .gate = stream_writer_gate(service->lane->writer),
+                                         .payload_bytes_max =
+                                             (size_t)config->mqtt.packet_bytes_max};
+    service->manage = manage_new(&manage);
+    for (unsigned i = 0; i < MANAGE_SERVICES; i++)
+        services->rest[services->rest_count++] = manage_service(service->manage, i);
+    const struct iot_config iot = {
+        .region = config->api.region,
+        .account = config->api.account,
+        .host = {.book = book_of, .is_frozen = is_frozen, .apply = apply_rules, .data = service}};
+    service->iot = iot_new(&iot);
+    services->rest[services->rest_count++] = iot_service(service->iot);
+}
+
 static int start_api(struct service *service, struct err *err) {
     const struct config *config = service->config;
     if (!config->api.head.conf)
@@ -125,12 +143,7 @@ static int start_api(struct service *service, struct err *err) {
                                     .credentials = &config->credentials,
                                     .is_configured = is_configured,
                                     .data = service};
-    const struct iot_config iot = {
-        .region = config->api.region,
-        .account = config->api.account,
-        .host = {.book = book_of, .is_frozen = is_frozen, .apply = apply_rules, .data = service}};
-    service->iot = iot_new(&iot);
-    services.rest[services.rest_count++] = iot_service(service->iot);
+    add_rest(service, &services);
     return aws_open(service->lane->thread.loop, &config->api, &services, &service->api_address,
                     &service->api, err);
 }
@@ -156,6 +169,8 @@ static void do_start(void *data) {
         order->code = start_web(service, order->err);
     if (!order->code)
         order->code = start_api(service, order->err);
+    if (!order->code)
+        service->consumers = consumers_open(loop, service->log, service->facts);
 }
 
 int service_start(struct service *service, const struct config *config, struct lane *lane,
@@ -233,8 +248,14 @@ static void close_listeners(struct stage *stage) {
     }
 }
 
+/* Behind the listeners, whose calls these are. */
 static void close_consumers(struct stage *stage) {
     struct service *service = stage->service;
+    manage_free(service->manage);
+    if (service->consumers) {
+        stage->waiting++;
+        consumers_close(service->consumers, on_closed, stage);
+    }
     if (service->functions) {
         stage->waiting++;
         function_host_close(service->functions, GRACE_MS, on_closed, stage);

@@ -6,10 +6,12 @@
 #define APP_SERVICE_H
 
 #include "app/config.h"
+#include "app/consumers.h"
 #include "app/lane.h"
 #include "app/mqtt_websocket.h"
 #include "app/rules.h"
 #include "aws/iot.h"
+#include "manage/manage.h"
 
 struct service {
     const struct config *config;
@@ -27,6 +29,8 @@ struct service {
     struct web *web;
     struct sockaddr_storage web_address;
     struct mqtt_websocket mqtt_websocket;
+    struct manage *manage;
+    struct consumers *consumers;
     struct rules *rules;
     struct iot *iot;
     struct aws *api; /* NULL: none is configured */

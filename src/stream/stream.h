@@ -469,6 +469,30 @@ bool stream_checkpoint_forget(struct stream_checkpoint_writer *writer,
 void stream_checkpoint_writer_close(struct stream_checkpoint_writer *writer,
                                     void (*closed)(void *data), void *data);
 
+/* ---- named consumers of data streams: cursors that anybody may have, any number ---- */
+
+enum { STREAM_CONSUMER_CHARS_MAX = 128 }; /* of [a-zA-Z0-9_.-] */
+
+/* How far a consumer has come in one shard. A shard that it has no position in is unread. */
+struct stream_consumer {
+    struct str stream;
+    uint64_t created_s; /* of the stream */
+    unsigned shard;
+    struct str name;
+    uint64_t counter; /* of the next record */
+};
+
+bool stream_consumer_name_valid(const char *name);
+int stream_consumer_get(struct facts *facts, struct stream_consumer *consumer); /* sets `counter` */
+int stream_consumer_put(struct facts_write *write, const struct stream_consumer *consumer);
+int stream_consumer_remove(struct facts_write *write, const struct stream_consumer *consumer);
+
+/* All positions, by stream, then by creation time and shard as texts; views are valid during the call, in
+ * which nothing is written. Stops when `each` returns false. */
+int stream_consumer_each(struct facts *facts,
+                         bool (*each)(void *data, const struct stream_consumer *consumer),
+                         void *data);
+
 /* ---- without a running log: `weir stream ls|read|verify` on a data directory ---- */
 
 /* Read-only view of what is on disk, also while another process writes: whole committed blocks
@@ -485,6 +509,8 @@ int stream_view_shard(struct stream_view *view, unsigned shard, uint64_t *ret_fi
                       uint64_t *ret_last_ms);
 int stream_view_seek(struct stream_view *view, unsigned shard,
                      const struct stream_position *position);
+uint64_t stream_view_counter(const struct stream_view *view,
+                             unsigned shard); /* of the next record */
 /* As stream_reader_next(); AGAIN at the present end. */
 int stream_view_next(struct stream_view *view, unsigned shard, size_t records_max,
                      struct stream_batch *ret_batch);
