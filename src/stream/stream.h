@@ -81,7 +81,7 @@ enum stream_kind {
 };
 
 /*
- * Engines beside the log of the data directory (docs/formats/engines.md). Keys and values as
+ * Engines beside the log of the data directory (docs/OPERATIONS.md, "Streams on Kafka"). Keys and values as
  * librdkafka and Kinesis name them; all that they point to outlives the log.
  */
 struct stream_kafka_config {
