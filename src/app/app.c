@@ -26,6 +26,7 @@ struct app {
     int lock_fd;
     struct facts *facts;
     struct stream_log *log;
+    struct stream *sessions; /* what the broker keeps */
     struct mqtt *mqtt;
     struct lane *lanes; /* the workers', then the service's */
     unsigned worker_count;
@@ -99,6 +100,10 @@ static int open_streams(struct app *app, struct err *err) {
     }
     if (!code)
         code = stream_open_rest(app->log, err);
+    const struct stream_config sessions = {
+        .name = "mqtt", .kind = STREAM_SESSIONS, .shard_count = 1};
+    if (!code)
+        code = stream_open(app->log, &sessions, &app->sessions, err);
     return code;
 }
 
@@ -118,9 +123,11 @@ static int start_lanes(struct app *app, struct err *err) {
     app->mqtt = mqtt_new(&app->config->mqtt, app->worker_count + 1);
     for (unsigned i = 0; i <= app->worker_count; i++) {
         static const char *const names[] = {"worker", "service"};
-        lane_start(&app->lanes[i], names[i == app->worker_count], app->mqtt, i, app->log);
+        lane_start(&app->lanes[i], names[i == app->worker_count], app->mqtt, i, app->log,
+                   app->sessions);
     }
-    return apply_rules(app, app->config->rule_set, err);
+    int code = apply_rules(app, app->config->rule_set, err);
+    return code ? code : lanes_restore(app->lanes, app->worker_count + 1, err);
 }
 
 static int listen_on(struct app *app, struct listener *listener, struct err *err) {

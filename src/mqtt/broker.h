@@ -10,6 +10,7 @@
 #include "base/map.h"
 #include "base/metric.h"
 #include "io/tcp.h"
+#include "mqtt/journal.h"
 #include "mqtt/mqtt.h"
 #include "mqtt/packet.h"
 #include "mqtt/publication.h"
@@ -95,6 +96,12 @@ struct mqtt {
     _Atomic uint64_t retained_version;           /* drawn by publishers of retained messages */
     _Atomic int64_t session_count, queued_bytes; /* of stored sessions, and what waits in them */
     _Atomic int64_t claims_under_way;
+    _Atomic uint64_t journal_number;     /* the last one given out, see journal_number() */
+    _Atomic int64_t journal_bytes;       /* written since the last rewriting */
+    _Atomic uint32_t journal_generation; /* see rewrite.c */
+    int64_t journal_live_bytes;          /* of them, what was rewritten; of worker 0 */
+    _Atomic bool rewriting, rewrite_failed;
+    _Atomic int64_t moving_count; /* sessions on their way from one worker to another */
     _Atomic int64_t connection_count;
 };
 
@@ -118,7 +125,9 @@ struct route_target {
 struct route {
     uint64_t generation, rules_generation;
     const void *rules; /* of the rule engine; NULL: none */
-    uint64_t workers;  /* which other workers have subscribers: bit per index */
+    uint64_t workers;        /* which other workers have subscribers: bit per index */
+    uint64_t stored_workers; /* those among them that have stored sessions */
+    bool stored_targets, stored_shares; /* whether there are stored sessions among them */
     struct route_target *targets;
     uint32_t *ids;
     struct share **shares;
@@ -185,10 +194,17 @@ void channels_done(struct mqtt_worker *worker);
 void channels_flush(struct mqtt_worker *worker);
 bool channels_idle(const struct mqtt_worker *worker);
 
+/* As the others; `message` is in the journal, and they write who waits for it. */
+void channel_send_kept(struct mqtt_worker *worker, uint64_t workers, struct kept *message);
 void channel_send_publication(struct mqtt_worker *worker, uint64_t workers,
                               const struct publication *publication);
 void channel_send_retained(struct mqtt_worker *worker, struct kept *retained);
-void channel_send_interest(struct mqtt_worker *worker, bool add, struct str filter);
+
+/* Subscribers to a filter on a worker: there are some; there are stored sessions among them; these
+ * are gone; all are gone. */
+enum interest_change { INTEREST_ADD, INTEREST_ADD_STORED, INTEREST_REMOVE_STORED, INTEREST_REMOVE };
+void channel_send_interest(struct mqtt_worker *worker, enum interest_change change,
+                           struct str filter);
 
 /* How many members of a share are here. */
 void channel_send_share(struct mqtt_worker *worker, struct str key, struct share_count count);
@@ -205,8 +221,11 @@ bool channel_wait(struct mqtt_worker *worker, struct channel_wait *wait,
                   void (*done)(struct channel_wait *wait));
 
 /* What arrives, interest.c and others. */
-void interest_apply(struct mqtt_worker *worker, unsigned from, bool add, struct str filter);
-uint64_t interest_match(struct mqtt_worker *worker, struct str topic);
+void interest_apply(struct mqtt_worker *worker, unsigned from, enum interest_change change,
+                    struct str filter);
+
+/* Which workers have subscribers; of those, which have stored sessions. */
+uint64_t interest_match(struct mqtt_worker *worker, struct str topic, uint64_t *ret_stored);
 void interest_done(struct mqtt_worker *worker);
 
 /* ---- keep alive, keepalive.c ---- */
@@ -302,6 +321,9 @@ struct mqtt_worker {
     struct link writing;                    /* those with gathered bytes for a foreign transport */
     struct wheel wheel;
     struct holds holds;
+    struct worker_journal journal;
+    struct rewriting *rewriting; /* of the journal; at worker 0, while it is under way */
+    struct rewrite_part *rewrite_part;
     struct link listeners;
     unsigned auth_under_way;
 
@@ -395,6 +417,7 @@ struct mqtt_connection {
     struct session *session;                     /* while OPEN */
     struct inbox *inbox;
     struct held *held;
+    struct journal_output *output; /* the newest that waits for the journal */
     struct str *aliases; /* topic_alias_max + 1 of them */
     struct will *will;
     struct buf *gather; /* what leaves over a foreign transport at the end of the turn */
@@ -416,6 +439,8 @@ struct mqtt_connection {
     bool reading_stopped; /* too much waits in the inbox, or to be sent */
     bool peer_ended; /* the client has closed its side: the end comes when the inbox is empty */
     bool closing, detached;
+    bool session_present;
+    bool after_end; /* a session of the client has just ended: CONNACK waits until that is certain */
 };
 
 /* NULL when connections_max is reached. The caller sets `tcp`, or `ops` and `transport`; the one

@@ -1,21 +1,29 @@
-/* Which filters have subscribers on other workers: one bit per worker and filter, set and cleared
- * by what they send. */
+/* Which filters have subscribers on other workers, and stored sessions among them: bits per worker and
+ * filter, set and cleared by what they send. */
 #include <stdlib.h>
 
 #include "base/mem.h"
 #include "mqtt/broker.h"
 
 struct interest {
-    uint64_t workers;
+    uint64_t workers, stored;
 };
 
-void interest_apply(struct mqtt_worker *worker, unsigned from, bool add, struct str filter) {
+void interest_apply(struct mqtt_worker *worker, unsigned from, enum interest_change change,
+                    struct str filter) {
     struct tree_node *node = tree_add(&worker->interest, filter);
     if (!node->value)
         node->value = xcalloc(1, sizeof(struct interest));
     struct interest *interest = node->value;
     uint64_t bit = 1ull << from;
-    interest->workers = add ? interest->workers | bit : interest->workers & ~bit;
+    if (change == INTEREST_ADD || change == INTEREST_ADD_STORED)
+        interest->workers |= bit;
+    if (change == INTEREST_ADD_STORED)
+        interest->stored |= bit;
+    if (change == INTEREST_REMOVE || change == INTEREST_REMOVE_STORED)
+        interest->stored &= ~bit;
+    if (change == INTEREST_REMOVE)
+        interest->workers &= ~bit;
     if (!interest->workers) {
         free(interest);
         node->value = NULL;
@@ -26,13 +34,16 @@ void interest_apply(struct mqtt_worker *worker, unsigned from, bool add, struct 
 
 static void add_workers(void *data, struct tree_node *node) {
     const struct interest *interest = node->value;
-    *(uint64_t *)data |= interest->workers;
+    struct interest *sum = data;
+    sum->workers |= interest->workers;
+    sum->stored |= interest->stored;
 }
 
-uint64_t interest_match(struct mqtt_worker *worker, struct str topic) {
-    uint64_t workers = 0;
-    tree_match(&worker->interest, topic, add_workers, &workers);
-    return workers;
+uint64_t interest_match(struct mqtt_worker *worker, struct str topic, uint64_t *ret_stored) {
+    struct interest sum = {0};
+    tree_match(&worker->interest, topic, add_workers, &sum);
+    *ret_stored = sum.stored;
+    return sum.workers;
 }
 
 static void free_interest(void *data, struct tree_node *node) {

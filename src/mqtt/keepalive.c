@@ -5,6 +5,7 @@
  * connection it is closed if its deadline has passed, else moved to the slot of the new deadline.
  * Deadlines farther away than the wheel is round are looked at once per round.
  */
+#include "mqtt/rewrite.h"
 #include "mqtt/stored.h"
 
 /* The tick at which nothing can be too early any more: a tick may be up to a second old. */
@@ -64,6 +65,7 @@ static void on_tick(struct timer *timer) {
     struct mqtt_worker *worker = CONTAINER_OF(timer, struct mqtt_worker, wheel.timer);
     wheel_tick(worker);
     stored_tick(worker);
+    rewrite_tick(worker);
     retained_tick(&worker->retained, loop_now_ms(worker->loop));
 }
 

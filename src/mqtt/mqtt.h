@@ -27,6 +27,7 @@
 
 #include "base/err.h"
 #include "base/option.h"
+#include "flow/journal.h"
 #include "flow/message.h"
 #include "flow/sink.h"
 #include "io/loop.h"
@@ -109,6 +110,29 @@ void mqtt_worker_free(struct mqtt_worker *worker);
  */
 void mqtt_worker_set_rules(struct mqtt_worker *worker, struct message_sink *rules,
                            struct sink_gate *gate);
+
+/*
+ * ---- what outlives the process ----
+ *
+ * Each worker gets its journal before the first of them is used. Then, before anybody listens or
+ * publishes: mqtt_restore_read() on the thread of one of them; mqtt_restore_apply() on each, and a
+ * wait until all are done; mqtt_restore_end() on each. Without a journal sessions
+ * and retained messages end with the process.
+ */
+void mqtt_worker_set_journal(struct mqtt_worker *worker, struct journal *journal);
+
+struct mqtt_restore;
+int mqtt_restore_read(struct mqtt_worker *worker, struct mqtt_restore **ret_restore,
+                      struct err *err);
+
+/* The sessions that are at home here. `done` runs on the loop when the other workers know of them,
+ * maybe before this returns. */
+void mqtt_restore_apply(struct mqtt_worker *worker, struct mqtt_restore *restore,
+                        void (*done)(void *data), void *data);
+
+/* Ends what was over while the process was down, and gives what members of shares have left to others.
+ * The last one frees. */
+void mqtt_restore_end(struct mqtt_worker *worker, struct mqtt_restore *restore);
 
 /*
  * What clients may do. mqtt_new() makes the policies of its configuration, and they are in force from the

@@ -60,6 +60,7 @@ static void add_target(struct route *route, const struct subscription *subscript
         target = &route->targets[route->target_count++];
         *target =
             (struct route_target){.session = subscription->session, .ids = *ids, .no_local = true};
+        route->stored_targets |= subscription->session->stored != NULL;
     }
     target->qos = subscription->qos > target->qos ? subscription->qos : target->qos;
     target->no_local &= subscription->no_local;
@@ -72,6 +73,7 @@ static void add_target(struct route *route, const struct subscription *subscript
 
 static void set_targets(struct routes *routes, struct route *route) {
     route->target_count = 0;
+    route->stored_targets = false;
     if (routes->match_count == 0)
         return;
     uint32_t id_count = 0;
@@ -88,6 +90,9 @@ static void set_targets(struct routes *routes, struct route *route) {
 
 static void set_shares(struct routes *routes, struct route *route) {
     route->share_count = routes->share_count;
+    route->stored_shares = false;
+    for (uint32_t i = 0; i < routes->share_count; i++)
+        route->stored_shares |= routes->shares[i]->total.stored > 0;
     if (routes->share_count == 0)
         return;
     size_t bytes = routes->share_count * sizeof *route->shares;
@@ -124,7 +129,9 @@ static void make(struct mqtt_worker *worker, struct route *route) {
     set_targets(routes, route);
     set_shares(routes, route);
     routes->bytes += route->bytes;
-    route->workers = for_rules_alone ? 0 : interest_match(worker, topic);
+    route->workers = route->stored_workers = 0;
+    if (!for_rules_alone)
+        route->workers = interest_match(worker, topic, &route->stored_workers);
     route->rules = worker->rules ? worker->rules->route(worker->rules, topic) : NULL;
     route->generation = routes->generation;
     route->rules_generation = rules_generation(worker);

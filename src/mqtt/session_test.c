@@ -205,20 +205,26 @@ static void a_flight_moves_in_front_of_what_was_gathered(void **state) {
     kept_unref(kept);
 }
 
+static bool push_retained(struct kept *retained, uint8_t qos, uint32_t subscription_id) {
+    struct session_retained waiting = {
+        .retained = retained, .subscription_id = subscription_id, .qos = qos};
+    return session_retained_push(session, &waiting, 10);
+}
+
 static void retained_messages_wait_in_order(void **state) {
     struct publication publication = {.message = {.topic = STR("t"), .payload = STR("p")},
                                       .expiry_at = -1};
     struct kept *retained = kept_new(&publication, 1);
     for (uint32_t i = 0; i < 1000; i++) {
-        assert_true(session_retained_push(session, retained, 0, i, 10));
+        assert_true(push_retained(retained, 0, i));
         if (i < 5)
             continue;
         assert_int_equal(session_retained_first(session)->subscription_id, i - 5);
         session_retained_pop(session);
     }
     for (uint32_t i = 0; i < 5; i++)
-        assert_true(session_retained_push(session, retained, 0, i, 10));
-    assert_false(session_retained_push(session, retained, 0, 0, 10));
+        assert_true(push_retained(retained, 0, i));
+    assert_false(push_retained(retained, 0, 0));
     kept_unref(retained);
 }
 

@@ -28,6 +28,7 @@ void stored_begin(struct mqtt_worker *worker, struct session *session, struct st
     stored->session = session;
     list_init(&stored->unsettled);
     stored->client_id = str_from(str_dup(client_id), client_id.len);
+    stored->number = journal_number(worker);
     session->queued_bytes = &worker->mqtt->queued_bytes;
     session->stored = stored;
     map_put(&worker->stored, stored->client_id, session);
@@ -83,11 +84,11 @@ static uint32_t due_in(const struct mqtt_worker *worker, uint32_t seconds) {
     return seconds >= UINT32_MAX - now - 1 ? SESSION_NEVER_EXPIRES : now + seconds + 1;
 }
 
-void stored_wait(struct mqtt_worker *worker, struct session *session, struct will *will,
-                 uint32_t will_in_s) {
+void stored_wait(struct mqtt_worker *worker, struct session *session, uint32_t ends_in_s,
+                 struct will *will, uint32_t will_in_s) {
     struct stored *stored = session->stored;
     bool forever = stored->expiry_s == SESSION_NEVER_EXPIRES;
-    stored->ends_at_s = forever ? SESSION_NEVER_EXPIRES : due_in(worker, stored->expiry_s);
+    stored->ends_at_s = forever ? SESSION_NEVER_EXPIRES : due_in(worker, ends_in_s);
     stored->will = will;
     stored->will_at_s = due_in(worker, will_in_s);
     wheel_put(worker, stored);
@@ -102,7 +103,9 @@ void stored_go_offline(struct mqtt_worker *worker, struct session *session, stru
         list_push_back(&stored->unsettled, &connection->held->unsettling);
     }
     share_member_changed(worker, session);
-    stored_wait(worker, session, will, will ? will->delay_s : 0);
+    stored_wait(worker, session, stored->expiry_s, will, will ? will->delay_s : 0);
+    stored->away_ms = clock_wall_ms();
+    journal_session(worker, session);
 }
 
 void stored_settle(struct mqtt_worker *worker, struct held *held) {
@@ -128,8 +131,10 @@ void stored_go_online(struct session *session, struct mqtt_connection *connectio
 static void publish_will(struct mqtt_worker *worker, struct stored *stored) {
     struct will *will = stored->will;
     stored->will = NULL;
-    if (will)
-        will_publish(worker, will, stored->client_id);
+    if (!will)
+        return;
+    will_publish(worker, will, stored->client_id);
+    journal_session(worker, stored->session);
 }
 
 void stored_end(struct mqtt_worker *worker, struct session *session) {
@@ -138,6 +143,8 @@ void stored_end(struct mqtt_worker *worker, struct session *session) {
         publish_will(worker, session->stored);
     }
     subscribe_remove_all(worker, session);
+    if (!worker->stopping) /* Then only memory ends, and the next start knows the session again. */
+        journal_end(worker, session);
     share_return_all(worker, session);
     session_drop_flight(session);
     stored_forget(worker, session);
@@ -172,6 +179,17 @@ void stored_tick(struct mqtt_worker *worker) {
         look_at(worker, LIST_ITEM(item, struct stored, wheel));
 }
 
+void stored_end_overdue(struct mqtt_worker *worker) {
+    struct map_entry *entry;
+    for (size_t i = 0; (entry = map_next(&worker->stored, &i));) {
+        struct session *session = entry->value;
+        if (!session->stored->overdue)
+            continue;
+        expire(worker, session->stored);
+        i = 0;
+    }
+}
+
 void stored_end_all(struct mqtt_worker *worker) {
     struct map_entry *entry;
     for (size_t i = 0; (entry = map_next(&worker->stored, &i)); i = 0) {
@@ -204,6 +222,7 @@ static void drop(struct mqtt_worker *worker, const struct session *session,
     unsigned missed;
     struct str client_id =
         session->stored ? session->stored->client_id : connection_client_id(session->connection);
+    journal_delivery(worker, NOTE_DROPPED, session, delivery, 0);
     delivery_free(delivery);
     metric_add(&worker->metrics.dropped_queue_full, 1);
     if (log_limit_pass(&worker->log_slow, 10000, &missed))
