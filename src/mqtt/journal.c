@@ -151,6 +151,16 @@ int journal_packet(struct mqtt_worker *worker, enum note_type type, const struct
                            (struct note_head){.type = (uint8_t)type, .packet_id = packet_id});
 }
 
+int journal_received(struct mqtt_worker *worker, const struct session *session,
+                     uint16_t packet_id) {
+    int status = append_numbered(worker, session,
+                                 (struct note_head){.type = NOTE_SENT,
+                                                    .qos = 2,
+                                                    .packet_id = packet_id,
+                                                    .tag = packet_id});
+    return status ? status : journal_packet(worker, NOTE_RECEIVED, session, packet_id);
+}
+
 uint16_t journal_subscription_text(const struct subscription *subscription, struct buf *out) {
     const struct share *share = subscription->share;
     if (!share) {

@@ -82,6 +82,10 @@ uint16_t journal_subscription_text(const struct subscription *subscription, stru
 int journal_packet(struct mqtt_worker *worker, enum note_type type, const struct session *session,
                    uint16_t packet_id);
 
+/* SENT and RECEIVED, of a message that need not be known any more. */
+int journal_received(struct mqtt_worker *worker, const struct session *session,
+                     uint16_t packet_id);
+
 /* SENT (as `packet_id`), DROPPED. */
 int journal_delivery(struct mqtt_worker *worker, enum note_type type, const struct session *session,
                      const struct delivery *delivery, uint16_t packet_id);

@@ -72,7 +72,7 @@ struct mqtt_config {
     int64_t retained_max, retained_bytes_max, topic_alias_max, topic_levels_max;
     int64_t keep_alive_max_ms, connect_timeout_ms;
     int64_t session_expiry_max_ms, sessions_max;
-    int64_t queue_max, queue_bytes_max, queue_total_bytes_max;
+    int64_t queue_max, queue_bytes_max, queue_total_bytes_max, journal_bytes_min;
     int queue_full; /* enum mqtt_queue_full */
 };
 

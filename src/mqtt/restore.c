@@ -231,7 +231,10 @@ static void forget_packet(struct old_session *session, struct old_delivery *deli
 
 static void fly(struct mqtt_restore *restore, struct old_session *session,
                 struct old_delivery *delivery, uint16_t packet_id) {
+    struct old_delivery *before = in_flight(session, packet_id);
     forget_packet(session, delivery);
+    if (before && before != delivery) /* Its identifier is in use again. */
+        before->over = true;
     delivery->packet_id = packet_id;
     delivery->order = ++restore->order;
     map_put(&session->by_packet, packet_key(delivery), delivery);
@@ -242,19 +245,15 @@ static void take_sent(struct mqtt_restore *restore, const struct note *note) {
     struct old_session *session = session_of(restore, head->number);
     struct old_delivery *delivery = delivery_of(session, head->id, head->tag);
     delivery->state = head->qos == 2 ? FLIGHT_PUBREC : FLIGHT_PUBACK;
+    delivery->over &= head->id != 0;
     fly(restore, session, delivery, head->packet_id);
 }
 
-/* Of an exchange that was rewritten no message is known any more, and none is needed. */
 static void take_received(struct mqtt_restore *restore, const struct note *note) {
     struct old_session *session = session_of(restore, note->head.number);
     struct old_delivery *delivery = in_flight(session, note->head.packet_id);
-    if (!delivery) {
-        delivery = delivery_of(session, 0, note->head.packet_id);
-        delivery->over = false;
-        fly(restore, session, delivery, note->head.packet_id);
-    }
-    delivery->state = FLIGHT_PUBCOMP;
+    if (delivery)
+        delivery->state = FLIGHT_PUBCOMP;
 }
 
 static void take_complete(struct mqtt_restore *restore, const struct note *note) {

@@ -1,7 +1,7 @@
 /*
  * What is in the journal and still true is written once more, at its end, when as much again has been
- * written behind it (and REWRITE_BYTES_MIN at least); then all before is released. So the journal is at
- * most twice as long as what it says, plus REWRITE_BYTES_MIN, however long a session stays away.
+ * written behind it (and journal_bytes_min at least); then all before is released. So the journal stays
+ * at about twice of what it says, or that much more, however long a session stays away.
  *
  *  1. Worker 0 notes the position P up to which all is on disk, begins a new generation and tells
  *     everyone. Each worker writes its sessions anew, as far as the gate has room at a time. A message
@@ -25,8 +25,6 @@
 
 #include "base/mem.h"
 #include "mqtt/stored.h"
-
-static const int64_t rewrite_bytes_min = 64 << 20;
 
 enum step { STEP_SESSIONS, STEP_RETAINED, STEP_SETTLING, STEP_COMMIT };
 
@@ -112,7 +110,7 @@ static void write_flight(void *data, uint16_t packet_id, enum flight_state state
     struct scribe *scribe = data;
     struct mqtt_worker *worker = scribe->worker;
     if (state == FLIGHT_PUBCOMP && !scribe->shared_only)
-        fail(worker, journal_packet(worker, NOTE_RECEIVED, scribe->session, packet_id));
+        fail(worker, journal_received(worker, scribe->session, packet_id));
     bool is_over = scribe->shared_only && state != FLIGHT_PUBACK; /* As in note_member(). */
     if (is_over || !is_noted(scribe, delivery))
         return;
@@ -319,7 +317,8 @@ static void run_finished(struct mqtt_worker *worker, struct call *call) {
 
 static bool is_due(const struct mqtt_worker *worker) {
     int64_t live = worker->mqtt->journal_live_bytes;
-    int64_t most = live + (live > rewrite_bytes_min ? live : rewrite_bytes_min);
+    int64_t least = worker->config->journal_bytes_min;
+    int64_t most = live + (live > least ? live : least);
     return atomic_load_explicit(&worker->mqtt->journal_bytes, memory_order_relaxed) > most;
 }
 
