@@ -102,12 +102,12 @@ static int open_streams(struct app *app, struct err *err) {
         code = stream_open_rest(app->log, err);
     const int64_t segments = 4, segment_bytes_most = 64 << 20;
     int64_t segment_bytes = config->mqtt.journal_bytes_min / segments;
-    const struct stream_config sessions = {
-        .name = "mqtt",
-        .kind = STREAM_SESSIONS,
-        .shard_count = 1,
-        .segment_bytes_max =
-            segment_bytes < segment_bytes_most ? segment_bytes : segment_bytes_most};
+    const struct stream_config sessions = {.name = "mqtt",
+                                           .kind = STREAM_SESSIONS,
+                                           .shard_count = 1,
+                                           .segment_bytes_max = segment_bytes < segment_bytes_most
+                                                                    ? segment_bytes
+                                                                    : segment_bytes_most};
     if (!code)
         code = stream_open(app->log, &sessions, &app->sessions, err);
     return code;

@@ -100,6 +100,7 @@ struct mqtt {
     _Atomic int64_t journal_bytes;       /* written since the last rewriting */
     _Atomic uint32_t journal_generation; /* see rewrite.c */
     int64_t journal_live_bytes;          /* of them, what was rewritten; of worker 0 */
+    _Atomic bool restoring;              /* not all workers have what the journal holds */
     _Atomic bool rewriting, rewrite_failed;
     _Atomic int64_t moving_count; /* sessions on their way from one worker to another */
     _Atomic int64_t connection_count;
@@ -124,9 +125,9 @@ struct route_target {
 /* What is to be done with the messages of one topic. */
 struct route {
     uint64_t generation, rules_generation;
-    const void *rules; /* of the rule engine; NULL: none */
-    uint64_t workers;        /* which other workers have subscribers: bit per index */
-    uint64_t stored_workers; /* those among them that have stored sessions */
+    const void *rules;                  /* of the rule engine; NULL: none */
+    uint64_t workers;                   /* which other workers have subscribers: bit per index */
+    uint64_t stored_workers;            /* those among them that have stored sessions */
     bool stored_targets, stored_shares; /* whether there are stored sessions among them */
     struct route_target *targets;
     uint32_t *ids;
@@ -418,7 +419,7 @@ struct mqtt_connection {
     struct inbox *inbox;
     struct held *held;
     struct journal_output *output; /* the newest that waits for the journal */
-    struct str *aliases; /* topic_alias_max + 1 of them */
+    struct str *aliases;           /* topic_alias_max + 1 of them */
     struct will *will;
     struct buf *gather; /* what leaves over a foreign transport at the end of the turn */
     char *peer;         /* "127.0.0.1:1234" */
@@ -440,7 +441,8 @@ struct mqtt_connection {
     bool peer_ended; /* the client has closed its side: the end comes when the inbox is empty */
     bool closing, detached;
     bool session_present;
-    bool after_end; /* a session of the client has just ended: CONNACK waits until that is certain */
+    bool
+        after_end; /* a session of the client has just ended: CONNACK waits until that is certain */
 };
 
 /* NULL when connections_max is reached. The caller sets `tcp`, or `ops` and `transport`; the one

@@ -194,8 +194,7 @@ void channel_send_shared(struct mqtt_worker *worker, unsigned to, struct str key
 }
 
 void channel_send_share(struct mqtt_worker *worker, struct str key, struct share_count count) {
-    struct entry entry = {
-        .kind = ENTRY_SHARE, .count = count, .topic_bytes = (uint32_t)key.len};
+    struct entry entry = {.kind = ENTRY_SHARE, .count = count, .topic_bytes = (uint32_t)key.len};
     for
         EACH_OTHER(worker, i)
     append(worker, i, &entry, key, nothing, nothing, nothing);

@@ -211,8 +211,9 @@ const struct option mqtt_options[] = {
      .default_text = "64MiB",
      .min = 256 * KIB,
      .max = 1024 * 1024 * MIB,
-     .help = "sessions and retained messages are written anew, and what was written before goes, when "
-             "their log has grown by as much as they need, and by this at least"},
+     .help =
+         "sessions and retained messages are written anew, and what was written before goes, when "
+         "their log has grown by as much as they need, and by this at least"},
     {.key = "queue_full",
      .type = OPTION_ENUM,
      .offset = MQTT(queue_full),

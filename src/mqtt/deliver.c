@@ -88,7 +88,8 @@ static struct delivery *delivery_for(struct fan_out *fan, const struct route_tar
 static struct note_target note_for(const struct publication *publication,
                                    const struct route_target *target) {
     const struct message *message = &publication->message;
-    return (struct note_target){.number = target->session->stored ? target->session->stored->number : 0,
+    return (struct note_target){.number =
+                                    target->session->stored ? target->session->stored->number : 0,
                                 .qos = message->qos < target->qos ? message->qos : target->qos,
                                 .retain = target->retain_as_published && message->retain,
                                 .id_count = target->id_count};
@@ -216,8 +217,7 @@ static void fan_out_done(struct fan_out *fan) {
     kept_unref(fan->kept);
 }
 
-static bool is_for(const struct route_target *target, const struct session *from,
-                   unsigned origin) {
+static bool is_for(const struct route_target *target, const struct session *from, unsigned origin) {
     bool is_own = target->no_local && target->session == from;
     return !is_own && stored_takes(target->session, origin);
 }
@@ -242,7 +242,8 @@ void deliver(struct mqtt_worker *worker, const struct route *route,
              const struct publication *publication, const struct session *from, unsigned origin) {
     struct fan_out fan = {.worker = worker, .publication = publication};
     buf_clear(&worker->scratch);
-    bool is_durable = publication->id && (!route || route->stored_targets || origin != worker->index);
+    bool is_durable =
+        publication->id && (!route || route->stored_targets || origin != worker->index);
     if (is_durable)
         note_targets(&fan, route, from, origin);
     for (uint32_t i = 0; route && i < route->target_count; i++) {
@@ -454,8 +455,7 @@ static bool send_retained(struct mqtt_connection *connection) {
     if (qos && !session_may_send(session, in_flight_max(connection)))
         return false;
     uint32_t left_s;
-    bool expired =
-        !kept_expiry_left(waiting->retained, connection->worker->wall_ms, &left_s);
+    bool expired = !kept_expiry_left(waiting->retained, connection->worker->wall_ms, &left_s);
     if (!expired && !send_retained_now(connection, waiting, qos, left_s))
         return false;
     metric_add(&connection->worker->metrics.dropped_expired, expired);

@@ -125,11 +125,10 @@ int journal_session(struct mqtt_worker *worker, const struct session *session) {
     if (!out || !number_of(session))
         return 0;
     const struct stored *stored = session->stored;
-    struct note note = {.head = {.type = NOTE_SESSION,
-                                 .number = stored->number,
-                                 .value = stored->expiry_s},
-                        .away_ms = session->connection ? 0 : stored->away_ms,
-                        .client_id = stored->client_id};
+    struct note note = {
+        .head = {.type = NOTE_SESSION, .number = stored->number, .value = stored->expiry_s},
+        .away_ms = session->connection ? 0 : stored->away_ms,
+        .client_id = stored->client_id};
     add_will(worker, session, &note);
     note_write_session(out, &note);
     return append(worker, out);
@@ -153,11 +152,9 @@ int journal_packet(struct mqtt_worker *worker, enum note_type type, const struct
 
 int journal_received(struct mqtt_worker *worker, const struct session *session,
                      uint16_t packet_id) {
-    int status = append_numbered(worker, session,
-                                 (struct note_head){.type = NOTE_SENT,
-                                                    .qos = 2,
-                                                    .packet_id = packet_id,
-                                                    .tag = packet_id});
+    int status = append_numbered(
+        worker, session,
+        (struct note_head){.type = NOTE_SENT, .qos = 2, .packet_id = packet_id, .tag = packet_id});
     return status ? status : journal_packet(worker, NOTE_RECEIVED, session, packet_id);
 }
 

@@ -83,8 +83,7 @@ int journal_packet(struct mqtt_worker *worker, enum note_type type, const struct
                    uint16_t packet_id);
 
 /* SENT and RECEIVED, of a message that need not be known any more. */
-int journal_received(struct mqtt_worker *worker, const struct session *session,
-                     uint16_t packet_id);
+int journal_received(struct mqtt_worker *worker, const struct session *session, uint16_t packet_id);
 
 /* SENT (as `packet_id`), DROPPED. */
 int journal_delivery(struct mqtt_worker *worker, enum note_type type, const struct session *session,

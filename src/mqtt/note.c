@@ -15,8 +15,7 @@ static struct str rest_of(struct wire *wire) {
     return wire_bytes(wire, wire_left(wire));
 }
 
-static void read_message(struct wire *wire, const struct note_head *head,
-                         struct publication *ret) {
+static void read_message(struct wire *wire, const struct note_head *head, struct publication *ret) {
     struct message *message = &ret->message;
     message->received_ms = wire_u64le(wire);
     ret->expiry_at = (int32_t)wire_u32le(wire);

@@ -36,14 +36,14 @@ enum note_type {
     NOTE_UNSUBSCRIPTION, /* */
     NOTE_RETAINED,       /* the topic's message from now on */
     NOTE_MESSAGE,        /* sessions wait for it; TARGETS tell which */
-    NOTE_TARGETS,        /* of message `id` on `worker`; NOTE_LAST: all those that subscribe to it */
-    NOTE_SENT,           /* message `id` went to the session as `packet_id`; without an id: one that
+    NOTE_TARGETS,  /* of message `id` on `worker`; NOTE_LAST: all those that subscribe to it */
+    NOTE_SENT,     /* message `id` went to the session as `packet_id`; without an id: one that
                             was, and need not be known any more; `packet_id` is the tag then */
-    NOTE_RECEIVED,       /* the client has answered `packet_id` with PUBREC */
-    NOTE_COMPLETE,       /* `packet_id` is acknowledged */
-    NOTE_DROPPED,        /* the session does not get message `id` */
-    NOTE_TAKEN,          /* the client has published `packet_id` with QoS 2 */
-    NOTE_RELEASED,       /* and released it */
+    NOTE_RECEIVED, /* the client has answered `packet_id` with PUBREC */
+    NOTE_COMPLETE, /* `packet_id` is acknowledged */
+    NOTE_DROPPED,  /* the session does not get message `id` */
+    NOTE_TAKEN,    /* the client has published `packet_id` with QoS 2 */
+    NOTE_RELEASED, /* and released it */
     NOTE_TYPES
 };
 

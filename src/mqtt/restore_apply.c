@@ -17,6 +17,7 @@ int mqtt_restore_read(struct mqtt_worker *worker, struct mqtt_restore **ret_rest
     struct journal *journal = worker->journal.journal;
     struct mqtt *mqtt = worker->mqtt;
     struct mqtt_restore *restore = restore_new();
+    atomic_store(&mqtt->restoring, true);
     int status = journal->replay(journal, restore_take, restore, err);
     if (status) {
         restore_free(restore);
@@ -78,8 +79,7 @@ static struct delivery *make_delivery(const struct mqtt_restore *restore,
 static void put_delivery(const struct mqtt_restore *restore, struct session *session,
                          const struct old_delivery *old) {
     enum flight_state state = (enum flight_state)old->state;
-    struct delivery *delivery =
-        state == FLIGHT_PUBCOMP ? NULL : make_delivery(restore, old);
+    struct delivery *delivery = state == FLIGHT_PUBCOMP ? NULL : make_delivery(restore, old);
     if (!delivery && state != FLIGHT_PUBCOMP)
         return;
     if (state != FLIGHT_FREE && session_restore(session, old->packet_id, state, delivery))
@@ -123,8 +123,7 @@ static void wait_for_client(struct mqtt_worker *worker, struct session *session,
         will_in_s = old->will_due_ms > now_ms ? (uint32_t)((old->will_due_ms - now_ms) / 1000) : 0;
     stored->away_ms = old->away_ms ? old->away_ms : now_ms;
     bool forever = stored->expiry_s == SESSION_NEVER_EXPIRES;
-    uint32_t left_s =
-        forever ? stored->expiry_s : left_of(stored->expiry_s, old->away_ms, now_ms);
+    uint32_t left_s = forever ? stored->expiry_s : left_of(stored->expiry_s, old->away_ms, now_ms);
     stored->overdue = left_s == 0;
     stored_wait(worker, session, left_s, will, will_in_s);
     if (!old->away_ms)
@@ -191,8 +190,8 @@ static void queue_missing(struct mqtt_worker *worker, const struct mqtt_restore 
         if (!is_missing(restore, message, target))
             continue;
         struct note_target note = {.number = target->session->stored->number,
-                                   .qos = published->qos < target->qos ? published->qos
-                                                                       : target->qos,
+                                   .qos =
+                                       published->qos < target->qos ? published->qos : target->qos,
                                    .retain = target->retain_as_published && published->retain,
                                    .id_count = target->id_count};
         journal_targets_add(worker, &note, target->ids, (struct str){NULL, 0});
@@ -289,6 +288,8 @@ void mqtt_restore_end(struct mqtt_worker *worker, struct mqtt_restore *restore) 
     stored_end_overdue(worker);
     if (worker->index == 0)
         share_out_all(worker, restore);
-    if (atomic_fetch_sub(&restore->users, 1) == 1)
-        restore_free(restore);
+    if (atomic_fetch_sub(&restore->users, 1) > 1)
+        return;
+    restore_free(restore);
+    atomic_store(&worker->mqtt->restoring, false);
 }

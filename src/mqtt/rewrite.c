@@ -3,6 +3,7 @@
  * written behind it (and journal_bytes_min at least); then all before is released. So the journal stays
  * at about twice of what it says, or that much more, however long a session stays away.
  *
+ *  0. All workers have what the journal held when the process began.
  *  1. Worker 0 notes the position P up to which all is on disk, begins a new generation and tells
  *     everyone. Each worker writes its sessions anew, as far as the gate has room at a time. A message
  *     is written once per generation, by the first who comes to it (struct kept remembers).
@@ -51,7 +52,7 @@ static void fail(struct mqtt_worker *worker, int status) {
 }
 
 static void call_on(struct mqtt_worker *worker, unsigned to,
-                 void (*run)(struct mqtt_worker *worker, struct call *call)) {
+                    void (*run)(struct mqtt_worker *worker, struct call *call)) {
     struct call *call = xcalloc(1, sizeof *call);
     call->run = run;
     channel_send_call(worker, to, call);
@@ -83,9 +84,8 @@ static void write_delivery(struct scribe *scribe, const struct delivery *deliver
     struct mqtt_worker *worker = scribe->worker;
     struct kept *message = delivery->message;
     struct str share = delivery_share(delivery);
-    struct note_target target = {.number = scribe->shared_only
-                                               ? 0
-                                               : scribe->session->stored->number,
+    struct note_target target = {.number =
+                                     scribe->shared_only ? 0 : scribe->session->stored->number,
                                  .qos = delivery->qos,
                                  .retain = delivery->retain,
                                  .share_bytes = (uint16_t)share.len,
@@ -116,8 +116,7 @@ static void write_flight(void *data, uint16_t packet_id, enum flight_state state
         return;
     write_delivery(scribe, delivery);
     if (!scribe->shared_only)
-        fail(worker,
-             journal_delivery(worker, NOTE_SENT, scribe->session, delivery, packet_id));
+        fail(worker, journal_delivery(worker, NOTE_SENT, scribe->session, delivery, packet_id));
 }
 
 static void write_waiting(void *data, const struct delivery *delivery) {
@@ -152,8 +151,7 @@ static void write_session(struct mqtt_worker *worker, const struct session *sess
     struct scribe scribe = {.worker = worker, .session = session};
     fail(worker, journal_session(worker, session));
     LIST_EACH(item, &session->subscriptions) {
-        fail(worker,
-             journal_subscription(worker, LIST_ITEM(item, struct subscription, link)));
+        fail(worker, journal_subscription(worker, LIST_ITEM(item, struct subscription, link)));
     }
     session_visit(session, &visit, &scribe);
 }
@@ -316,6 +314,8 @@ static void run_finished(struct mqtt_worker *worker, struct call *call) {
 }
 
 static bool is_due(const struct mqtt_worker *worker) {
+    if (atomic_load(&worker->mqtt->restoring))
+        return false;
     int64_t live = worker->mqtt->journal_live_bytes;
     int64_t least = worker->config->journal_bytes_min;
     int64_t most = live + (live > least ? live : least);
