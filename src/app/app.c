@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "app/lane.h"
+#include "app/rules.h"
 #include "app/service.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -14,6 +15,9 @@
 
 /* The bound of all small facts together (LMDB's map: address space, not memory). */
 static const size_t facts_bytes_max = (size_t)1 << 30;
+
+/* How long another machine that keeps a stream has to take what was published before the end. */
+enum { ENGINE_GRACE_MS = 5000 };
 
 struct listener {
     const struct mqtt_listener_config *config;
@@ -31,6 +35,7 @@ struct app {
     struct lane *lanes; /* the workers', then the service's */
     unsigned worker_count;
     struct listener *listeners;
+    struct rules rules;
     struct service service;
 };
 
@@ -64,11 +69,18 @@ static void say_sync(const struct config *config) {
                  config->sync_text);
 }
 
+static enum stream_corrupted corrupted_of(const struct config *config, int of_stream) {
+    return (enum stream_corrupted)(of_stream == CONFIG_CORRUPTED_GLOBAL ? config->corrupted_blocks
+                                                                        : of_stream);
+}
+
 static int open_log(struct app *app, struct err *err) {
     const struct config *config = app->config;
     struct stream_log_config log = {.directory = config->data,
                                     .sync = config->sync,
-                                    .sync_interval_ms = config->sync_interval_ms};
+                                    .sync_interval_ms = config->sync_interval_ms,
+                                    .defers_sync = true,
+                                    .corrupted = corrupted_of(config, CONFIG_CORRUPTED_GLOBAL)};
     int code = facts_open(config->data, facts_bytes_max, &app->facts, err);
     if (!code)
         code = stream_log_open(&log, &app->log, err);
@@ -82,11 +94,15 @@ static int open_streams(struct app *app, struct err *err) {
     int code = 0;
     for (size_t i = 0; !code && i < config->streams.count; i++) {
         const struct config_stream *settings = OPTION_AT(config->streams, struct config_stream, i);
-        const struct stream_config data = {.name = settings->head.name,
-                                           .kind = STREAM_DATA,
-                                           .shard_count = settings->shard_count,
-                                           .retention_ms = settings->retention_ms,
-                                           .bytes_max = settings->bytes_max};
+        const struct stream_config data = {
+            .name = settings->head.name,
+            .kind = STREAM_DATA,
+            .shard_count = settings->shard_count,
+            .retention_ms = settings->retention_ms,
+            .bytes_max = settings->bytes_max,
+            .corrupted = corrupted_of(config, settings->corrupted_blocks),
+            .kafka = settings->kafka.head.conf ? &settings->kafka : NULL,
+            .kinesis = settings->kinesis.head.conf ? &settings->kinesis : NULL};
         code = stream_open(app->log, &data, &stream, err);
     }
     for (size_t i = 0; !code && i < config->delivery_streams.count; i++) {
@@ -95,7 +111,9 @@ static int open_streams(struct app *app, struct err *err) {
         const struct stream_config buffer = {.name = settings->head.name,
                                              .kind = STREAM_DELIVERY,
                                              .shard_count = 1,
-                                             .bytes_max = settings->backlog_bytes_max};
+                                             .bytes_max = settings->backlog_bytes_max,
+                                             .corrupted =
+                                                 corrupted_of(config, CONFIG_CORRUPTED_GLOBAL)};
         code = stream_open(app->log, &buffer, &stream, err);
     }
     if (!code)
@@ -113,16 +131,6 @@ static int open_streams(struct app *app, struct err *err) {
     return code;
 }
 
-static int apply_rules(struct app *app, struct rule_set *set, struct err *err) {
-    unsigned count = app->worker_count + 1, ready = 0;
-    int code = 0;
-    while (ready < count && !(code = lane_prepare_rules(&app->lanes[ready], set, err)))
-        ready++;
-    for (unsigned i = 0; i < ready; i++)
-        lane_commit_rules(&app->lanes[i], !code);
-    return code;
-}
-
 static int start_lanes(struct app *app, struct err *err) {
     app->worker_count = (unsigned)app->config->workers;
     app->lanes = xcalloc(app->worker_count + 1, sizeof *app->lanes);
@@ -130,9 +138,9 @@ static int start_lanes(struct app *app, struct err *err) {
     for (unsigned i = 0; i <= app->worker_count; i++) {
         static const char *const names[] = {"worker", "service"};
         lane_start(&app->lanes[i], names[i == app->worker_count], app->mqtt, i, app->log,
-                   app->sessions);
+                   app->config->api.account, app->sessions);
     }
-    int code = apply_rules(app, app->config->rule_set, err);
+    int code = rules_start(&app->rules, app->lanes, app->worker_count + 1, err);
     return code ? code : lanes_restore(app->lanes, app->worker_count + 1, err);
 }
 
@@ -161,6 +169,16 @@ static int start_listeners(struct app *app, struct err *err) {
     return code;
 }
 
+/* What DescribeEndpoint says: the first listener with TLS, or else the first. */
+static void tell_endpoint(struct app *app) {
+    const struct sockaddr_storage *address = NULL;
+    for (size_t i = 0; i < app->config->mqtt.listeners.count; i++)
+        if (!address || (app->listeners[i].tls && !app->listeners[0].tls))
+            address = &app->listeners[i].address;
+    if (address)
+        service_set_endpoint(&app->service, address);
+}
+
 static int start(struct app *app, struct err *err) {
     int code = lock_data(app, err);
     if (!code)
@@ -168,12 +186,16 @@ static int start(struct app *app, struct err *err) {
     if (!code)
         code = open_streams(app, err);
     if (!code)
+        code = rules_open(&app->rules, app->facts, app->config, err);
+    if (!code)
         code = start_lanes(app, err);
     if (!code)
-        code =
-            service_start(&app->service, app->config, service_lane(app), app->facts, app->log, err);
+        code = service_start(&app->service, app->config, service_lane(app), app->facts, app->log,
+                             &app->rules, err);
     if (!code)
         code = start_listeners(app, err);
+    if (!code)
+        tell_endpoint(app);
     return code;
 }
 
@@ -227,7 +249,7 @@ int app_reload(struct app *app, struct err *err) {
     int code = config_read(app->config->path, &fresh, err);
     if (code)
         return code;
-    code = apply_rules(app, fresh->rule_set, err);
+    code = rules_reload(&app->rules, fresh, err);
     if (!code)
         code = reload_certificates(app, err);
     if (!code) {
@@ -275,6 +297,7 @@ static void stop_workers(struct app *app) {
 static void stop_lanes(struct app *app) {
     if (!app->lanes)
         return;
+    stream_log_finish(app->log, ENGINE_GRACE_MS);
     stop_workers(app);
     service_stop(&app->service);
     for (unsigned i = 0; i <= app->worker_count; i++)
@@ -289,6 +312,7 @@ void app_stop(struct app *app) {
     stop_lanes(app);
     for (size_t i = 0; app->listeners && i < app->config->mqtt.listeners.count; i++)
         tls_context_free(app->listeners[i].tls);
+    rules_close(&app->rules);
     mqtt_free(app->mqtt);
     if (app->log)
         stream_log_close(app->log);

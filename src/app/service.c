@@ -1,5 +1,6 @@
 #include "app/service.h"
 
+#include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -97,6 +98,36 @@ static bool is_configured(void *data, struct str stream) {
     return false;
 }
 
+static struct rule_book *book_of(void *data) {
+    return ((const struct service *)data)->rules->book;
+}
+
+static bool is_frozen(void *data) {
+    return ((const struct service *)data)->rules->frozen;
+}
+
+static void apply_rules(void *data, void (*done)(void *done_data, int code), void *done_data) {
+    rules_apply(((const struct service *)data)->rules, done, done_data);
+}
+
+/* What is asked for by its path on the api listener. */
+static void add_rest(struct service *service, struct aws_services *services) {
+    const struct config *config = service->config;
+    const struct manage_config manage = {.worker = service->lane->worker,
+                                         .gate = stream_writer_gate(service->lane->writer),
+                                         .payload_bytes_max =
+                                             (size_t)config->mqtt.packet_bytes_max};
+    service->manage = manage_new(&manage);
+    for (unsigned i = 0; i < MANAGE_SERVICES; i++)
+        services->rest[services->rest_count++] = manage_service(service->manage, i);
+    const struct iot_config iot = {
+        .region = config->api.region,
+        .account = config->api.account,
+        .host = {.book = book_of, .is_frozen = is_frozen, .apply = apply_rules, .data = service}};
+    service->iot = iot_new(&iot);
+    services->rest[services->rest_count++] = iot_service(service->iot);
+}
+
 static int start_api(struct service *service, struct err *err) {
     const struct config *config = service->config;
     if (!config->api.head.conf)
@@ -107,6 +138,7 @@ static int start_api(struct service *service, struct err *err) {
                                     .credentials = &config->credentials,
                                     .is_configured = is_configured,
                                     .data = service};
+    add_rest(service, &services);
     return aws_open(service->lane->thread.loop, &config->api, &services, &service->api_address,
                     &service->api, err);
 }
@@ -132,14 +164,37 @@ static void do_start(void *data) {
         order->code = start_web(service, order->err);
     if (!order->code)
         order->code = start_api(service, order->err);
+    if (!order->code)
+        service->consumers = consumers_open(loop, service->log, service->facts);
 }
 
 int service_start(struct service *service, const struct config *config, struct lane *lane,
-                  struct facts *facts, struct stream_log *log, struct err *err) {
-    *service = (struct service){.config = config, .lane = lane, .facts = facts, .log = log};
+                  struct facts *facts, struct stream_log *log, struct rules *rules,
+                  struct err *err) {
+    *service = (struct service){
+        .config = config, .lane = lane, .facts = facts, .log = log, .rules = rules};
     struct order order = {.service = service, .err = err};
     loop_call(lane->thread.loop, do_start, &order);
     return order.code;
+}
+
+struct endpoint {
+    struct service *service;
+    unsigned port;
+};
+
+static void do_set_endpoint(void *data) {
+    const struct endpoint *endpoint = data;
+    if (endpoint->service->iot)
+        iot_set_endpoint(endpoint->service->iot, endpoint->port);
+}
+
+void service_set_endpoint(struct service *service, const struct sockaddr_storage *address) {
+    const void *any = address;
+    in_port_t port = address->ss_family == AF_INET6 ? ((const struct sockaddr_in6 *)any)->sin6_port
+                                                    : ((const struct sockaddr_in *)any)->sin_port;
+    struct endpoint endpoint = {service, ntohs(port)};
+    loop_call(service->lane->thread.loop, do_set_endpoint, &endpoint);
 }
 
 static void do_reload(void *data) {
@@ -188,8 +243,14 @@ static void close_listeners(struct stage *stage) {
     }
 }
 
+/* Behind the listeners, whose calls these are. */
 static void close_consumers(struct stage *stage) {
     struct service *service = stage->service;
+    manage_free(service->manage);
+    if (service->consumers) {
+        stage->waiting++;
+        consumers_close(service->consumers, on_closed, stage);
+    }
     if (service->functions) {
         stage->waiting++;
         function_host_close(service->functions, GRACE_MS, on_closed, stage);
@@ -239,6 +300,7 @@ void service_stop(struct service *service) {
     }
     if (service->lane)
         await_changes(service);
+    iot_free(service->iot);
     free(service->deliveries);
     *service = (struct service){0};
 }

@@ -6,8 +6,12 @@
 #define APP_SERVICE_H
 
 #include "app/config.h"
+#include "app/consumers.h"
 #include "app/lane.h"
 #include "app/mqtt_websocket.h"
+#include "app/rules.h"
+#include "aws/iot.h"
+#include "manage/manage.h"
 
 struct service {
     const struct config *config;
@@ -24,6 +28,10 @@ struct service {
     struct web *web;
     struct sockaddr_storage web_address;
     struct mqtt_websocket mqtt_websocket;
+    struct manage *manage;
+    struct consumers *consumers;
+    struct rules *rules;
+    struct iot *iot;
     struct aws *api; /* NULL: none is configured */
     struct sockaddr_storage api_address;
 };
@@ -31,7 +39,11 @@ struct service {
 /* `lane` has started. On failure everything that had been started is still to be stopped by
  * service_stop(). From main. */
 int service_start(struct service *service, const struct config *config, struct lane *lane,
-                  struct facts *facts, struct stream_log *log, struct err *err);
+                  struct facts *facts, struct stream_log *log, struct rules *rules,
+                  struct err *err);
+
+/* The MQTT listener that clients of the API are sent to. From main. */
+void service_set_endpoint(struct service *service, const struct sockaddr_storage *address);
 
 /* Reads the certificates of the listeners again. From main. */
 int service_reload(struct service *service, struct err *err);

@@ -18,10 +18,10 @@ enum { WAITING_MAX = 1000 }; /* events per function that wait for an environment
 struct function_host {
     struct loop *loop;
     struct function_host_config config;
-    struct map pools;                               /* name -> struct function_pool */
-    struct link mappings;                           /* struct function_mapping */
-    struct facts *facts;                            /* of the mappings */
-    struct function_checkpoint_writer *checkpoints; /* NULL until the first mapping */
+    struct map pools;                             /* name -> struct function_pool */
+    struct link mappings;                         /* struct function_mapping */
+    struct facts *facts;                          /* of the mappings */
+    struct stream_checkpoint_writer *checkpoints; /* NULL until the first mapping */
     struct timer closing;
     bool is_closing;
     unsigned open_parts;
@@ -108,7 +108,7 @@ static void on_pool_closed(void *data) {
     if (--host->open_parts)
         return;
     if (host->checkpoints)
-        function_checkpoint_writer_close(host->checkpoints, on_checkpoints_written, host);
+        stream_checkpoint_writer_close(host->checkpoints, on_checkpoints_written, host);
     else
         close_mappings(host);
 }
@@ -199,7 +199,7 @@ int function_mapping_open(struct function_host *host, struct facts *facts,
         return 0;
     }
     if (!host->checkpoints)
-        host->checkpoints = function_checkpoint_writer_new(host->loop, facts);
+        host->checkpoints = stream_checkpoint_writer_new(host->loop, facts);
     host->facts = facts;
     struct function_mapping *mapping;
     int failed = function_mapping_start(host->loop, &host->config, pool, host->checkpoints, facts,

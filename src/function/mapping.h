@@ -7,7 +7,6 @@
 
 #include "base/json.h"
 #include "base/metric.h"
-#include "function/checkpoint.h"
 #include "function/event.h"
 #include "function/pool.h"
 
@@ -25,6 +24,8 @@ enum function_shard_phase {
     SHARD_RETRYING,  /* the batch failed and waits for its next attempt */
     SHARD_FINISHED,  /* it is closed and all of it is done; the reader is gone */
     SHARD_STOPPED,   /* the host stops */
+    SHARD_ELSEWHERE, /* nodes share the stream, and another one has it */
+    SHARD_LOST,      /* the same, and the function still has a batch, whose result says nothing */
 };
 
 /* What is in `event`: records from `first` up to but not `end`. */
@@ -41,7 +42,7 @@ struct function_mapping_shard {
     struct stream_reader *reader;
     struct function_event_writer writer;
     struct function_invocation invocation;
-    struct function_checkpoint checkpoint;
+    struct stream_checkpoint checkpoint;
     struct timer timer; /* window, back-off */
     enum function_shard_phase phase;
     struct buf event;
@@ -54,6 +55,8 @@ struct function_mapping_shard {
     uint64_t splits[FUNCTION_SPLITS_MAX];
     unsigned split_count;
     uint64_t lost_seen; /* stream_reader_skipped() so far */
+    struct stream_position regained; /* SHARD_LOST: where to begin when it has come back */
+    bool is_regained;
     struct log_limit failed_limit, read_limit;
     struct metric lag_records, behind_ms;
 };
@@ -64,10 +67,12 @@ struct function_mapping {
     const struct function_host_config *host;
     const struct function_mapping_config *config;
     struct function_pool *pool;
-    struct function_checkpoint_writer *checkpoints;
+    struct stream_checkpoint_writer *checkpoints;
     struct stream *stream;
     bool reports_failures;
     char *name;                             /* of its checkpoints */
+    struct stream_position start;           /* of the configuration */
+    struct stream_member *member;           /* NULL: this node has all shards */
     struct function_mapping_shard **shards; /* by number; NULL: there was nothing left of it */
     unsigned shard_count;                   /* as many as are known of the stream */
     struct timer lag;
@@ -81,13 +86,16 @@ struct function_mapping {
 /* Opens the readers and makes sure that each shard has a checkpoint on disk; starts with the loop.
  * All pointers outlive the mapping. */
 int function_mapping_start(struct loop *loop, const struct function_host_config *host,
-                           struct function_pool *pool,
-                           struct function_checkpoint_writer *checkpoints, struct facts *facts,
-                           const struct function_mapping_config *config, struct stream *stream,
-                           struct function_mapping **ret_mapping, struct err *err);
+                           struct function_pool *pool, struct stream_checkpoint_writer *checkpoints,
+                           struct facts *facts, const struct function_mapping_config *config,
+                           struct stream *stream, struct function_mapping **ret_mapping,
+                           struct err *err);
 
 /* A shard is finished: its children, if the stream has any, may begin. */
 void function_mapping_go_on(struct function_mapping *mapping);
+
+/* The batch of a shard that was lost has come to its end. */
+void function_mapping_shard_forget(struct function_mapping_shard *shard);
 
 /* No new batches, no retries; a batch in hand may still succeed. */
 void function_mapping_stop(struct function_mapping *mapping);

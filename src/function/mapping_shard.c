@@ -78,8 +78,7 @@ static void tell_expired(struct function_mapping_shard *shard) {
         return;
     log_skipped(shard, &shard->expired, "older than maximum_record_age");
     if (!shard->batch.count)
-        function_checkpoint_set(shard->mapping->checkpoints, &shard->checkpoint,
-                                shard->expired.end);
+        stream_checkpoint_set(shard->mapping->checkpoints, &shard->checkpoint, shard->expired.end);
     shard->expired = (struct function_batch){0};
 }
 
@@ -228,7 +227,7 @@ void function_mapping_shard_on_ready(struct stream_reader *reader, void *data) {
 
 /* The batch, or a part of it, is done with: by success, or because it was given up. */
 static void go_on_behind(struct function_mapping_shard *shard, uint64_t counter) {
-    function_checkpoint_set(shard->mapping->checkpoints, &shard->checkpoint, counter);
+    stream_checkpoint_set(shard->mapping->checkpoints, &shard->checkpoint, counter);
     shard->batch = (struct function_batch){0};
     shard->failures = 0;
     shard->attempts = 0;
@@ -344,14 +343,14 @@ static void on_partial_failure(struct function_mapping_shard *shard,
     log_failed(shard, result);
     metric_add(&shard->mapping->failed_batches, 1);
     metric_add(&shard->mapping->records, (int64_t)(counter - shard->batch.first));
-    function_checkpoint_set(shard->mapping->checkpoints, &shard->checkpoint, counter);
+    stream_checkpoint_set(shard->mapping->checkpoints, &shard->checkpoint, counter);
     push_split(shard, end);
     retry_from(shard, counter);
 }
 
 static void on_result_stopped(struct function_mapping_shard *shard, uint64_t counter) {
     if (counter > shard->batch.first)
-        function_checkpoint_set(shard->mapping->checkpoints, &shard->checkpoint, counter);
+        stream_checkpoint_set(shard->mapping->checkpoints, &shard->checkpoint, counter);
 }
 
 void function_mapping_shard_on_result(struct function_invocation *invocation,
@@ -359,7 +358,9 @@ void function_mapping_shard_on_result(struct function_invocation *invocation,
     struct function_mapping_shard *shard =
         CONTAINER_OF(invocation, struct function_mapping_shard, invocation);
     uint64_t counter = reached(shard, result);
-    if (shard->phase == SHARD_STOPPED) {
+    if (shard->phase == SHARD_LOST) {
+        function_mapping_shard_forget(shard);
+    } else if (shard->phase == SHARD_STOPPED) {
         on_result_stopped(shard, counter);
     } else if (counter == shard->batch.end) {
         metric_add(&shard->mapping->records, (int64_t)shard->batch.count);

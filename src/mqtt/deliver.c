@@ -3,16 +3,21 @@
  * RETAIN), and copied into each one's output with its own packet identifier. Only subscribers with
  * subscription identifiers get an encoding of their own.
  *
+ * Subscribers that take topic aliases get one too.
+ *
  * A subscriber that does not keep up: QoS 0 is dropped while more than out_bytes_max bytes wait for
- * its socket. QoS 1 and 2 wait in the session's queue while too much is unacknowledged or unsent,
- * and are dropped when that is full (stored.c). What waits is copied once per message, however many
+ * its socket. QoS 1 and 2 wait in the session's queue while too much is unacknowledged or unsent;
+ * its publishers are made to wait (crowd.c), and messages dropped when it is full (stored.c). Retained messages that a new subscription asked for go
+ * before what has been queued, so that they are not overtaken by what is published later [MQTT-4.6.0-5]. What waits is copied once per message, however many
  * wait for it; so is what a stored session is sent, because it may have to be sent again. Packets
  * that are larger than the client's Maximum Packet Size are dropped as if they had been sent
  * (section 3.1.2.11.4).
  */
 #include "base/clock.h"
 #include "base/mem.h"
+#include "mqtt/alias.h"
 #include "mqtt/authorize.h"
+#include "mqtt/crowd.h"
 #include "mqtt/stored.h"
 
 /* An encoding; marks.bytes is 0 until it is made. */
@@ -42,6 +47,7 @@ static bool is_slow(const struct mqtt_connection *connection) {
 
 static void log_drop(struct mqtt_connection *connection, struct metric *metric, const char *why) {
     unsigned missed;
+    connection->counts.dropped++;
     metric_add(metric, 1);
     if (log_limit_pass(&connection->worker->log_slow, 10000, &missed))
         log_warn("mqtt", "client \"%.*s\" at %s: message dropped: %s (%u more like this)",
@@ -116,7 +122,7 @@ static struct mqtt_connection *open_connection(const struct session *session) {
 bool deliver_can_take(const struct session *session) {
     const struct mqtt_connection *connection = open_connection(session);
     return connection && !is_slow(connection) && session_queue_is_empty(session) &&
-           session_may_send(session, in_flight_max(connection));
+           !session_retained_first(session) && session_may_send(session, in_flight_max(connection));
 }
 
 /* Notes that the message goes to the client under the next identifier. False: of QoS 2 that has to be
@@ -133,35 +139,44 @@ static bool note_sending(const struct mqtt_connection *connection,
 
 /* A client may forget a message of QoS 2 as soon as it has answered, so the packet waits until it is
  * certain that the message will not come under another identifier. */
+static bool must_wait(const struct session *session, uint64_t id, uint8_t qos) {
+    return id && qos == 2 && session->stored;
+}
+
 static struct buf *sending_out(struct mqtt_connection *connection,
                                const struct delivery *delivery) {
-    bool waits = delivery && delivery->id && delivery->qos == 2 && connection->session->stored;
+    bool waits = delivery && must_wait(connection->session, delivery->id, delivery->qos);
     return waits ? journal_out(connection) : connection_out(connection);
 }
 
-static void send_copy(struct fan_out *fan, const struct route_target *target, uint8_t qos,
+static bool takes(const struct mqtt_connection *connection, size_t bytes) {
+    return connection->packet_bytes_max == 0 || bytes <= connection->packet_bytes_max;
+}
+
+/* True if it has been written, false if it waits or is dropped. */
+static bool send_copy(struct fan_out *fan, const struct route_target *target, uint8_t qos,
                       bool retain, const struct copy *copy) {
     struct session *session = target->session;
     struct mqtt_connection *connection = session->connection;
     size_t bytes = copy->marks.bytes;
-    if (connection->packet_bytes_max && bytes > connection->packet_bytes_max) {
+    if (!takes(connection, bytes)) {
         metric_add(&fan->worker->metrics.dropped_too_large, 1);
         forgo(fan, session, qos);
-        return;
+        return false;
     }
     if (qos == 0 && is_slow(connection)) {
         log_drop(connection, &fan->worker->metrics.dropped_slow, "it reads too slowly");
-        return;
+        return false;
     }
     if (qos && !deliver_can_take(session)) {
         queue(fan, target, qos, retain);
-        return;
+        return false;
     }
     bool is_known = qos && (session->stored || fan->share.len);
     struct delivery *known = is_known ? delivery_for(fan, target, qos, retain) : NULL;
     if (!note_sending(connection, known)) {
         stored_queue(fan->worker, session, known);
-        return;
+        return false;
     }
     uint16_t packet_id = qos ? session_take_id(session, qos, known) : 0;
     struct buf *out = sending_out(connection, known);
@@ -170,8 +185,50 @@ static void send_copy(struct fan_out *fan, const struct route_target *target, ui
     if (qos)
         patch_id(room + copy->marks.packet_id_at, packet_id);
     buf_added(out, bytes);
+    connection->counts.sent++;
+    connection->counts.sent_bytes += bytes;
     fan->sent[qos]++;
     fan->sent_bytes[qos] += bytes;
+    return true;
+}
+
+/* Chooses the topic alias. One that the client has not been told yet makes the packet larger: the caller
+ * goes without (`may_tell` false) if that is too much. */
+static struct alias_choice set_alias(const struct mqtt_connection *connection, struct str topic,
+                                     bool may_tell, struct packet_form *form) {
+    struct alias_choice choice = alias_choose(connection, topic);
+    if (!choice.known && !may_tell)
+        choice = (struct alias_choice){0};
+    form->topic_alias = choice.alias;
+    form->topic_left_out = choice.known;
+    return choice;
+}
+
+/* An encoding for this one client: with its subscription identifiers, and its topic alias. */
+static void send_own(struct fan_out *fan, const struct route_target *target, uint8_t qos,
+                     bool retain) {
+    struct mqtt_connection *connection = target->session->connection;
+    struct buf *scratch = &fan->worker->scratch;
+    struct str topic = fan->publication->message.topic;
+    struct packet_form form = {.version = connection->version,
+                               .qos = qos,
+                               .retain = retain,
+                               .subscription_ids = target->ids,
+                               .subscription_id_count = target->id_count};
+    bool is_late = must_wait(target->session, fan->publication->id, qos);
+    struct alias_choice choice = {0};
+    if (!is_late) /* What else leaves before it may make the alias another topic's. */
+        choice = set_alias(connection, topic, true, &form);
+    struct copy own;
+    encode(scratch, fan->publication, &form, &own);
+    if (!takes(connection, own.marks.bytes) && choice.alias) {
+        choice = set_alias(connection, topic, false, &form);
+        scratch->end = scratch->begin + own.at;
+        encode(scratch, fan->publication, &form, &own);
+    }
+    if (send_copy(fan, target, qos, retain, &own))
+        alias_told(connection, topic, choice);
+    scratch->end = scratch->begin + own.at;
 }
 
 static void send_to(struct fan_out *fan, const struct route_target *target) {
@@ -185,19 +242,12 @@ static void send_to(struct fan_out *fan, const struct route_target *target) {
         return;
     }
     uint8_t version = connection->version;
-    if (target->id_count == 0 || version != PACKET_VERSION_5) {
+    bool is_late = must_wait(target->session, fan->publication->id, qos);
+    bool is_alike = target->id_count == 0 && (!connection->aliases_told || is_late);
+    if (is_alike || version != PACKET_VERSION_5)
         send_copy(fan, target, qos, retain, copy_for(fan, version, qos, retain));
-        return;
-    }
-    struct packet_form form = {.version = version,
-                               .qos = qos,
-                               .retain = retain,
-                               .subscription_ids = target->ids,
-                               .subscription_id_count = target->id_count};
-    struct copy own;
-    encode(&fan->worker->scratch, fan->publication, &form, &own);
-    send_copy(fan, target, qos, retain, &own);
-    fan->worker->scratch.end = fan->worker->scratch.begin + own.at;
+    else
+        send_own(fan, target, qos, retain);
 }
 
 static void count_sent(struct worker_metrics *metrics, unsigned qos, uint64_t sent,
@@ -218,8 +268,8 @@ static void fan_out_done(struct fan_out *fan) {
 }
 
 static bool is_for(const struct route_target *target, const struct session *from, unsigned origin) {
-    bool is_own = target->no_local && target->session == from;
-    return !is_own && stored_takes(target->session, origin);
+    bool is_left_out = target->session == from ? target->no_local : target->only_own;
+    return !is_left_out && stored_takes(target->session, origin);
 }
 
 /* Writes down who waits for the message here. If that cannot be kept, a start after a crash finds it
@@ -299,23 +349,37 @@ struct parcel {
     const struct kept *message;
     struct packet_form form;
     uint32_t left_s; /* of its interval */
+    bool is_late;    /* it leaves later than what is written after it: without a topic alias */
 };
 
 /* False if it is larger than the client takes: then it counts as sent, and nothing is. */
 static bool write_parcel(struct mqtt_connection *connection, const struct parcel *parcel,
                          struct buf *out) {
     struct mqtt_worker *worker = connection->worker;
+    const struct message *message = &parcel->message->publication.message;
+    struct packet_form form = parcel->form;
     struct packet_marks marks;
-    packet_write_publish(out, &parcel->message->publication.message, &parcel->form, &marks);
-    if (connection->packet_bytes_max && marks.bytes > connection->packet_bytes_max) {
+    struct alias_choice choice = {0};
+    if (!parcel->is_late)
+        choice = set_alias(connection, message->topic, true, &form);
+    packet_write_publish(out, message, &form, &marks);
+    if (!takes(connection, marks.bytes) && choice.alias) {
+        out->end -= marks.bytes;
+        choice = set_alias(connection, message->topic, false, &form);
+        packet_write_publish(out, message, &form, &marks);
+    }
+    if (!takes(connection, marks.bytes)) {
         out->end -= marks.bytes;
         metric_add(&worker->metrics.dropped_too_large, 1);
         return false;
     }
+    alias_told(connection, message->topic, choice);
     uint32_t expiry_at = expiry_in_packet(&parcel->message->publication, &marks);
     if (expiry_at)
         publication_expiry_patch(out->at + out->end - marks.bytes + expiry_at, parcel->left_s);
     count_sent(&worker->metrics, parcel->form.qos, 1, marks.bytes);
+    connection->counts.sent++;
+    connection->counts.sent_bytes += marks.bytes;
     return true;
 }
 
@@ -336,9 +400,10 @@ static struct parcel parcel_for(const struct mqtt_connection *connection,
 
 /* It has its identifier; `delivery` is NULL if it need not be known. */
 static void send_known(struct mqtt_connection *connection, const struct delivery *delivery,
-                       const struct parcel *parcel) {
+                       struct parcel *parcel) {
     struct session *session = connection->session;
     uint16_t packet_id = parcel->form.packet_id;
+    parcel->is_late = delivery && must_wait(session, delivery->id, delivery->qos);
     if (write_parcel(connection, parcel, sending_out(connection, delivery)))
         return;
     journal_packet(connection->worker, NOTE_COMPLETE, session, packet_id);
@@ -471,8 +536,9 @@ void deliver_waiting(struct mqtt_connection *connection) {
     connection->worker->wall_ms = clock_wall_ms();
     while (send_again(connection)) {
     }
-    while (send_queued(connection)) {
-    }
     while (send_retained(connection)) {
     }
+    while (send_queued(connection)) {
+    }
+    crowd_drained(connection->worker, connection->session);
 }

@@ -230,8 +230,11 @@ int journal_retained(struct mqtt_worker *worker, const struct kept *retained) {
     struct buf *out = begin(worker);
     if (!out)
         return 0;
+    struct str client_id = retained->publication.message.client_id;
     struct note_head head = head_for(NOTE_RETAINED, &retained->publication, retained->version);
+    head.value = (uint32_t)client_id.len;
     note_write_head(out, &head);
+    buf_add_str(out, client_id);
     note_write_message(out, &retained->publication);
     return append(worker, out);
 }

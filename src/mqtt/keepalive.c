@@ -5,8 +5,11 @@
  * connection it is closed if its deadline has passed, else moved to the slot of the new deadline.
  * Deadlines farther away than the wheel is round are looked at once per round.
  */
+#include "mqtt/crowd.h"
+#include "mqtt/lifecycle.h"
 #include "mqtt/rewrite.h"
 #include "mqtt/stored.h"
+#include "mqtt/sys_topics.h"
 
 /* The tick at which nothing can be too early any more: a tick may be up to a second old. */
 static uint32_t deadline(const struct mqtt_connection *connection) {
@@ -66,7 +69,10 @@ static void on_tick(struct timer *timer) {
     wheel_tick(worker);
     stored_tick(worker);
     rewrite_tick(worker);
+    crowd_tick(worker);
     retained_tick(&worker->retained, loop_now_ms(worker->loop));
+    lifecycle_tick(worker);
+    sys_topics_tick(worker);
 }
 
 void wheel_start(struct mqtt_worker *worker) {

@@ -66,7 +66,9 @@ bool note_read(struct str entry, struct note *ret) {
         wire.failed |= ret->text.len <= ret->head.share_name_bytes;
         break;
     case NOTE_RETAINED:
+        ret->client_id = wire_bytes(&wire, ret->head.value);
         read_message(&wire, &ret->head, &ret->publication);
+        ret->publication.message.client_id = ret->client_id;
         break;
     case NOTE_MESSAGE:
         read_pending(&wire, ret);

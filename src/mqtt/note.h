@@ -8,7 +8,8 @@
  *                       and the will as a message if NOTE_WILL is set
  *      SUBSCRIPTION     "FILTER" or "NAME/FILTER"; `value` is the subscription identifier
  *      UNSUBSCRIPTION   the same
- *      RETAINED         a message; `id` is its version; without payload: there is none any more
+ *      RETAINED         the publisher's client id, `value` bytes, and a message; `id` is its version;
+ *                       without payload: there is none any more
  *      MESSAGE          u64 pending, u64 publisher, u32 shares' bytes, (u16 bytes, key) of each share
  *                       that has to choose a member, a message
  *      TARGETS          struct note_target, u32 identifiers, share, one after the other
@@ -55,7 +56,7 @@ struct note_head {
     uint16_t packet_id;
     uint16_t share_name_bytes; /* of a subscription; 0: no share */
     uint32_t tag;              /* of the share through which the message comes, see note_tag() */
-    uint32_t value;            /* expiry of a session; identifier of a subscription */
+    uint32_t value; /* expiry of a session; identifier of a subscription; bytes of a client id */
     uint64_t number;           /* of the session */
     uint64_t id;               /* of the message */
 };

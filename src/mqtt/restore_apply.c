@@ -174,7 +174,8 @@ static bool is_pending(const struct old_message *message) {
 static bool is_missing(const struct mqtt_restore *restore, const struct old_message *message,
                        const struct route_target *target) {
     const struct stored *stored = target->session->stored;
-    if (!stored || target->qos == 0 || (target->no_local && stored->number == message->publisher))
+    if (!stored || target->qos == 0 ||
+        (stored->number == message->publisher ? target->no_local : target->only_own))
         return false;
     const struct old_session *old = restore_session(restore, stored->number);
     return !old || !restore_find(old, message->id, 0);

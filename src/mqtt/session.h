@@ -30,6 +30,12 @@ struct session {
     uint32_t subscription_count;
     struct flight *flight;         /* made by the first message that needs it */
     _Atomic int64_t *queued_bytes; /* where what waits is counted with that of others; or NULL */
+    struct {                       /* see crowd.c */
+        struct link link;
+        uint8_t state;
+        uint32_t since_s, low_count;
+        size_t low_bytes;
+    } crowd;
 };
 
 /* One filter of one session. It stands in its session's list and in the list of its filter's node.
@@ -113,6 +119,9 @@ uint16_t session_take_id(struct session *session, uint8_t qos, struct delivery *
 /* PUBACK (`state` FLIGHT_PUBACK), PUBCOMP (FLIGHT_PUBCOMP) or a PUBREC that refuses (FLIGHT_PUBREC)
  * came: false if nothing with this identifier waited for it. */
 bool session_acknowledge(struct session *session, uint16_t packet_id, enum flight_state state);
+
+/* What the message with this identifier waits for; FLIGHT_FREE: there is none. */
+enum flight_state session_awaits(const struct session *session, uint16_t packet_id);
 
 /* PUBREC came: the message waits for PUBCOMP from now on. True also when it did before. */
 bool session_advance(struct session *session, uint16_t packet_id);

@@ -10,6 +10,8 @@ static struct sink *find_sink(struct rule_engine *engine, struct engine_action *
     if (!sink)
         err_set(why, ERR_NOT_FOUND, "there is no %s \"%.*s\"",
                 kind == SINK_STREAM ? "stream" : "delivery stream", STR_ARG(name));
+    else if (action->action->target.kind == TEMPLATE_TEXT)
+        action->sink = sink;
     return sink;
 }
 
@@ -129,6 +131,8 @@ int rule_action_run(struct rule_engine *engine, struct engine_action *action,
     int result =
         evaluate_template(&action->action->target, evaluation, &frame->target, &target, why);
     *ret_resource = target;
+    if (result == 0 && action->action->role && !action->action->permitted)
+        result = rule_action_permit(action->rule, action->action, target, why);
     if (result < 0)
         return result;
     switch (action->action->kind) {

@@ -6,6 +6,7 @@
 
 #include "base/arena.h"
 #include "rule/plan.h"
+#include "rule/role.h"
 #include "rule/rule.h"
 #include "rule/template.h"
 
@@ -13,17 +14,26 @@ enum rule_action_kind { RULE_ACTION_KINESIS, RULE_ACTION_FIREHOSE, RULE_ACTION_R
 
 struct rule_action {
     enum rule_action_kind kind;
-    const char *place;           /* "file:line:column" in the configuration */
-    struct rule_template target; /* stream, delivery stream, topic */
-    struct rule_template key;    /* kinesis: partition key */
-    struct str separator;        /* firehose */
-    bool batch;                  /* firehose: an array is a record per item */
-    uint8_t qos;                 /* republish */
+    const char *place;            /* "file:line:column: " in the configuration, or empty */
+    const struct rule_role *role; /* or NULL: all is allowed */
+    bool permitted;               /* the role allows the constant target */
+    struct rule_template target;  /* stream, delivery stream, topic */
+    struct rule_template key;     /* kinesis: partition key */
+    struct str separator;         /* firehose */
+    bool batch;                   /* firehose: an array is a record per item */
+    uint8_t qos;                  /* republish */
 };
 
 struct rule {
-    struct str name;
-    bool disabled; /* checked, never run */
+    _Atomic unsigned references;
+    struct arena arena;
+    struct rule_roles *roles;
+    struct str name, description;
+    struct str document; /* as the API shows it (document.h), without name and times */
+    const char *place;   /* "file:line:column" of a rule of the configuration, else empty */
+    struct str sql;
+    bool disabled;    /* checked, never run */
+    bool from_client; /* targets are looked for when they are needed */
     struct plan *plan;
     struct rule_action *actions;
     size_t action_count;
@@ -32,12 +42,15 @@ struct rule {
 
 struct rule_set {
     _Atomic unsigned references;
-    struct arena arena;
-    struct rule *rules;
     size_t count;
+    struct rule *rules[];
 };
 
 /* "kinesis", as in the configuration. */
 const char *rule_action_name(enum rule_action_kind kind);
+
+/* Whether the action's role lets it touch `target`: 0, or DENIED with a sentence. */
+int rule_action_permit(const struct rule *rule, const struct rule_action *action, struct str target,
+                       struct err *why);
 
 #endif

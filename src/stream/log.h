@@ -7,14 +7,14 @@
 
 #include "base/log.h"
 #include "base/map.h"
+#include "stream/engine.h"
 #include "stream/layout.h"
+#include "stream/shard.h"
 #include "stream/stream.h"
 
-enum { STREAM_KINDS = 3 };
-
 struct stream_metrics {
-    struct metric records, bytes, commits, failures, trimmed_segments, damaged, disk_bytes, full,
-        open_shards;
+    struct metric records, bytes, commits, failures, trimmed_segments, damaged, damaged_records,
+        disk_bytes, full, open_shards;
 };
 
 struct stream {
@@ -22,6 +22,8 @@ struct stream {
     char *name, *directory;
     uint64_t created_s;
     struct stream_config config; /* [log] retention_ms; the rest is constant */
+    const struct engine_ops *ops;
+    struct stream_engine *engine; /* NULL: the log itself */
 
     struct layout *layout; /* [log] */
     struct link shards;    /* [log] struct shard: all that have, or may get, files */
@@ -42,6 +44,10 @@ struct stream_log {
     struct stream_log_config config;
     char *directory;
     int lock_fd;               /* holds the directory against a second process */
+    struct loop_thread engines; /* without a loop until a stream has an engine of its own */
+    struct link engine_list;    /* struct stream_engine */
+    struct timer give_up_timer; /* the engine thread's */
+    unsigned give_up_ms;
     struct loop_thread thread; /* without a loop in tests of the core: then the caller drives it */
     struct map by_name[STREAM_KINDS]; /* [service] */
     struct link under_way;            /* [service] struct change */
@@ -54,6 +60,7 @@ struct stream_log {
     struct change *change;                /* [log] begun and not finished */
     unsigned unconfirmed;                 /* [log] producers that have not confirmed it */
     struct turn_hook hook;                /* [log] */
+    struct shard_files files;             /* [log] */
     struct timer house, sync;             /* [log] retention and retries; STREAM_SYNC_INTERVAL */
     uint64_t trim_due_ms;                 /* [log] */
     struct metric syncs, sync_us, batches, sync_failures; /* [log] */
@@ -81,11 +88,17 @@ void stream_set_layout(struct stream *stream, struct layout *layout);
 /* Removes what is on disk, metadata last. */
 int stream_remove_files(struct stream *stream);
 
+/* Makes it known to the log, to stream_find() and to writers. [main] */
+void stream_add(struct stream *stream);
+
 void stream_init_metrics(struct stream *stream);
 void stream_done_metrics(struct stream *stream);
 
 /* Closes its shards. The log does not know it any more. */
 void stream_free(struct stream *stream);
+
+/* What recovery has left to be made durable (stream_log_config.defers_sync). [main] */
+int log_sync_recovered(struct stream_log *log, struct err *err);
 
 /* The log without its thread. */
 int log_core_open(const struct stream_log_config *config, struct stream_log **ret_log,
@@ -160,8 +173,8 @@ void log_submit(struct stream_log *log, struct batch *batch);
  * go on. [log] */
 void log_commit(struct stream_log *log, uint64_t now_ms);
 
-/* A reader has come upon a damaged place. [any thread] */
-void log_count_damage(struct stream *stream);
+/* A reader has come upon a damaged place that takes `records` with it. [any thread] */
+void log_count_damage(struct stream *stream, uint64_t records);
 
 /* Syncs what STREAM_SYNC_INTERVAL has left unsynced. [log] */
 void log_sync_all(struct stream_log *log, uint64_t now_ms);
@@ -183,6 +196,12 @@ void retention_trim_by_size(struct stream *stream);
 int64_t retention_segment_bytes(const struct stream_log_config *log,
                                 const struct stream_config *stream);
 uint64_t retention_segment_age_ms(const struct stream_config *stream);
+
+/* ---- view.c ---- */
+
+/* stream_view_list() for any kind. */
+int view_list_kind(const char *directory, enum stream_kind kind,
+                   void (*each)(void *data, const char *name), void *data, struct err *err);
 
 /* ---- writer.c ---- */
 

@@ -2,7 +2,7 @@
  * stream.meta is lines of words, written anew as a whole when something changes:
  *
  *      weir-stream 2                                        format and its version
- *      kind data                                            or delivery, or sessions
+ *      kind data                                            or delivery, action, sessions
  *      created 1789780016                                   seconds since 1970
  *      seed 3735928559                                      of the blocks' sums
  *      retention 86400000                                   milliseconds; 0: for ever
@@ -33,6 +33,8 @@
 #include "base/random.h"
 
 enum { VERSION = 2, FILE_BYTES_MAX = STREAM_SHARDS_MAX * 220 };
+
+const char *const meta_kind_names[STREAM_KINDS] = {"data", "delivery", "action", "sessions"};
 
 void meta_done(struct meta *meta) {
     free(meta->shards);
@@ -157,12 +159,10 @@ static bool take_line(struct str *rest, const char *word, uint64_t max, uint64_t
     return take_word(&line, word) && take_number(&line, max, ret_value) && line.len == 0;
 }
 
-static const char *const kind_words[] = {"data", "delivery", "sessions"};
-
-static bool parse_kind(struct str word, enum stream_kind *ret_kind) {
-    for (unsigned i = 0; i < COUNT_OF(kind_words); i++)
-        if (str_eq(word, str_of(kind_words[i]))) {
-            *ret_kind = (enum stream_kind)i;
+static bool kind_parse(struct str text, enum stream_kind *ret_kind) {
+    for (unsigned kind = 0; kind < COUNT_OF(meta_kind_names); kind++)
+        if (str_eq(text, str_of(meta_kind_names[kind]))) {
+            *ret_kind = (enum stream_kind)kind;
             return true;
         }
     return false;
@@ -176,7 +176,7 @@ static bool parse_head(struct str *rest, struct meta *meta) {
         !take_line(rest, "seed", UINT32_MAX, &seed))
         return false;
     meta->seed = (uint32_t)seed;
-    return parse_kind(kind, &meta->kind);
+    return kind_parse(kind, &meta->kind);
 }
 
 /* What version 2 has more of. */
@@ -266,8 +266,8 @@ void meta_write(const struct meta *meta, struct buf *out) {
     buf_printf(out,
                "weir-stream %d\nkind %s\ncreated %llu\nseed %u\nretention %lld\nstate %s\n"
                "shards %u\n",
-               VERSION, kind_words[meta->kind], (unsigned long long)meta->created_s, meta->seed,
-               (long long)meta->retention_ms, meta->deleting ? "deleting" : "active",
+               VERSION, meta_kind_names[meta->kind], (unsigned long long)meta->created_s,
+               meta->seed, (long long)meta->retention_ms, meta->deleting ? "deleting" : "active",
                meta->shard_count);
     for (unsigned i = 0; i < meta->shard_count; i++)
         if (meta->shards[i].state != META_GONE)

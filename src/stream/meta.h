@@ -30,6 +30,10 @@ struct meta_shard {
     uint64_t end_counter;          /* of a closed shard: its records are below it */
 };
 
+/* In the file and in metrics: "data", "delivery", "action". */
+enum { STREAM_KINDS = 4 };
+extern const char *const meta_kind_names[STREAM_KINDS];
+
 struct meta {
     enum stream_kind kind;
     uint64_t created_s;

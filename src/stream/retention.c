@@ -9,7 +9,7 @@
  * closed so that it can go too. A shard that was split or merged loses its last segment as well,
  * and is removed itself once it was closed for retention_ms and has no record left; its number is
  * not used again.
- *  - Delivery streams: a segment goes when all its records were released. While more than bytes_max
+ *  - Delivery streams and logs of actions: a segment goes when all its records were released. While more than bytes_max
  * is kept, pushes are refused with NO_SPACE: the backlog is data that no one else has, so it is the
  * producer who must wait.
  */

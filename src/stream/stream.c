@@ -9,15 +9,15 @@
 #include "stream/log.h"
 #include "stream/sequence.h"
 
-enum { SHARDS_MAX = META_SHARDS_MAX, NAME_CHARS_MAX = 128 };
+enum { SHARDS_MAX = META_SHARDS_MAX, NAME_CHARS_MAX = 128, ACTION_NAME_CHARS_MAX = 192 };
 
-const char *const stream_kind_directories[STREAM_KINDS] = {"streams", "deliveries", "sessions"};
-static const char *const kind_names[STREAM_KINDS] = {"data", "delivery", "sessions"};
+const char *const stream_kind_directories[STREAM_KINDS] = {"streams", "deliveries", "actions",
+                                                           "sessions"};
 
 void stream_init_metrics(struct stream *stream) {
     struct buf labels = {0};
     metric_label(&labels, "stream", str_of(stream->name));
-    metric_label(&labels, "kind", str_of(kind_names[stream->config.kind]));
+    metric_label(&labels, "kind", str_of(meta_kind_names[stream->config.kind]));
     const char *with = buf_cstr(&labels);
     struct stream_metrics *metrics = &stream->metrics;
     metric_init(&metrics->records, METRIC_COUNTER, "weir_stream_records_total",
@@ -32,6 +32,8 @@ void stream_init_metrics(struct stream *stream) {
                 "Segments removed by retention or release.", with);
     metric_init(&metrics->damaged, METRIC_COUNTER, "weir_stream_damaged_total",
                 "Damaged places found in segments.", with);
+    metric_init(&metrics->damaged_records, METRIC_COUNTER, "weir_stream_damaged_records_total",
+                "Records in damaged places: passed over, or stopped before.", with);
     metric_init(&metrics->disk_bytes, METRIC_GAUGE, "weir_stream_disk_bytes",
                 "Bytes of records on disk.", with);
     metric_init(&metrics->full, METRIC_GAUGE, "weir_stream_full",
@@ -47,7 +49,7 @@ static void init_shard_metric(struct stream *stream, struct shard *shard) {
     char id[STREAM_SHARD_ID_CHARS];
     stream_shard_id(shard->index, id);
     metric_label(&labels, "stream", str_of(stream->name));
-    metric_label(&labels, "kind", str_of(kind_names[stream->config.kind]));
+    metric_label(&labels, "kind", str_of(meta_kind_names[stream->config.kind]));
     metric_label(&labels, "shard", str_of(id));
     metric_init(&shard->next_counter, METRIC_GAUGE, "weir_stream_next_counter",
                 "Counter of the next record of the shard.", buf_cstr(&labels));
@@ -62,6 +64,7 @@ void stream_done_metrics(struct stream *stream) {
     metric_done(&metrics->failures);
     metric_done(&metrics->trimmed_segments);
     metric_done(&metrics->damaged);
+    metric_done(&metrics->damaged_records);
     metric_done(&metrics->disk_bytes);
     metric_done(&metrics->full);
     metric_done(&metrics->open_shards);
@@ -79,6 +82,7 @@ struct stream *stream_new(struct stream_log *log, const struct stream_config *co
     list_init(&stream->shards);
     list_init(&stream->gone);
     stream->seen.retention_ms = config->retention_ms;
+    stream->ops = &engine_log;
     return stream;
 }
 
@@ -111,6 +115,7 @@ void stream_set_layout(struct stream *stream, struct layout *layout) {
 struct shard *stream_add_shard(struct stream *stream, unsigned number) {
     struct shard_config config = {
         .file = stream->log->config.file,
+        .files = &stream->log->files,
         .segment_bytes_max = retention_segment_bytes(&stream->log->config, &stream->config),
         .segment_age_ms_max = retention_segment_age_ms(&stream->config),
         .sync = stream->log->config.sync == STREAM_SYNC_ALWAYS,
@@ -133,9 +138,9 @@ struct shard *stream_add_shard(struct stream *stream, unsigned number) {
 
 /* ---- opening ---- */
 
-static bool name_valid(const char *name) {
+static bool name_valid(const char *name, size_t chars_max) {
     size_t len = strlen(name);
-    if (len < 1 || len > NAME_CHARS_MAX || strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
+    if (len < 1 || len > chars_max || strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
         return false;
     for (const char *c = name; *c; c++) {
         bool good = (*c >= 'a' && *c <= 'z') || (*c >= 'A' && *c <= 'Z') ||
@@ -148,7 +153,8 @@ static bool name_valid(const char *name) {
 
 int stream_config_check(struct stream_log *log, const struct stream_config *config,
                         struct err *err) {
-    if (!name_valid(config->name))
+    bool is_action = config->kind == STREAM_ACTION;
+    if (!name_valid(config->name, is_action ? ACTION_NAME_CHARS_MAX : NAME_CHARS_MAX))
         return err_set(err, ERR_INVALID,
                        "stream \"%.128s\": a name has 1 to 128 of a-z A-Z 0-9 _ . - and is not "
                        "\".\" or \"..\"",
@@ -283,6 +289,11 @@ static int recover_shards(struct stream *stream, struct err *err) {
         int status = shard_recover(shard, err);
         if (status)
             return status;
+        if (shard->damaged && stream->config.corrupted == STREAM_CORRUPTED_STOP)
+            return err_set(err, ERR_STOPPED,
+                           "stream %s: %s is damaged (the log names the place), and "
+                           "corrupted_blocks is stop",
+                           stream->name, shard->label);
         if (meta->shards[i].state == META_CLOSED)
             shard_close(shard, 0);
     }
@@ -295,6 +306,7 @@ static void show_recovered(struct stream *stream) {
         struct shard *shard = LIST_ITEM(item, struct shard, in_stream);
         bytes += shard_bytes(shard);
         metric_add(&stream->metrics.damaged, (int64_t)shard->damaged);
+        metric_add(&stream->metrics.damaged_records, (int64_t)shard->damaged_records);
         metric_set(&shard->next_counter, (int64_t)shard->next);
     }
     metric_set(&stream->metrics.disk_bytes, bytes);
@@ -307,7 +319,7 @@ static void link_stream(void *data) {
     log_tell_added(stream->log, stream);
 }
 
-static void add_stream(struct stream *stream) {
+void stream_add(struct stream *stream) {
     struct stream_log *log = stream->log;
     stream_init_metrics(stream);
     show_recovered(stream);
@@ -321,6 +333,8 @@ static void add_stream(struct stream *stream) {
 
 int stream_open(struct stream_log *log, const struct stream_config *config,
                 struct stream **ret_stream, struct err *err) {
+    if (config->kafka || config->kinesis)
+        return engine_open(log, config, ret_stream, err);
     int status = stream_config_check(log, config, err);
     if (status)
         return status;
@@ -332,7 +346,7 @@ int stream_open(struct stream_log *log, const struct stream_config *config,
         stream_free(stream);
         return status;
     }
-    add_stream(stream);
+    stream_add(stream);
     *ret_stream = stream;
     return 0;
 }
@@ -341,12 +355,13 @@ int stream_open(struct stream_log *log, const struct stream_config *config,
 
 struct opening {
     struct stream_log *log;
+    enum stream_kind kind;
     int status;
     struct err *err;
 };
 
-static void finish_deletion(struct stream_log *log, const char *name) {
-    struct stream_config config = {.name = name, .kind = STREAM_DATA};
+static void finish_deletion(struct stream_log *log, enum stream_kind kind, const char *name) {
+    struct stream_config config = {.name = name, .kind = kind};
     struct stream *stream = stream_new(log, &config);
     if (stream_remove_files(stream))
         log_warn("stream", "%s: cannot be removed", stream->directory);
@@ -355,10 +370,10 @@ static void finish_deletion(struct stream_log *log, const char *name) {
 
 static void open_left(void *data, const char *name) {
     struct opening *opening = data;
-    if (opening->status || stream_find(opening->log, STREAM_DATA, str_of(name)))
+    if (opening->status || stream_find(opening->log, opening->kind, str_of(name)))
         return;
     char *directory =
-        xprintf("%s/%s/%s", opening->log->directory, stream_kind_directories[STREAM_DATA], name);
+        xprintf("%s/%s/%s", opening->log->directory, stream_kind_directories[opening->kind], name);
     struct meta meta;
     struct stream *stream;
     opening->status = meta_load(directory, &meta, opening->err);
@@ -367,20 +382,31 @@ static void open_left(void *data, const char *name) {
         return;
     struct stream_config config = {
         .name = name,
-        .kind = STREAM_DATA,
+        .kind = opening->kind,
         .shard_count = meta.shard_count < META_SHARDS_MAX ? meta.shard_count : META_SHARDS_MAX,
-        .retention_ms = meta.retention_ms};
+        .retention_ms = meta.retention_ms,
+        .corrupted = opening->log->config.corrupted};
     if (meta.deleting)
-        finish_deletion(opening->log, name);
+        finish_deletion(opening->log, opening->kind, name);
     else
         opening->status = stream_open(opening->log, &config, &stream, opening->err);
     meta_done(&meta);
 }
 
+static int open_rest(struct stream_log *log, enum stream_kind kind, struct err *err) {
+    struct opening opening = {.log = log, .kind = kind, .err = err};
+    int status = view_list_kind(log->directory, kind, open_left, &opening, err);
+    if (status == 0)
+        status = opening.status;
+    return status ? status : log_sync_recovered(log, err);
+}
+
 int stream_open_rest(struct stream_log *log, struct err *err) {
-    struct opening opening = {.log = log, .err = err};
-    int status = stream_view_list(log->directory, open_left, &opening, err);
-    return status ? status : opening.status;
+    return open_rest(log, STREAM_DATA, err);
+}
+
+int stream_open_actions(struct stream_log *log, struct err *err) {
+    return open_rest(log, STREAM_ACTION, err);
 }
 
 /* ---- what a stream tells of itself ---- */
@@ -402,7 +428,7 @@ const char *stream_name(const struct stream *stream) {
 }
 
 unsigned stream_shard_count(const struct stream *stream) {
-    return stream->seen.layout->meta.shard_count;
+    return engine_layout(stream)->meta.shard_count;
 }
 
 uint64_t stream_created_s(const struct stream *stream) {
@@ -415,22 +441,15 @@ int64_t stream_retention_ms(const struct stream *stream) {
 
 void stream_shard_get(const struct stream *stream, unsigned number,
                       struct stream_shard_info *ret_info) {
-    const struct layout *layout = stream->seen.layout;
-    const struct meta_shard *known = &layout->meta.shards[number];
-    const struct shard *shard = layout->shards[number];
+    const struct meta_shard *known = &engine_layout(stream)->meta.shards[number];
     *ret_info = (struct stream_shard_info){.open = known->state == META_OPEN,
-                                           .removed = true,
                                            .parent = known->parents[0],
                                            .adjacent_parent = known->parents[1],
                                            .start = known->start,
                                            .end = known->end,
                                            .opened_ms = known->opened_ms,
                                            .closed_ms = known->closed_ms};
-    if (!shard)
-        return;
-    ret_info->removed = shard_phase(shard) == SHARD_GONE;
-    ret_info->first_counter = atomic_load(&shard->oldest);
-    ret_info->next_counter = shard_tip_get(shard).counter;
+    stream->ops->shard_get(stream, number, ret_info);
 }
 
 static int by_name(const void *a, const void *b) {
@@ -438,9 +457,9 @@ static int by_name(const void *a, const void *b) {
     return strcmp((*left)->name, (*right)->name);
 }
 
-void stream_each(struct stream_log *log, void (*each)(void *data, struct stream *stream),
-                 void *data) {
-    const struct map *map = &log->by_name[STREAM_DATA];
+void stream_each_kind(struct stream_log *log, enum stream_kind kind,
+                      void (*each)(void *data, struct stream *stream), void *data) {
+    const struct map *map = &log->by_name[kind];
     struct stream **streams = xcalloc(map->count + 1, sizeof(struct stream *));
     struct map_entry *entry;
     size_t count = 0;
@@ -450,6 +469,11 @@ void stream_each(struct stream_log *log, void (*each)(void *data, struct stream 
     for (size_t i = 0; i < count; i++)
         each(data, streams[i]);
     free(streams);
+}
+
+void stream_each(struct stream_log *log, void (*each)(void *data, struct stream *stream),
+                 void *data) {
+    stream_each_kind(log, STREAM_DATA, each, data);
 }
 
 void stream_shard_id(unsigned shard, char ret_text[STREAM_SHARD_ID_CHARS]) {
@@ -462,7 +486,7 @@ void stream_shard_id(unsigned shard, char ret_text[STREAM_SHARD_ID_CHARS]) {
 
 int stream_shard_for(const struct stream *stream, const struct record *record,
                      unsigned *ret_shard) {
-    return layout_shard_for(stream->seen.layout, record, ret_shard);
+    return layout_shard_for(engine_layout(stream), record, ret_shard);
 }
 
 /* The second in which the shard was opened begins its numbers. */

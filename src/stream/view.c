@@ -5,13 +5,14 @@
  */
 #include <dirent.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
 #include "base/mem.h"
 #include "stream/cursor.h"
-#include "stream/meta.h"
+#include "stream/log.h"
 #include "stream/sequence.h"
 
 enum { READ_BYTES = 1024 * 1024 };
@@ -161,10 +162,22 @@ int stream_view_seek(struct stream_view *view, unsigned shard,
     return ERR_INVALID;
 }
 
+uint64_t stream_view_counter(const struct stream_view *view, unsigned shard) {
+    return view->shards[shard].cursor.counter;
+}
+
 int stream_view_next(struct stream_view *view, unsigned shard, size_t records_max,
                      struct stream_batch *ret_batch) {
     return cursor_next(&view->shards[shard].cursor, &CURSOR_NO_LIMIT, records_max, READ_BYTES,
                        ret_batch);
+}
+
+void stream_view_damage(const struct stream_view *view, unsigned shard, struct buf *out) {
+    const struct cursor *cursor = &view->shards[shard].cursor;
+    char *path = segment_path(cursor->directory, cursor->damage.segment_first);
+    buf_printf(out, "%s: damaged at byte %" PRId64 "; records %" PRIu64 " to %" PRIu64 " are lost",
+               path, cursor->damage.offset, cursor->damage.from, cursor->damage.to - 1);
+    free(path);
 }
 
 static uint64_t created_s(const struct stream_view *view, unsigned shard) {
@@ -195,9 +208,9 @@ static int not_dots(const struct dirent *entry) {
     return strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0;
 }
 
-int stream_view_list(const char *directory, void (*each)(void *data, const char *name), void *data,
-                     struct err *err) {
-    char *path = xprintf("%s/streams", directory);
+int view_list_kind(const char *directory, enum stream_kind kind,
+                   void (*each)(void *data, const char *name), void *data, struct err *err) {
+    char *path = xprintf("%s/%s", directory, stream_kind_directories[kind]);
     struct dirent **entries = NULL;
     int count = scandir(path, &entries, not_dots, alphasort);
     int status = 0;
@@ -214,4 +227,9 @@ int stream_view_list(const char *directory, void (*each)(void *data, const char 
     free(entries);
     free(path);
     return status;
+}
+
+int stream_view_list(const char *directory, void (*each)(void *data, const char *name), void *data,
+                     struct err *err) {
+    return view_list_kind(directory, STREAM_DATA, each, data, err);
 }

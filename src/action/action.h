@@ -1,0 +1,103 @@
+/*
+ * Actions of rules towards the outside world, that lose nothing. Each action has a log (a stream of
+ * kind STREAM_ACTION, which no API and no `weir stream` shows) into which the rule engines push, and a
+ * *runner* on the service loop that reads the log with a cursor and hands batches to a *target*
+ * (target.h): redis, http, lambda, s3. A target that is down is a cursor that stands still, shown as
+ * lag.
+ *
+ * What it promises:
+ *   At least once. The checkpoint follows what was delivered by ACTION_CHECKPOINT_MS at most; after a
+ *   kill what was delivered since comes again (docs/OPERATIONS.md says what that means per kind).
+ *   In order: a batch is handed over in the order of the log, and the next one only when all items of
+ *   it are settled. What a kind does with a batch it says itself (http with max_in_flight above 1 may
+ *   let messages overtake each other).
+ *   Retries: after a pause that doubles from 200 ms to 30 s, a random part of it taken off, until the
+ *   target takes the item or maximum_retry_attempts or maximum_record_age is passed. Then, and when
+ *   the target refuses for good, the item goes to the rule's error action; the cursor moves only when
+ *   what the error action pushed is committed.
+ *   Bounds: backlog_size per log. Beyond it pushes fail with NO_SPACE, so that publishers get 0x97 (or
+ *   lose their connection) and send again. One batch per action is in memory.
+ *
+ * Rules that come and go while Weir runs, from the service loop:
+ *   1. action_host_prepare(specs): makes the logs that are missing; then
+ *   2. the engines are made and put in force on every worker; then
+ *   3. action_host_apply(specs): runners for new actions start, those whose configuration changed go
+ *      on with the new one, those that are no more drain: they deliver what waits with the
+ *      configuration they had, and then their log is deleted.
+ * What a removed action could not deliver before Weir stops stays on disk, is named in the log at
+ * every start, and goes on when an action of this rule, place and kind is back.
+ *
+ * Metrics, labels rule and action: weir_action_lag_records, weir_action_behind_ms,
+ * weir_action_retries_total, weir_action_checkpoint_failures_total, and the rule's own
+ * weir_rule_action_success_total and weir_rule_action_failure_total (or _error_action_).
+ */
+#ifndef ACTION_ACTION_H
+#define ACTION_ACTION_H
+
+#include "flow/action.h"
+#include "flow/message.h"
+#include "flow/sink.h"
+#include "http/http.h"
+#include "io/facts.h"
+#include "io/loop.h"
+#include "stream/stream.h"
+
+enum { ACTION_CHECKPOINT_MS = 100, ACTION_NAME_CHARS_MAX = 160 };
+
+/* Every kind there is, NULL-terminated; for rule_set_compile(). */
+extern const struct action_kind *const action_kinds[];
+
+/* What was refused for good, for the error action of its rule. Views, valid during the call. */
+struct action_failure {
+    struct str rule;
+    const char *failed_action; /* "HttpAction" */
+    struct str resource, why;
+    const struct action_record *record;
+};
+
+/* What a function's invocation came to. `why` is NULL when ok. */
+typedef void action_invoked_cb(void *data, bool ok, const char *why);
+
+/* What actions need of other parts; all of it outlives the host. */
+struct action_services {
+    struct stream_log *log;
+    struct facts *facts;
+    struct http_client *client;
+    struct sink_gate *gate; /* of the service loop's writer */
+    const char *redis_url;  /* of Weir's own Redis */
+
+    /* Hands a failure to the rule's error action on this thread. MESSAGE_TAKEN: there is none, or
+     * nothing to wait for; MESSAGE_STAGED: done when the gate's present ticket has committed;
+     * negative: it could not be kept, and is tried again. */
+    int (*fail)(void *data, const struct action_failure *failure);
+    /* Starts an invocation; `done` never runs before it returns. NOT_FOUND: no such function; FULL:
+     * later; TOO_LARGE. */
+    int (*invoke)(void *data, struct str function, struct str event, action_invoked_cb *done,
+                  void *done_data);
+    void *data; /* of these functions */
+};
+
+/* Opens the logs of the directory and makes those that `specs` need. Before the loops run. [main] */
+int action_logs_open(struct stream_log *log, const struct action_specs *specs, struct err *err);
+
+struct action_host;
+
+/* Starts the runners of `specs`, whose logs exist. */
+int action_host_open(struct loop *loop, const struct action_services *services,
+                     const struct action_specs *specs, struct action_host **ret_host,
+                     struct err *err);
+
+/* See above. `done` runs once, never before this returns; what `specs` points to stays until then. */
+void action_host_prepare(struct action_host *host, const struct action_specs *specs,
+                         void (*done)(void *data, int status), void *data);
+void action_host_apply(struct action_host *host, const struct action_specs *specs);
+
+/* A destination's token came back (GET /confirmdestination/TOKEN): NOT_FOUND if it is none. */
+int action_host_confirm(struct action_host *host, struct str token);
+
+/* Lets what is under way end within `grace_ms`, writes checkpoints, then `closed`, and the memory is
+ * gone. */
+void action_host_close(struct action_host *host, unsigned grace_ms, void (*closed)(void *data),
+                       void *data);
+
+#endif
