@@ -56,9 +56,9 @@ struct note_head {
     uint16_t packet_id;
     uint16_t share_name_bytes; /* of a subscription; 0: no share */
     uint32_t tag;              /* of the share through which the message comes, see note_tag() */
-    uint32_t value; /* expiry of a session; identifier of a subscription; bytes of a client id */
-    uint64_t number;           /* of the session */
-    uint64_t id;               /* of the message */
+    uint32_t value;  /* expiry of a session; identifier of a subscription; bytes of a client id */
+    uint64_t number; /* of the session */
+    uint64_t id;     /* of the message */
 };
 
 /* A session that waits for a message. */
