@@ -165,9 +165,10 @@ struct route_target {
 /* What is to be done with the messages of one topic. */
 struct route {
     uint64_t generation, rules_generation;
-    const void *rules;                  /* of the rule engine; NULL: none */
-    uint64_t workers;                   /* which other workers have subscribers: bit per index */
-    uint64_t stored_workers;            /* those among them that have stored sessions */
+    const void *rules;       /* of the rule engine; NULL: none */
+    uint64_t workers;        /* which other workers have subscribers: bit per index */
+    uint64_t stored_workers; /* those among them that have stored sessions */
+    uint64_t full_workers;   /* and those where the queue of one is full, see stored_is_full() */
     bool stored_targets, stored_shares; /* whether there are stored sessions among them */
     struct route_target *targets;
     uint32_t *ids;
@@ -246,8 +247,15 @@ void channel_send_publication(struct mqtt_worker *worker, uint64_t workers,
 void channel_send_retained(struct mqtt_worker *worker, struct kept *retained);
 
 /* Subscribers to a filter on a worker: there are some; there are stored sessions among them; these
- * are gone; all are gone. */
-enum interest_change { INTEREST_ADD, INTEREST_ADD_STORED, INTEREST_REMOVE_STORED, INTEREST_REMOVE };
+ * are gone; all are gone; the queue of one is full, and its message has to be refused; none is. */
+enum interest_change {
+    INTEREST_ADD,
+    INTEREST_ADD_STORED,
+    INTEREST_REMOVE_STORED,
+    INTEREST_REMOVE,
+    INTEREST_FULL,
+    INTEREST_NOT_FULL
+};
 void channel_send_interest(struct mqtt_worker *worker, enum interest_change change,
                            struct str filter);
 
@@ -269,8 +277,11 @@ bool channel_wait(struct mqtt_worker *worker, struct channel_wait *wait,
 void interest_apply(struct mqtt_worker *worker, unsigned from, enum interest_change change,
                     struct str filter);
 
-/* Which workers have subscribers; of those, which have stored sessions. */
-uint64_t interest_match(struct mqtt_worker *worker, struct str topic, uint64_t *ret_stored);
+/* Workers with subscribers; with stored sessions among them; with such that are full. */
+struct interest {
+    uint64_t workers, stored, full;
+};
+struct interest interest_match(struct mqtt_worker *worker, struct str topic);
 void interest_done(struct mqtt_worker *worker);
 
 /* ---- keep alive, keepalive.c ---- */

@@ -314,6 +314,7 @@ static void settle_arrival(struct mqtt_worker *worker, struct session *session) 
     session->stored->arriving = NULL;
     stored_wait(worker, session, claim->expiry_s, claim->will, claim->will_in_s);
     rewrite_arrived(worker, session);
+    stored_queue_changed(worker, session);
     atomic_fetch_sub_explicit(&worker->mqtt->moving_count, 1, memory_order_release);
     finish(worker, claim);
     tell_home(worker, claim);

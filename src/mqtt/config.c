@@ -236,7 +236,7 @@ const struct option mqtt_options[] = {
      .default_text = "drop_oldest",
      .names = queue_full_names,
      .help = "what happens when that is full: the session's oldest message is dropped, or the "
-             "publisher's is refused (0x97) where its worker can tell"},
+             "publisher's is refused (0x97)"},
     {.key = "lifecycle_events",
      .type = OPTION_BOOL,
      .offset = MQTT(lifecycle_events),

@@ -541,4 +541,5 @@ void deliver_waiting(struct mqtt_connection *connection) {
     while (send_queued(connection)) {
     }
     crowd_drained(connection->worker, connection->session);
+    stored_queue_changed(connection->worker, connection->session);
 }

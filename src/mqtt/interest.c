@@ -5,10 +5,6 @@
 #include "base/mem.h"
 #include "mqtt/broker.h"
 
-struct interest {
-    uint64_t workers, stored;
-};
-
 void interest_apply(struct mqtt_worker *worker, unsigned from, enum interest_change change,
                     struct str filter) {
     struct tree_node *node = tree_add(&worker->interest, filter);
@@ -24,6 +20,10 @@ void interest_apply(struct mqtt_worker *worker, unsigned from, enum interest_cha
         interest->stored &= ~bit;
     if (change == INTEREST_REMOVE)
         interest->workers &= ~bit;
+    if (change == INTEREST_FULL)
+        interest->full |= bit;
+    else if (change != INTEREST_ADD && change != INTEREST_ADD_STORED)
+        interest->full &= ~bit;
     if (!interest->workers) {
         free(interest);
         node->value = NULL;
@@ -37,13 +37,13 @@ static void add_workers(void *data, struct tree_node *node) {
     struct interest *sum = data;
     sum->workers |= interest->workers;
     sum->stored |= interest->stored;
+    sum->full |= interest->full;
 }
 
-uint64_t interest_match(struct mqtt_worker *worker, struct str topic, uint64_t *ret_stored) {
+struct interest interest_match(struct mqtt_worker *worker, struct str topic) {
     struct interest sum = {0};
     tree_match(&worker->interest, topic, add_workers, &sum);
-    *ret_stored = sum.stored;
-    return sum.workers;
+    return sum;
 }
 
 static void free_interest(void *data, struct tree_node *node) {

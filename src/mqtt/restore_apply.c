@@ -142,6 +142,7 @@ static void make_session(struct mqtt_worker *worker, const struct mqtt_restore *
         if (old->received.slots[i])
             session_receive(session, old->received.slots[i]);
     session_rewind(session);
+    stored_queue_changed(worker, session);
     wait_for_client(worker, session, old);
 }
 

@@ -166,9 +166,12 @@ static void make(struct mqtt_worker *worker, struct route *route) {
     set_targets(routes, route);
     set_shares(routes, route);
     routes->bytes += route->bytes;
-    route->workers = route->stored_workers = 0;
+    struct interest interest = {0};
     if (!for_rules_alone)
-        route->workers = interest_match(worker, topic, &route->stored_workers);
+        interest = interest_match(worker, topic);
+    route->workers = interest.workers;
+    route->stored_workers = interest.stored;
+    route->full_workers = interest.full;
     route->rules = worker->rules ? worker->rules->route(worker->rules, topic) : NULL;
     route->generation = routes->generation;
     route->rules_generation = rules_generation(worker);
@@ -232,11 +235,10 @@ static void note_one(void *data, struct tree_node *node) {
 }
 
 bool route_is_wanted(struct mqtt_worker *worker, struct str topic) {
-    uint64_t ignored;
     bool wanted = false;
     tree_match(&worker->subscriptions, topic, note_one, &wanted);
     share_match(worker, topic, note_one, &wanted);
-    return wanted || interest_match(worker, topic, &ignored) ||
+    return wanted || interest_match(worker, topic).workers ||
            (worker->rules && worker->rules->route(worker->rules, topic));
 }
 

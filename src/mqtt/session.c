@@ -94,6 +94,7 @@ static void add_subscriber(struct subscription *subscription) {
             xrealloc(subscribers, sizeof *subscribers + cap * sizeof subscribers->items[0]);
         subscribers->count = count;
         subscribers->stored_count = count ? subscribers->stored_count : 0;
+        subscribers->full_count = count ? subscribers->full_count : 0;
         subscribers->cap = cap;
         node->value = subscribers;
     }

@@ -55,6 +55,7 @@ struct subscription {
 struct subscribers {
     uint32_t count, cap;
     uint32_t stored_count; /* of stored sessions among them */
+    uint32_t full_count;   /* and of those whose queue is full, see stored_is_full() */
     struct subscription *items[];
 };
 

@@ -246,16 +246,60 @@ static void drop(struct mqtt_worker *worker, const struct session *session,
                  STR_ARG(client_id), missed);
 }
 
+/*
+ * A publisher on another worker cannot see the queue. Where full queues refuse, the workers are told
+ * of each filter of a full session, as they are told of interests; what they had sent before is taken.
+ */
+static void tell_full(struct mqtt_worker *worker, struct session *session, bool full) {
+    struct buf filter = {0};
+    session->stored->full = full;
+    LIST_EACH(item, &session->subscriptions) {
+        const struct subscription *subscription = LIST_ITEM(item, struct subscription, link);
+        if (subscription->share)
+            continue;
+        struct subscribers *subscribers = subscription->node->value;
+        subscribers->full_count += full ? 1u : -1u;
+        if (subscribers->full_count != full)
+            continue;
+        buf_clear(&filter);
+        session_filter_text(subscription->node, &filter);
+        channel_send_interest(worker, full ? INTEREST_FULL : INTEREST_NOT_FULL, buf_str(&filter));
+    }
+    buf_done(&filter);
+}
+
+void stored_not_full(struct mqtt_worker *worker, struct session *session) {
+    if (session->stored && session->stored->full)
+        tell_full(worker, session, false);
+}
+
+/* Full until a tenth is free, so that it does not change with every message. */
+void stored_queue_changed(struct mqtt_worker *worker, struct session *session) {
+    const struct mqtt_config *config = worker->config;
+    if (!stored_survives(session) || config->queue_full != MQTT_QUEUE_REFUSE)
+        return;
+    int64_t count = session_queue_count(session), bytes = (int64_t)session_queue_bytes(session);
+    bool full = count >= config->queue_max || bytes >= config->queue_bytes_max;
+    bool has_room =
+        count <= config->queue_max / 10 * 9 && bytes <= config->queue_bytes_max / 10 * 9;
+    if (full && !session->stored->full)
+        tell_full(worker, session, true);
+    else if (has_room)
+        stored_not_full(worker, session);
+}
+
 bool stored_queue(struct mqtt_worker *worker, struct session *session, struct delivery *delivery) {
     bool drops_oldest =
         stored_survives(session) && worker->config->queue_full == MQTT_QUEUE_DROP_OLDEST;
     while (drops_oldest && is_full(worker, session) && !session_queue_is_empty(session))
         drop(worker, session, session_queue_pop(session));
-    if (is_full(worker, session)) {
+    bool was_promised = delivery->id && stored_survives(session) && !drops_oldest;
+    if (is_full(worker, session) && !was_promised) {
         drop(worker, session, delivery);
         return false;
     }
     session_queue_push(session, delivery);
+    stored_queue_changed(worker, session);
     crowd_queued(worker, session, count_max(worker->config, session),
                  bytes_max(worker->config, session));
     return true;
@@ -271,5 +315,5 @@ bool stored_must_refuse(struct mqtt_worker *worker, const struct route *route) {
     for (uint32_t i = 0; i < route->target_count; i++)
         if (route->targets[i].qos && refuses(worker, route->targets[i].session))
             return true;
-    return (route->workers || route->share_count) && total_is_full(worker);
+    return route->full_workers || ((route->workers || route->share_count) && total_is_full(worker));
 }

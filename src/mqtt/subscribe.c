@@ -13,6 +13,7 @@
 #include "flow/topic.h"
 #include "mqtt/authorize.h"
 #include "mqtt/lifecycle.h"
+#include "mqtt/stored.h"
 #include "mqtt/sys_topics.h"
 
 /* An answer that waits for the other workers. */
@@ -80,7 +81,9 @@ static uint8_t subscribe(struct mqtt_connection *connection, const struct packet
         if (connection->session->subscription_count >= worker->config->subscriptions_max)
             return PACKET_QUOTA_EXCEEDED;
         struct str text = target->share_name.len ? target->share_key : target->filter;
+        stored_not_full(worker, connection->session);
         subscription = subscribe_add(worker, connection->session, text, target->share_name);
+        stored_queue_changed(worker, connection->session);
     }
     subscription->id = id;
     subscription->qos = filter->qos;
@@ -107,6 +110,8 @@ static void unsubscribe_filter(struct mqtt_worker *worker, struct subscription *
 }
 
 static void unsubscribe(struct mqtt_worker *worker, struct subscription *subscription) {
+    stored_not_full(worker,
+                    subscription->session); /* Of any filter, until it is looked at again. */
     metric_add(&worker->metrics.shared_subscriptions, subscription->share ? -1 : 0);
     if (subscription->share)
         share_leave(worker, subscription);
@@ -292,6 +297,7 @@ static enum packet_reason unsubscribe_one(struct answer *answer,
     if (journal_unsubscription(answer->connection->worker, subscription))
         return PACKET_UNSPECIFIED;
     unsubscribe(answer->connection->worker, subscription);
+    stored_queue_changed(answer->connection->worker, answer->connection->session);
     return PACKET_NORMAL;
 }
 

@@ -1,4 +1,5 @@
 """What stored sessions and retained messages keep over the end of the process: after SIGTERM and after kill -9."""
+import socket
 import time
 
 import paho.mqtt.client as mqtt
@@ -164,3 +165,38 @@ def test_a_share_keeps_what_its_members_left(make_weir):
     wait_for(lambda: len(two.messages) >= 10, what="what the first member had")
     assert sorted(two.payloads()) == sorted(str(i) for i in range(10))
     two.close()
+
+
+def publish_one_by_one(port, topic, count):
+    """QoS 1 over 5.0; the reason of each PUBACK."""
+    reasons = []
+    with socket.create_connection(("127.0.0.1", port), timeout=20) as connection:
+        connection.sendall(bytes.fromhex("100e00044d5154540502003c0000") + b"\x01p")
+        stream = connection.makefile("rb")
+        assert stream.read(2)[0] == 0x20 and stream.read(16)
+        for number in range(1, count + 1):
+            body = len(topic).to_bytes(2, "big") + topic + number.to_bytes(2, "big") + b"\0" + str(number).encode()
+            connection.sendall(b"\x32" + bytes([len(body)]) + body)
+            head = stream.read(2)
+            assert head[0] == 0x40
+            reasons.append((stream.read(head[1]) + b"\0")[2])
+    return reasons
+
+
+def test_a_full_queue_refuses_on_whichever_worker_it_is(make_weir):
+    weir = make_weir(config(queue_full="refuse", queue_max=20))
+    for i in range(6):
+        Client(weir, f"away{i}", clean=True).subscribe(f"q/{i}").close()
+    accepted = []
+    for i in range(6):
+        reasons = publish_one_by_one(weir.port(), b"q/%d" % i, 40)
+        assert set(reasons) == {0, 0x97}
+        accepted.append([str(n + 1) for n, reason in enumerate(reasons) if reason == 0])
+        assert len(accepted[i]) >= 20
+    restart(weir)
+    assert 0x97 in publish_one_by_one(weir.port(), b"q/0", 1)
+    for i in range(6):
+        client = Client(weir, f"away{i}")
+        client.expect(*accepted[i])
+        client.close()
+    assert publish_one_by_one(weir.port(), b"q/0", 1) == [0]
