@@ -238,6 +238,9 @@ void channels_done(struct mqtt_worker *worker);
 
 /* Posts what has gathered; at the end of each turn. */
 void channels_flush(struct mqtt_worker *worker);
+
+/* Posts those that have gathered enough; at the end of each publish(). */
+void channels_post_full(struct mqtt_worker *worker);
 bool channels_idle(const struct mqtt_worker *worker);
 
 /* As the others; `message` is in the journal, and they write who waits for it. */
@@ -378,6 +381,8 @@ struct mqtt_worker {
     struct wheel wheel;
     struct holds holds;
     struct worker_journal journal;
+    unsigned publish_depth;      /* calls of publish() within each other */
+    bool posts_late;             /* a batch is full meanwhile */
     struct rewriting *rewriting; /* of the journal; at worker 0, while it is under way */
     struct rewrite_part *rewrite_part;
     struct link listeners;

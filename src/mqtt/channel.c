@@ -131,8 +131,10 @@ static void append(struct mqtt_worker *worker, unsigned to, const struct entry *
     buf_add_str(&batch->bytes, share);
     batch->has_waits |= entry->kind == ENTRY_WAIT;
     batch->has_interests |= entry->kind == ENTRY_INTEREST;
-    if (buf_len(&batch->bytes) >= CHANNEL_BATCH_BYTES)
+    bool heavy = buf_len(&batch->bytes) >= CHANNEL_BATCH_BYTES;
+    if (heavy && worker->publish_depth == 0)
         post(channel);
+    worker->posts_late |= heavy && worker->publish_depth;
     update_full(channel);
 }
 
@@ -236,6 +238,18 @@ bool channel_wait(struct mqtt_worker *worker, struct channel_wait *wait,
             append(worker, i, &entry, nothing, nothing, nothing, nothing);
         }
     return wait->left > 0;
+}
+
+void channels_post_full(struct mqtt_worker *worker) {
+    worker->posts_late = false;
+    for
+        EACH_OTHER(worker, i) {
+            const struct batch *batch = worker->channels[i].filling;
+            if (!batch || buf_len(&batch->bytes) < CHANNEL_BATCH_BYTES)
+                continue;
+            post(&worker->channels[i]);
+            update_full(&worker->channels[i]);
+        }
 }
 
 void channels_flush(struct mqtt_worker *worker) {

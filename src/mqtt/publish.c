@@ -82,8 +82,8 @@ static void fan_out(struct mqtt_worker *worker, const struct route *route,
         share_publish(worker, route->shares[i], publication);
 }
 
-int publish(struct mqtt_worker *worker, const struct publication *publication,
-            const struct session *from) {
+static int publish_now(struct mqtt_worker *worker, const struct publication *publication,
+                       const struct session *from) {
     const struct message *message = &publication->message;
     const struct route *route = route_find(worker, message->topic);
     if (!route)
@@ -116,6 +116,16 @@ int publish(struct mqtt_worker *worker, const struct publication *publication,
         return status;
     bool waits = kept || (worker->journal.journal && (message->retain || publication->packet_id));
     return waits ? MESSAGE_STAGED : result;
+}
+
+/* Nothing is posted meanwhile: that would seal, and what one message stages would have two tickets. */
+int publish(struct mqtt_worker *worker, const struct publication *publication,
+            const struct session *from) {
+    worker->publish_depth++;
+    int result = publish_now(worker, publication, from);
+    if (--worker->publish_depth == 0 && worker->posts_late)
+        channels_post_full(worker);
+    return result;
 }
 
 /* ---- from a client ---- */
