@@ -108,12 +108,13 @@ static int open_streams(struct app *app, struct err *err) {
     for (size_t i = 0; !code && i < config->delivery_streams.count; i++) {
         const struct delivery_config *settings =
             OPTION_AT(config->delivery_streams, struct delivery_config, i);
-        const struct stream_config buffer = {.name = settings->head.name,
-                                             .kind = STREAM_DELIVERY,
-                                             .shard_count = 1,
-                                             .bytes_max = settings->backlog_bytes_max,
-                                             .corrupted =
-                                                 corrupted_of(config, CONFIG_CORRUPTED_GLOBAL)};
+        const struct stream_config buffer = {
+            .name = settings->head.name,
+            .kind = STREAM_DELIVERY,
+            .shard_count = 1,
+            .bytes_max = settings->backlog_bytes_max,
+            .kafka = settings->kafka.head.conf ? &settings->kafka : NULL,
+            .corrupted = corrupted_of(config, CONFIG_CORRUPTED_GLOBAL)};
         code = stream_open(app->log, &buffer, &stream, err);
     }
     if (!code)

@@ -102,6 +102,10 @@ static void print_row(struct request *request, const struct column *columns,
 
 static void print_members(struct request *request, struct json_value object, int indent);
 
+static bool is_nested(struct json_value value) {
+    return json_type(value) == JSON_OBJECT || json_type(value) == JSON_ARRAY;
+}
+
 static void print_value(struct request *request, struct json_value value, int indent) {
     if (json_type(value) == JSON_OBJECT) {
         putchar('\n');
@@ -114,21 +118,23 @@ static void print_value(struct request *request, struct json_value value, int in
             putchar('\n');
         }
     } else {
+        struct str text = text_of(request, value);
         putchar(' ');
-        print_text(text_of(request, value));
-        putchar('\n');
+        print_text(text.len ? text : STR("-"));
     }
 }
 
-/* "connected since: ..." */
+/* "keep_alive_s" is told as "keep alive: 60 s". */
 static void print_members(struct request *request, struct json_value object, int indent) {
     for (struct json_cursor cursor = json_each(object); json_next(&cursor);) {
         struct str name = json_str(cursor.key, &request->arena);
+        bool seconds = name.len > 2 && memcmp(name.at + name.len - 2, "_s", 2) == 0;
         printf("%*s", indent, "");
-        for (size_t i = 0; i < name.len; i++)
+        for (size_t i = 0; i < name.len - (seconds ? 2 : 0); i++)
             putchar(name.at[i] == '_' ? ' ' : name.at[i]);
         putchar(':');
         print_value(request, cursor.value, indent);
+        fputs(seconds ? " s\n" : is_nested(cursor.value) ? "" : "\n", stdout);
     }
 }
 
@@ -154,9 +160,8 @@ static int print_page(struct request *request, const struct listing *listing) {
 
 static int list(struct request *request, const struct listing *listing) {
     char *next = NULL;
+    bool titled = request->json;
     int code, more = 1;
-    if (!request->json)
-        print_titles(listing->columns);
     do {
         set_target(request, listing->path, NULL);
         buf_printf(&request->target, "?limit=%d", PAGE);
@@ -167,6 +172,9 @@ static int list(struct request *request, const struct listing *listing) {
         code = call(request, "GET");
         if (code)
             break;
+        if (!titled)
+            print_titles(listing->columns);
+        titled = true;
         more = print_page(request, listing);
         free(next);
         next = str_dup(text_of(request, json_member(json_root(&request->parsed), STR("next"))));

@@ -16,15 +16,20 @@ enum { GRACE_MS = 5000 };
 static int start_deliveries(struct service *service, struct err *err) {
     const struct config *config = service->config;
     struct loop *loop = service->lane->thread.loop;
-    service->deliveries = xcalloc(config->delivery_streams.count + 1, sizeof *service->deliveries);
+    size_t count = config->delivery_streams.count + 1;
+    service->deliveries = xcalloc(count, sizeof(struct delivery *));
+    service->shares = xcalloc(count, sizeof(struct delivery_share *));
     for (size_t i = 0; i < config->delivery_streams.count; i++) {
         const struct delivery_config *delivery =
             OPTION_AT(config->delivery_streams, struct delivery_config, i);
         struct stream *stream =
             stream_find(service->log, STREAM_DELIVERY, str_of(delivery->head.name));
-        int code = delivery_open(loop, service->facts, service->client, delivery,
-                                 config_find_bucket(config, delivery->bucket), stream,
-                                 &service->deliveries[i], err);
+        const struct delivery_bucket_config *bucket = config_find_bucket(config, delivery->bucket);
+        int code = stream_is_shared(stream)
+                       ? delivery_share_open(loop, service->client, delivery, bucket, stream,
+                                             &service->shares[i], err)
+                       : delivery_open(loop, service->facts, service->client, delivery, bucket,
+                                       stream, &service->deliveries[i], err);
         if (code)
             return code;
         service->delivery_count = i + 1;
@@ -256,8 +261,12 @@ static void close_consumers(struct stage *stage) {
         function_host_close(service->functions, GRACE_MS, on_closed, stage);
     }
     stage->waiting += service->delivery_count;
-    for (size_t i = 0; i < service->delivery_count; i++)
-        delivery_close(service->deliveries[i], GRACE_MS, on_closed, stage);
+    for (size_t i = 0; i < service->delivery_count; i++) {
+        if (service->shares[i])
+            delivery_share_close(service->shares[i], GRACE_MS, on_closed, stage);
+        else
+            delivery_close(service->deliveries[i], GRACE_MS, on_closed, stage);
+    }
 }
 
 static void close_connections(struct stage *stage) {
@@ -302,5 +311,6 @@ void service_stop(struct service *service) {
         await_changes(service);
     iot_free(service->iot);
     free(service->deliveries);
+    free(service->shares);
     *service = (struct service){0};
 }

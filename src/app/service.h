@@ -23,7 +23,8 @@ struct service {
     struct option_pair redis_pairs[2]; /* what functions are told of Redis */
     struct option_pairs function_environment;
     struct function_host *functions;
-    struct delivery **deliveries;
+    struct delivery **deliveries; /* NULL: it is shared */
+    struct delivery_share **shares;
     size_t delivery_count;
     struct web *web;
     struct sockaddr_storage web_address;

@@ -159,7 +159,9 @@ void kinesis_get_shard_iterator(struct call *call) {
                                                   call_string(call, "StartingSequenceNumber"),
                                               .timestamp = call_value(call, "Timestamp"),
                                               .operation = "GetShardIterator"};
-    if (!kinesis_position_read(call, target, shard, &position, &counter))
+    if (!kinesis_limit_shard_call(call, target, shard,
+                                  &limit_shard_of(&target->limits, shard)->iterators, 5) ||
+        !kinesis_position_read(call, target, shard, &position, &counter))
         return;
     aws_map_begin(&call->output);
     put_iterator(call, "ShardIterator", target->stream, shard, counter, call->wall_ms);
@@ -176,7 +178,7 @@ struct reading {
     struct stream_reader *reader;
     unsigned shard;
     bool encrypted;
-    size_t records_left, bytes_left;
+    size_t records_left, bytes_left, bytes;
     bool any, waiting;
     struct wait *wait; /* NULL: it has not waited yet */
 };
@@ -217,6 +219,15 @@ static void end_reading(struct reading *reading) {
         timer_close(&reading->wait->timer, on_wait_closed);
 }
 
+/* The stream may have been deleted meanwhile. */
+static void note_read(const struct reading *reading) {
+    struct call *call = reading->call;
+    struct catalog_stream *target =
+        catalog_find(&call->aws->catalog, str_of(stream_name(reading->stream)));
+    if (target && target->stream == reading->stream)
+        kinesis_limit_note_read(call, target, reading->shard, reading->bytes);
+}
+
 /* Where the client goes on, or, behind the last record of a closed shard, in which shards. */
 static void finish(struct reading *reading, bool is_end) {
     struct call *call = reading->call;
@@ -226,6 +237,7 @@ static void finish(struct reading *reading, bool is_end) {
     if (!behind_ms && !is_end && stream_reader_pending(reading->reader))
         behind_ms = 1; /* Nobody knows yet, but there may be more. */
     end_reading(reading);
+    note_read(reading);
     aws_list_end(&call->output);
     aws_member_int(&call->output, "MillisBehindLatest", (int64_t)behind_ms);
     if (is_end)
@@ -243,6 +255,7 @@ static void put_batch(struct reading *reading, const struct stream_batch *batch)
                                reading->encrypted, &batch->records[i]);
     reading->any = true;
     reading->records_left -= batch->count;
+    reading->bytes += batch->bytes;
     reading->bytes_left -= batch->bytes < reading->bytes_left ? batch->bytes : reading->bytes_left;
 }
 
@@ -373,8 +386,8 @@ void kinesis_get_records(struct call *call) {
     bool readable = target && target->stream && target->status != CATALOG_DELETING &&
                     stream_created_s(target->stream) == iterator.stream_created_s &&
                     iterator.shard < stream_shard_count(target->stream);
-    if (readable)
-        begin(call, target, &iterator);
-    else
+    if (!readable)
         fail_stream_gone(call, iterator.stream);
+    else if (kinesis_limit_read(call, target, iterator.shard))
+        begin(call, target, &iterator);
 }

@@ -224,7 +224,7 @@ static void begin_share(struct function_mapping_shard *shard,
 }
 
 /* Nobody has begun yet: it begins where the configuration says, and that is written down at once. */
-static void on_gained(void *data, unsigned index, bool known, uint64_t counter) {
+static void on_gained(void *data, unsigned index, bool known, uint64_t counter, struct str note) {
     struct function_mapping *mapping = data;
     struct function_mapping_shard *shard = mapping->shards[index];
     struct stream_position position = {.from = STREAM_AT_COUNTER, .counter = counter};
@@ -343,8 +343,8 @@ int function_mapping_start(struct loop *loop, const struct function_host_config 
     make_shards(mapping);
     init_metrics(mapping);
     mapping->start = start;
-    failed = stream_is_shared(stream) ? join(mapping, err)
-                                      : open_readers(mapping, facts, &start, err);
+    failed =
+        stream_is_shared(stream) ? join(mapping, err) : open_readers(mapping, facts, &start, err);
     if (failed) {
         free_mapping(mapping);
         return failed;

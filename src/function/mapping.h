@@ -54,7 +54,7 @@ struct function_mapping_shard {
      * reached, that one is dropped. */
     uint64_t splits[FUNCTION_SPLITS_MAX];
     unsigned split_count;
-    uint64_t lost_seen; /* stream_reader_skipped() so far */
+    uint64_t lost_seen;              /* stream_reader_skipped() so far */
     struct stream_position regained; /* SHARD_LOST: where to begin when it has come back */
     bool is_regained;
     struct log_limit failed_limit, read_limit;

@@ -105,7 +105,8 @@ void rest_run(struct rest_call *call) {
                       STR_ARG(request->path));
             return;
         }
-    call->route->run(call);
+    if (!call->host->is_allowed || call->host->is_allowed(call))
+        call->route->run(call);
 }
 
 static void end(struct rest_call *call) {

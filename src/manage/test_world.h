@@ -126,7 +126,7 @@ static inline void world_ended(struct rest_call *call) {
 
 /* Begins a call; its answer may come later. The request must live until then. */
 static inline void world_call(struct world *world, struct http_request *request) {
-    static const struct rest_host host = {world_respond, world_ended};
+    static const struct rest_host host = {.respond = world_respond, .ended = world_ended};
     const struct rest_service *services[MANAGE_SERVICES];
     struct rest_match match;
     for (unsigned i = 0; i < MANAGE_SERVICES; i++)

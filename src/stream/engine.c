@@ -206,6 +206,16 @@ void stream_member_commit(struct stream_member *member, unsigned shard, uint64_t
     member->ops->member_commit(member, shard, counter);
 }
 
+int stream_member_note(struct stream_member *member, unsigned shard, uint64_t counter,
+                       struct str note, void (*done)(void *data, int status), void *data) {
+    ASSERT(note.len <= STREAM_NOTE_BYTES_MAX);
+    return member->ops->member_note(member, shard, counter, note, done, data);
+}
+
+void stream_member_forget_note(struct stream_member *member, unsigned shard) {
+    member->ops->member_forget_note(member, shard);
+}
+
 void stream_member_leave(struct stream_member *member) {
     if (member)
         member->ops->member_leave(member);

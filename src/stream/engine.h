@@ -43,8 +43,7 @@ struct engine_ops {
     const char *unchanged; /* why shards and retention cannot be changed here; NULL: they can */
 
     /* What the layout does not say: first_counter, next_counter, removed. [service] */
-    void (*shard_get)(const struct stream *stream, unsigned shard,
-                      struct stream_shard_info *info);
+    void (*shard_get)(const struct stream *stream, unsigned shard, struct stream_shard_info *info);
 
     /* As the functions of stream.h. */
     int (*reader_open)(struct stream *stream, unsigned shard, struct loop *loop,
@@ -69,6 +68,9 @@ struct engine_ops {
                        const struct stream_member_events *events, void *data,
                        struct stream_member **ret_member, struct err *err);
     void (*member_commit)(struct stream_member *member, unsigned shard, uint64_t counter);
+    int (*member_note)(struct stream_member *member, unsigned shard, uint64_t counter,
+                       struct str note, void (*done)(void *data, int status), void *data);
+    void (*member_forget_note)(struct stream_member *member, unsigned shard);
     void (*member_leave)(struct stream_member *member);
 
     /* Takes the batch; `home` runs when every record has its status. [engine] */
@@ -118,8 +120,8 @@ struct engine_record {
 };
 
 struct engine_batch {
-    struct task task;    /* to the engine and home */
-    struct link staged;  /* the writer's */
+    struct task task;               /* to the engine and home */
+    struct link staged;             /* the writer's */
     struct engine_batch *next_sent; /* the writer's: of the same ticket */
     struct engine_batch *next;      /* the engine's, while it has the batch */
     struct stream_engine *engine;

@@ -109,8 +109,7 @@ static int set_all(rd_kafka_conf_t *conf, const struct stream_kafka_config *conf
     for (; !status && extra->key; extra++)
         status = set(conf, extra->key, extra->value, err);
     for (size_t i = 0; !status && i < config->properties.count; i++)
-        status =
-            set(conf, config->properties.items[i].key, config->properties.items[i].value, err);
+        status = set(conf, config->properties.items[i].key, config->properties.items[i].value, err);
     return status;
 }
 
@@ -208,8 +207,7 @@ static void on_tip_timer(struct timer *timer) {
 
 /* ---- shards ---- */
 
-static void shard_get(const struct stream *stream, unsigned shard,
-                      struct stream_shard_info *info) {
+static void shard_get(const struct stream *stream, unsigned shard, struct stream_shard_info *info) {
     struct kafka_tip *tip = &kafka_engine_of(stream->engine)->tips[shard];
     info->first_counter = atomic_load(&tip->low);
     info->next_counter = atomic_load(&tip->high);
@@ -269,9 +267,9 @@ static int ask_topic(struct kafka_engine *engine, struct err *err) {
         return status;
     engine->tips = xcalloc(engine->partitions, sizeof *engine->tips);
     rd_kafka_resp_err_t code = ask_tips(engine, KAFKA_ANSWER_MS);
-    return code ? err_set(err, ERR_TIMEOUT, "kafka topic %s: %s", engine->topic,
-                          kafka.err2str(code))
-                : 0;
+    return code
+               ? err_set(err, ERR_TIMEOUT, "kafka topic %s: %s", engine->topic, kafka.err2str(code))
+               : 0;
 }
 
 static void start_timers(void *data) {
@@ -316,6 +314,8 @@ static const struct engine_ops ops = {
     .is_shared = is_shared,
     .member_join = kafka_member_join,
     .member_commit = kafka_member_commit,
+    .member_note = kafka_member_note,
+    .member_forget_note = kafka_member_forget_note,
     .member_leave = kafka_member_leave,
     .submit = kafka_producer_submit,
     .give_up = kafka_producer_give_up,

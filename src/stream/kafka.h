@@ -11,10 +11,10 @@
 #include "stream/kafka_calls.h"
 
 enum {
-    KAFKA_ANSWER_MS = 5000, /* for metadata and positions when a stream is opened */
-    KAFKA_TIP_MS = 1000,     /* how old the known ends of the partitions are at most */
-    KAFKA_LANES_MAX = 16,    /* readers of one partition at a time */
-    KAFKA_HELD_MAX = 512,    /* messages that a reader takes from librdkafka at a time */
+    KAFKA_ANSWER_MS = 5000,    /* for metadata and positions when a stream is opened */
+    KAFKA_TIP_MS = 1000,       /* how old the known ends of the partitions are at most */
+    KAFKA_LANES_MAX = 16,      /* readers of one partition at a time */
+    KAFKA_HELD_MAX = 512,      /* messages that a reader takes from librdkafka at a time */
     KAFKA_PREFETCH_KIB = 4096, /* per partition and lane */
 };
 
@@ -68,8 +68,7 @@ struct kafka_setting {
 };
 rd_kafka_t *kafka_handle_new(struct kafka_engine *engine, rd_kafka_type_t type,
                              const struct kafka_setting *extra,
-                             void (*prepare)(rd_kafka_conf_t *conf), void *opaque,
-                             struct err *err);
+                             void (*prepare)(rd_kafka_conf_t *conf), void *opaque, struct err *err);
 
 /*
  * The first offsets behind a moment (milliseconds, or RD_KAFKA_OFFSET_BEGINNING, RD_KAFKA_OFFSET_END) of
@@ -89,7 +88,7 @@ int kafka_producer_open(struct kafka_engine *engine, struct err *err);
 void kafka_producer_submit(struct stream_engine *engine, struct engine_batch *batch);
 void kafka_producer_give_up(struct stream_engine *engine);
 void kafka_producer_check(struct kafka_engine *engine); /* replaces a handle that is dead */
-void kafka_producer_stop(struct kafka_engine *engine); /* no callback runs any more */
+void kafka_producer_stop(struct kafka_engine *engine);  /* no callback runs any more */
 void kafka_producer_free(struct kafka_engine *engine);
 
 /* ---- kafka_reader.c ---- */
@@ -115,6 +114,9 @@ int kafka_member_join(struct stream *stream, const char *name, struct loop *loop
                       const struct stream_member_events *events, void *data,
                       struct stream_member **ret_member, struct err *err);
 void kafka_member_commit(struct stream_member *member, unsigned shard, uint64_t counter);
+int kafka_member_note(struct stream_member *member, unsigned shard, uint64_t counter,
+                      struct str note, void (*done)(void *data, int status), void *data);
+void kafka_member_forget_note(struct stream_member *member, unsigned shard);
 void kafka_member_leave(struct stream_member *member);
 void kafka_members_free(struct kafka_engine *engine); /* [main] */
 

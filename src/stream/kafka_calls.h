@@ -18,6 +18,7 @@
     X(conf_set_dr_msg_cb)                                                                          \
     X(conf_set_log_cb)                                                                             \
     X(conf_set_rebalance_cb)                                                                       \
+    X(conf_set_offset_commit_cb)                                                                   \
     X(new)                                                                                         \
     X(destroy)                                                                                     \
     X(poll)                                                                                        \

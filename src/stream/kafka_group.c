@@ -35,6 +35,10 @@ struct share {
     bool dirty;   /* `counter` is to be committed */
     unsigned epoch, asked_epoch;
     uint64_t counter;
+    char *note; /* under way; NULL: none */
+    uint64_t note_counter;
+    void (*note_done)(void *data, int status);
+    void *note_data;
 };
 
 struct kafka_member {
@@ -62,12 +66,9 @@ struct kafka_member {
 };
 
 static const struct kafka_setting common[] = {
-    {"enable.auto.commit", "false"},
-    {"enable.auto.offset.store", "false"},
-    {"auto.offset.reset", "error"},
-    {"partition.assignment.strategy", "cooperative-sticky"},
-    {"session.timeout.ms", "10000"},
-    {"queued.max.messages.kbytes", "64"},
+    {"enable.auto.commit", "false"}, {"enable.auto.offset.store", "false"},
+    {"auto.offset.reset", "error"},  {"partition.assignment.strategy", "cooperative-sticky"},
+    {"session.timeout.ms", "10000"}, {"queued.max.messages.kbytes", "64"},
 };
 
 static struct kafka_member *of(const struct stream_member *member) {
@@ -120,6 +121,73 @@ void kafka_member_commit(struct stream_member *base, unsigned shard, uint64_t co
         timer_start(member->loop, &member->commit_timer, COMMIT_MS, 0, on_commit_timer);
 }
 
+/* ---- notes ---- */
+
+int kafka_member_note(struct stream_member *base, unsigned shard, uint64_t counter, struct str note,
+                      void (*done)(void *data, int status), void *data) {
+    struct kafka_member *member = of(base);
+    struct share *share = &member->shares[shard];
+    ASSERT(!share->note);
+    if (!share->owned)
+        return ERR_CLOSED;
+    rd_kafka_topic_partition_list_t *list = kafka.topic_partition_list_new(1);
+    rd_kafka_topic_partition_t *place =
+        kafka.topic_partition_list_add(list, member->engine->topic, (int32_t)shard);
+    place->offset = (int64_t)counter;
+    place->metadata = str_dup(note); /* the list frees it */
+    place->metadata_size = note.len;
+    rd_kafka_resp_err_t code = kafka.commit(member->handle, list, true);
+    kafka.topic_partition_list_destroy(list);
+    if (code)
+        return ERR_IO;
+    share->note = str_dup(note);
+    share->note_counter = counter;
+    share->note_done = done;
+    share->note_data = data;
+    return 0;
+}
+
+static void end_note(struct share *share, int status) {
+    void (*done)(void *data, int status) = share->note_done;
+    if (!share->note)
+        return;
+    free(share->note);
+    share->note = NULL;
+    done(share->note_data, status);
+}
+
+void kafka_member_forget_note(struct stream_member *base, unsigned shard) {
+    struct share *share = &of(base)->shares[shard];
+    free(share->note);
+    share->note = NULL;
+}
+
+static bool is_note(const struct share *share, const rd_kafka_topic_partition_t *answer) {
+    return share->note && (uint64_t)answer->offset == share->note_counter &&
+           str_eq(str_from(answer->metadata, answer->metadata_size), str_of(share->note));
+}
+
+/* Of this topic, and known: the number of partitions is that of the start. */
+static struct share *share_at(struct kafka_member *member, int32_t partition) {
+    return partition >= 0 && (unsigned)partition < member->engine->partitions
+               ? &member->shares[partition]
+               : NULL;
+}
+
+static void on_committed(rd_kafka_t *handle, rd_kafka_resp_err_t code,
+                         rd_kafka_topic_partition_list_t *list, void *opaque) {
+    struct kafka_member *member = opaque;
+    for (int i = 0; list && i < list->cnt; i++) {
+        const rd_kafka_topic_partition_t *answer = &list->elems[i];
+        struct share *share = share_at(member, answer->partition);
+        rd_kafka_resp_err_t failed = code ? code : answer->err;
+        if (failed && !member->left)
+            log_trouble(member, "cannot commit", failed);
+        if (share && is_note(share, answer))
+            end_note(share, failed ? ERR_IO : 0);
+    }
+}
+
 /* ---- gaining ---- */
 
 static void ask_positions(struct kafka_member *member);
@@ -132,15 +200,15 @@ static void ask(struct work *work) {
         usleep(PAUSE_US);
 }
 
-static void take_position(struct kafka_member *member,
-                          const rd_kafka_topic_partition_t *answer) {
+static void take_position(struct kafka_member *member, const rd_kafka_topic_partition_t *answer) {
     struct share *share = &member->shares[answer->partition];
     bool known = answer->offset >= 0;
     if (!share->gaining || share->epoch != share->asked_epoch || answer->err)
         return;
     share->gaining = false;
     member->events.on_gained(member->data, (unsigned)answer->partition, known,
-                             known ? (uint64_t)answer->offset : 0);
+                             known ? (uint64_t)answer->offset : 0,
+                             str_from(answer->metadata, answer->metadata_size));
 }
 
 static void on_answer(struct work *work) {
@@ -183,13 +251,6 @@ static void show_owned(struct kafka_member *member) {
     metric_set(&member->owned, count);
 }
 
-/* Of this topic, and known: the number of partitions is that of the start. */
-static struct share *share_at(struct kafka_member *member, int32_t partition) {
-    return partition >= 0 && (unsigned)partition < member->engine->partitions
-               ? &member->shares[partition]
-               : NULL;
-}
-
 static void on_assigned(struct kafka_member *member, rd_kafka_topic_partition_list_t *list) {
     kafka.incremental_assign(member->handle, list);
     kafka.pause_partitions(member->handle, list);
@@ -206,6 +267,8 @@ static void on_revoked(struct kafka_member *member, rd_kafka_topic_partition_lis
     for (int i = 0; i < list->cnt; i++) {
         struct share *share = share_at(member, list->elems[i].partition);
         bool told = share && share->owned && !share->gaining;
+        if (share)
+            end_note(share, ERR_CLOSED);
         if (share)
             *share = (struct share){.epoch = share->epoch + 1};
         if (told && !member->left)
@@ -258,6 +321,7 @@ static void on_queue(rd_kafka_t *handle, void *opaque) {
 
 static void prepare(rd_kafka_conf_t *conf) {
     kafka.conf_set_rebalance_cb(conf, on_rebalance);
+    kafka.conf_set_offset_commit_cb(conf, on_committed);
 }
 
 static int open_handle(struct kafka_member *member, struct err *err) {

@@ -56,12 +56,12 @@ static void log_failure(struct kafka_engine *engine, rd_kafka_resp_err_t code) {
 
 static rd_kafka_resp_err_t produce(struct kafka_engine *engine, struct engine_record *record) {
     struct str key = engine_record_key(record), data = engine_record_data(record);
-    return kafka.producev(
-        engine->producer.handle, RD_KAFKA_V_RKT(engine->producer.topic),
-        RD_KAFKA_V_PARTITION((int32_t)record->shard), RD_KAFKA_V_MSGFLAGS(0),
-        RD_KAFKA_V_KEY(key.at, key.len), RD_KAFKA_V_VALUE((void *)(uintptr_t)data.at, data.len),
-        RD_KAFKA_V_TIMESTAMP((int64_t)record->batch->arrival_ms), RD_KAFKA_V_OPAQUE(record),
-        RD_KAFKA_V_END);
+    return kafka.producev(engine->producer.handle, RD_KAFKA_V_RKT(engine->producer.topic),
+                          RD_KAFKA_V_PARTITION((int32_t)record->shard), RD_KAFKA_V_MSGFLAGS(0),
+                          RD_KAFKA_V_KEY(key.at, key.len),
+                          RD_KAFKA_V_VALUE((void *)(uintptr_t)data.at, data.len),
+                          RD_KAFKA_V_TIMESTAMP((int64_t)record->batch->arrival_ms),
+                          RD_KAFKA_V_OPAQUE(record), RD_KAFKA_V_END);
 }
 
 /* False: librdkafka has no room. Afterwards the batch may be home. */
@@ -195,8 +195,7 @@ static void watch(struct kafka_engine *engine, void (*on_event)(rd_kafka_t *hand
 
 static int open_handle(struct kafka_engine *engine, struct err *err) {
     struct kafka_producer *producer = &engine->producer;
-    producer->handle =
-        kafka_handle_new(engine, RD_KAFKA_PRODUCER, settings, prepare, engine, err);
+    producer->handle = kafka_handle_new(engine, RD_KAFKA_PRODUCER, settings, prepare, engine, err);
     if (!producer->handle)
         return ERR_INVALID;
     producer->topic = kafka.topic_new(producer->handle, engine->topic, NULL);

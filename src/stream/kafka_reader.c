@@ -42,7 +42,7 @@ struct kafka_cursor {
     struct kafka_lane *lane;
     unsigned partition;
     bool in_use, resolving;
-    bool lost; /* librdkafka does not read on from `counter` */
+    bool lost;               /* librdkafka does not read on from `counter` */
     rd_kafka_queue_t *queue; /* NULL: never started */
     uint64_t counter;        /* of the next record; may be a time while it is resolved */
     uint64_t skipped, arrival_ms;
@@ -70,10 +70,10 @@ struct kafka_lane {
 };
 
 static const struct kafka_setting settings[] = {
-    {"enable.auto.commit", "false"},      {"enable.auto.offset.store", "false"},
-    {"auto.offset.reset", "error"},       {"queued.max.messages.kbytes", "4096"},
+    {"enable.auto.commit", "false"},        {"enable.auto.offset.store", "false"},
+    {"auto.offset.reset", "error"},         {"queued.max.messages.kbytes", "4096"},
     {"fetch.message.max.bytes", "2097152"}, {"fetch.error.backoff.ms", "100"},
-    {"enable.partition.eof", "false"},    {NULL, NULL},
+    {"enable.partition.eof", "false"},      {NULL, NULL},
 };
 
 static struct kafka_cursor *of(const struct stream_reader *reader) {

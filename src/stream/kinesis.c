@@ -189,8 +189,7 @@ void kinesis_discover(struct kinesis_engine *engine) {
 }
 
 static void on_discovery_timer(struct timer *timer) {
-    struct kinesis_engine *engine =
-        CONTAINER_OF(timer, struct kinesis_engine, discovery.timer);
+    struct kinesis_engine *engine = CONTAINER_OF(timer, struct kinesis_engine, discovery.timer);
     unsigned missed;
     if (engine->discovery.status && log_limit_pass(&engine->discovery.limit, LOG_MS, &missed))
         log_warn("stream", "kinesis stream %s: its shards are not known: %s (%u more like this)",
@@ -200,8 +199,7 @@ static void on_discovery_timer(struct timer *timer) {
 
 /* ---- shards ---- */
 
-static void shard_get(const struct stream *stream, unsigned shard,
-                      struct stream_shard_info *info) {
+static void shard_get(const struct stream *stream, unsigned shard, struct stream_shard_info *info) {
     info->removed = stream->seen.layout->meta.shards[shard].state == META_GONE;
     info->first_counter = 0;
     info->next_counter = engine_time_counter(clock_wall_ms() + 1);

@@ -72,7 +72,7 @@ struct kinesis_producer {
     } places[KINESIS_PUT_RECORDS_MAX];
     bool under_way, gave_up;
     bool waits_for_shards; /* that the answer names and nobody here has heard of */
-    unsigned failures; /* in a row */
+    unsigned failures;     /* in a row */
     struct kinesis_call call;
     struct timer timer;
     struct log_limit limit;
@@ -86,9 +86,9 @@ struct kinesis_discovery {
     struct meta found;
     struct layout *known; /* what was found last */
     bool under_way;
-    int status;             /* of the last one */
-    char why[256];          /* if it failed */
-    uint64_t created_s;     /* of the stream there */
+    int status;               /* of the last one */
+    char why[256];            /* if it failed */
+    uint64_t created_s;       /* of the stream there */
     void (*done)(void *data); /* of the first one; then NULL */
     void *data;
     struct log_limit limit;

@@ -57,7 +57,7 @@ struct kinesis_reader {
     struct buf bytes;
     uint64_t behind_ms;
     bool ended;
-    int status; /* NOT_FOUND: the stream there is gone */
+    int status;    /* NOT_FOUND: the stream there is gone */
     uint64_t from; /* wanted by the front: counter of the next record */
 
     /* the front */
@@ -75,7 +75,7 @@ struct kinesis_reader {
     char *iterator; /* NULL: none */
     uint64_t next;  /* where the iterator, or last[], stands: counter behind the last record */
     char last[STREAM_SEQUENCE_CHARS]; /* number of the last record; empty: none was read */
-    bool told; /* the front knows whether there is anything */
+    bool told;                        /* the front knows whether there is anything */
     struct log_limit limit;
 };
 
@@ -131,8 +131,7 @@ static void on_failed(struct kinesis_reader *reader, int status) {
     ask_after(reader, status == ERR_TIMEOUT ? 0 : RETRY_MS);
 }
 
-static struct str text_at(struct kinesis_reader *reader, struct json_value value,
-                          const char *key) {
+static struct str text_at(struct kinesis_reader *reader, struct json_value value, const char *key) {
     return json_str(json_member(value, str_of(key)), &reader->call.arena);
 }
 
@@ -360,11 +359,11 @@ static void on_home(struct task *task) {
 static void view(const struct kinesis_reader *reader, const struct place *place,
                  struct stream_record *record) {
     const uint8_t *bytes = buf_at(&reader->bytes);
-    *record = (struct stream_record){
-        .counter = place->counter,
-        .arrival_ms = place->arrival_ms,
-        .partition_key = str_from(bytes + place->key_at, place->key_bytes),
-        .data = str_from(bytes + place->data_at, place->data_bytes)};
+    *record =
+        (struct stream_record){.counter = place->counter,
+                               .arrival_ms = place->arrival_ms,
+                               .partition_key = str_from(bytes + place->key_at, place->key_bytes),
+                               .data = str_from(bytes + place->data_at, place->data_bytes)};
 }
 
 static void give(struct kinesis_reader *reader, size_t records_max, size_t bytes_max,

@@ -43,7 +43,7 @@ struct stream {
 struct stream_log {
     struct stream_log_config config;
     char *directory;
-    int lock_fd;               /* holds the directory against a second process */
+    int lock_fd;                /* holds the directory against a second process */
     struct loop_thread engines; /* without a loop until a stream has an engine of its own */
     struct link engine_list;    /* struct stream_engine */
     struct timer give_up_timer; /* the engine thread's */

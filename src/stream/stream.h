@@ -392,8 +392,8 @@ struct stream_member;
 
 struct stream_member_events {
     /* The shard is this node's from now on. `counter`: of the next record; not known: the consumer has
-     * never committed one. */
-    void (*on_gained)(void *data, unsigned shard, bool known, uint64_t counter);
+     * never committed one. `note`: what was committed with it. */
+    void (*on_gained)(void *data, unsigned shard, bool known, uint64_t counter, struct str note);
     /* It is another's when this returns. */
     void (*on_lost)(void *data, unsigned shard);
 };
@@ -405,6 +405,18 @@ int stream_member_join(struct stream *stream, const char *name, struct loop *loo
 
 /* How far the shard has come; some time later all nodes know. Nothing if it is not this node's. */
 void stream_member_commit(struct stream_member *member, unsigned shard, uint64_t counter);
+
+/*
+ * The same with a note of at most STREAM_NOTE_BYTES_MAX characters, at once; one at a time per shard. If 0
+ * was returned `done` runs, never before that: 0 when all nodes know, else an error; CLOSED: the shard
+ * was lost (on_lost follows). CLOSED is returned if it is not this node's.
+ */
+enum { STREAM_NOTE_BYTES_MAX = 3000 };
+int stream_member_note(struct stream_member *member, unsigned shard, uint64_t counter,
+                       struct str note, void (*done)(void *data, int status), void *data);
+
+/* `done` of the shard's note does not run any more; whether it was committed stays open. */
+void stream_member_forget_note(struct stream_member *member, unsigned shard);
 
 /* Its shards are another's some time later; no event runs any more. The memory goes with the log; the
  * loop must run on for a turn, or be freed, before that. NULL is fine. */
@@ -434,8 +446,8 @@ struct stream_checkpoint {
     struct link link; /* in the writer's list of changed ones */
     const struct stream *stream;
     unsigned shard;
-    const char *name; /* of the consumer */
-    uint64_t counter; /* of the next record to be read */
+    const char *name;             /* of the consumer */
+    uint64_t counter;             /* of the next record to be read */
     struct stream_member *member; /* not NULL: nodes share the stream, and it is kept there */
 };
 

@@ -69,7 +69,7 @@ struct stream_writer {
     struct link sending;   /* struct engine_batch with content */
     struct link in_flight; /* struct batch, in the order of their tickets */
     uint64_t ticket;       /* of the next batch */
-    uint64_t turn_ms;   /* wall clock of this turn's records; 0: nothing is staged */
+    uint64_t turn_ms;      /* wall clock of this turn's records; 0: nothing is staged */
     size_t staged_bytes, under_way_bytes, bytes_max;
     size_t batches_under_way;
     bool was_full;
@@ -451,8 +451,8 @@ static void add_sink(struct stream_writer *writer, struct stream *stream, struct
     enum stream_kind kind = stream->config.kind;
     static const char *const labels[STREAM_KINDS] = {"kinesis", "firehose", "action", "sessions"};
     sink->label = xprintf("%s %s", labels[kind], stream->name);
-    sink->sink = (struct sink){.push = stream->engine ? on_push_to_engine : on_push,
-                               .name = sink->label};
+    sink->sink =
+        (struct sink){.push = stream->engine ? on_push_to_engine : on_push, .name = sink->label};
     sink->writer = writer;
     sink->stream = stream;
     sink->layout = layout;

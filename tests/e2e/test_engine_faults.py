@@ -1,66 +1,22 @@
 """What must hold when the machine that keeps a stream is away, comes back, or Weir itself is killed: nothing that was acknowledged is
 lost, nothing is acknowledged that is not kept, and the readings of a device keep their order."""
 import os
-import threading
 import time
 
 import boto3
-import paho.mqtt.client as mqtt
 import pytest
 from botocore.config import Config
 
-from engines import KEY, SECRET, Kafka, api_config, kinesis_settings
+from engines import DEVICES, KEY, SECRET, Devices, Kafka, api_config, kinesis_settings
 from weir import wait_for
 
 SHARDS = 3
-DEVICES = 5
 RULE = {"sql": "SELECT * FROM 'devices/+'", "sql_version": "2016-03-23",
         "actions": [{"kinesis": {"stream_name": "sensors", "partition_key": "${topic(2)}"}}]}
 
 
 def config(stream, **changes):
     return api_config({"sensors": stream}, rules={"all": RULE}, **changes)
-
-
-class Devices:
-    """Each publishes numbered readings with QoS 1, the next one when the last is acknowledged or the connection is new."""
-
-    def __init__(self, weir):
-        self.weir, self.stopping = weir, threading.Event()
-        self.sent = {f"d{i}": [] for i in range(DEVICES)}
-        self.acknowledged = {f"d{i}": [] for i in range(DEVICES)}
-        self.threads = [threading.Thread(target=self.run, args=(device,), daemon=True) for device in self.sent]
-        for thread in self.threads:
-            thread.start()
-
-    def run(self, device):
-        number = 0
-        while not self.stopping.is_set():
-            client, connected = mqtt.Client(client_id=device), threading.Event()
-            client.on_connect = lambda *_: connected.set()
-            try:
-                client.connect("127.0.0.1", self.weir.port())
-                client.loop_start()
-                while not self.stopping.is_set() and connected.wait(5) and client.is_connected():
-                    self.sent[device].append(number)
-                    info, number = client.publish(f"devices/{device}", f"{device} {number}", qos=1), number + 1
-                    while not info.is_published() and client.is_connected() and not self.stopping.is_set():
-                        time.sleep(0.001)
-                    if info.is_published():
-                        self.acknowledged[device].append(number - 1)
-            except (OSError, ValueError, RuntimeError):
-                self.stopping.wait(0.05)
-            finally:
-                client.loop_stop()
-                client.disconnect()
-
-    def count(self):
-        return sum(len(numbers) for numbers in self.acknowledged.values())
-
-    def stop(self):
-        self.stopping.set()
-        for thread in self.threads:
-            thread.join(30)
 
 
 def kinesis_of(weir):
@@ -168,7 +124,7 @@ def test_weir_ends_although_the_brokers_are_away(make_weir, kafka):
     check(devices, weir)
 
 
-def test_brokers_that_do_not_answer_are_named(make_weir):
+def test_brokers_that_do_not_answer_are_named(make_weir, kafka):
     weir = make_weir(config({"kafka": {"brokers": ["127.0.0.1:1"]}}), start=False)
     with pytest.raises(AssertionError, match="127.0.0.1:1 do not answer"):
         weir.start()

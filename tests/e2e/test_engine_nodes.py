@@ -7,7 +7,7 @@ import paho.mqtt.client as mqtt
 import pytest
 import redis
 
-from engines import Kafka
+from engines import Devices, Kafka
 from weir import pipeline, wait_for
 
 PARTITIONS = 4
@@ -81,3 +81,40 @@ def test_nodes_share_the_shards_and_take_over(make_weir, kafka, shared_redis):
     wait_for(lambda: counted(shared_redis) == 450, 60, what="450 counted")
     time.sleep(0.5)
     assert counted(shared_redis) == 450, "each record counts once, whichever node worked on it"
+
+
+def delivering(make_weir, kafka, topic, bucket, start=True):
+    """A node whose delivery stream has the topic as its buffer."""
+    settings = kafka.settings(topic, group="nodes", properties={"session.timeout.ms": "6000", "heartbeat.interval.ms": "500"})
+    rule = {"sql": "SELECT * FROM 'devices/+'", "sql_version": "2016-03-23",
+            "actions": [{"firehose": {"delivery_stream_name": "sensors", "separator": "\n"}}]}
+    return make_weir({
+        "data": "./data", "mqtt": {"listeners": [{"bind": "127.0.0.1:0"}]}, "web": {"bind": "127.0.0.1:0"},
+        "buckets": {"shared": {"directory": str(bucket)}},
+        "delivery_streams": {"sensors": {"bucket": "shared", "buffer_interval": "1s", "buffer_size": "2KiB", "kafka": settings}},
+        "rules": {"all": rule}}, start)
+
+
+def delivered(bucket):
+    return [line for path in sorted(bucket.rglob("*")) if path.is_file() and not path.name.startswith(".")
+            for line in path.read_text().split("\n") if line]
+
+
+def test_objects_hold_each_reading_once_whichever_node_dies(make_weir, kafka, tmp_path):
+    topic, bucket = kafka.topic(PARTITIONS), tmp_path / "bucket"
+    first, second = (delivering(make_weir, kafka, topic, bucket) for _ in range(2))
+    publishers = [Devices(first, "a"), Devices(second, "b")]
+    for victim in (first, second):
+        before = len(delivered(bucket))
+        wait_for(lambda: len(delivered(bucket)) > before + 100, 60, what="objects")
+        victim.kill()
+        victim.start()
+    for publisher in publishers:
+        publisher.stop()
+    acknowledged = {f"{device} {number}" for publisher in publishers
+                    for device, numbers in publisher.acknowledged.items() for number in numbers}
+    assert len(acknowledged) > 100
+    wait_for(lambda: acknowledged <= set(delivered(bucket)), 60, what="every acknowledged reading in an object")
+    lines = delivered(bucket)
+    assert len(lines) == len(set(lines)), "no reading is in two objects"
+    assert first.stop() == second.stop() == 0
