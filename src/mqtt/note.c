@@ -49,12 +49,11 @@ static void read_pending(struct wire *wire, struct note *note) {
 }
 
 bool note_read(struct str entry, struct note *ret) {
-    struct wire wire = wire_over(entry.at, entry.len);
-    const uint8_t *head = wire_take(&wire, sizeof ret->head);
     *ret = (struct note){0};
-    if (!head)
+    if (entry.len < sizeof ret->head)
         return false;
-    memcpy(&ret->head, head, sizeof ret->head);
+    struct wire wire = wire_over(entry.at, entry.len);
+    memcpy(&ret->head, wire_take(&wire, sizeof ret->head), sizeof ret->head);
     switch ((enum note_type)ret->head.type) {
     case NOTE_SESSION:
         read_session(&wire, ret);
@@ -84,6 +83,8 @@ bool note_read(struct str entry, struct note *ret) {
 }
 
 bool note_next_share(struct str *rest, struct str *ret_key) {
+    if (rest->len == 0)
+        return false;
     struct wire wire = wire_over(rest->at, rest->len);
     const uint8_t *at = wire_take(&wire, NOTE_SHARE_BYTES);
     uint16_t bytes = 0;
@@ -96,6 +97,8 @@ bool note_next_share(struct str *rest, struct str *ret_key) {
 
 bool note_next_target(struct str *rest, struct note_target *ret, struct str *ret_ids,
                       struct str *ret_share) {
+    if (rest->len == 0)
+        return false;
     struct wire wire = wire_over(rest->at, rest->len);
     const uint8_t *at = wire_take(&wire, sizeof *ret);
     if (!at || at[offsetof(struct note_target, retain)] > 1)

@@ -485,14 +485,16 @@ bool session_has_waiting(const struct session *session) {
 static bool skip_to(struct flight *flight, uint16_t packet_id) {
     if (flight->next == flight->oldest)
         flight->next = flight->oldest = packet_id - 1u;
-    while (flight->next % PACKET_ID_COUNT != packet_id - 1u) {
-        if (flight->next - flight->oldest == FLIGHT_WINDOW_MAX)
-            return false;
+    uint64_t gap =
+        (packet_id - 1u + PACKET_ID_COUNT - flight->next % PACKET_ID_COUNT) % PACKET_ID_COUNT;
+    if (flight->next + gap - flight->oldest >= FLIGHT_WINDOW_MAX)
+        return false;
+    for (; gap; gap--) {
         if (flight->next - flight->oldest == flight->window)
             widen(flight);
         *state_at(flight, flight->next++) = FLIGHT_FREE;
     }
-    return flight->next - flight->oldest < FLIGHT_WINDOW_MAX;
+    return true;
 }
 
 bool session_restore(struct session *session, uint16_t packet_id, enum flight_state state,
