@@ -131,6 +131,65 @@ static void stopping_does_not_wait_for_subscribers(void **state) {
     assert_int_equal(metric_get(&rig.worker->metrics.parked), 0);
 }
 
+/* ---- two workers on one loop ---- */
+
+static void turns(unsigned count) {
+    while (count--)
+        rig_turn(&rig);
+}
+
+static void on_other_stopped(void *data) {
+    *(bool *)data = true;
+}
+
+static void publishers_on_other_workers_wait_too(void **state) {
+    rig_init(&rig);
+    rig.config.clean_queue_max = 64;
+    rig.loop = loop_new();
+    rig.mqtt = mqtt_new(&rig.config, 2);
+    struct mqtt_worker *first = mqtt_worker_new(rig.mqtt, 0, rig.loop);
+    struct mqtt_worker *second = mqtt_worker_new(rig.mqtt, 1, rig.loop);
+    rig.worker = second;
+    peer_open(&a, &rig);
+    peer_send(&a, "10 12 0004'MQTT'05 02 0000 03 21 0001 0002'aa'");
+    turns(10);
+    peer_send(&a, "82 07 0001 00 0001't' 01");
+    turns(10);
+    rig.worker = first;
+    peer_open(&b, &rig);
+    peer_send(&b, "10 0f 0004'MQTT'05 02 0000 00 0002'bb'");
+    turns(10);
+    assert_received(&b, CONNACK_5);
+
+    for (unsigned i = 1; i <= 80; i++) {
+        publish_some(i, i);
+        turns(4);
+    }
+    unsigned taken = acknowledged();
+    assert_in_range(taken, 34,
+                    36); /* what was on its way when the queue became half full goes on */
+    assert_int_equal(metric_get(&first->metrics.parked), 1);
+    for (unsigned i = 1; i <= 80; i++) {
+        acknowledge(i, i);
+        turns(8);
+    }
+    assert_int_equal(taken + acknowledged(), 80);
+    assert_int_equal(metric_get(&second->metrics.dropped_queue_full), 0);
+    assert_int_equal(atomic_load(&rig.mqtt->crowded), 0);
+
+    peer_done(&a);
+    peer_done(&b);
+    turns(10);
+    bool stopped = false;
+    mqtt_worker_stop(second, on_other_stopped, &stopped);
+    mqtt_worker_stop(first, rig_on_stopped, &rig);
+    for (unsigned i = 0; i < 1000 && !(stopped && rig.stopped); i++)
+        rig_turn(&rig);
+    assert_true(stopped);
+    mqtt_worker_free(second);
+    rig_done(&rig);
+}
+
 #define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
 
 int main(void) {
@@ -142,6 +201,7 @@ int main(void) {
         TEST(a_subscriber_that_goes_lets_publishers_go),
         TEST(a_client_does_not_wait_for_itself),
         TEST(stopping_does_not_wait_for_subscribers),
+        cmocka_unit_test(publishers_on_other_workers_wait_too),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -214,7 +214,7 @@ def test_message_expiry_counts_down_and_ends(broker):
     publisher.publish(base + "/sent", "sent", 2, props={"message_expiry": 1})
     sent = subscriber.expect(PUBLISH)
     assert sent.props == {"message_expiry": 1}
-    subscriber.drop()
+    subscriber.disconnect()
     for seconds in (1, 100):
         publisher.publish(f"{base}/{seconds}", f"{seconds}", 1, retain=True, props={"message_expiry": seconds})
     publisher.publish(base + "/zero", "zero", 1, props={"message_expiry": 0})

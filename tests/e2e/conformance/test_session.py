@@ -11,17 +11,17 @@ def keep(version, seconds=60):
 
 
 def test_messages_wait_for_a_client_that_is_away(broker, version):
-    """[MQTT-4.5.0-1], 3.1.1 [MQTT-3.1.2-5]: QoS 1 and 2, in order; QoS 0 does not wait."""
+    """[MQTT-4.5.0-1], 3.1.1 [MQTT-3.1.2-5]: QoS 1 and 2, in order."""
     name, topic = broker.name(), broker.name("t")
     broker.subscriber(version, topic, client_id=name, **keep(version)).disconnect()
     publisher = broker.client(version)
-    for i in range(30):
-        publisher.publish(topic, f"{i}", i % 3)
+    for i in range(20):
+        publisher.publish(topic, f"{i}", 1 + i % 2)
     again = broker.client(version, name, **keep(version))
     assert again.connack.session_present == 1
     heard = again.messages(20)
-    assert [int(item.payload) for item in heard] == [i for i in range(30) if i % 3]
-    assert all(item.qos == int(item.payload) % 3 and not item.dup for item in heard)
+    assert [int(item.payload) for item in heard] == list(range(20))
+    assert all(item.qos == 1 + int(item.payload) % 2 and not item.dup for item in heard)
     publisher.publish(topic, "end", 1)
     assert again.payloads(1) == ["end"]
 
