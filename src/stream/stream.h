@@ -118,6 +118,7 @@ struct stream_config {
     int64_t retention_ms; /* STREAM_DATA */
     int64_t bytes_max; /* 0: unbounded. STREAM_DATA: the oldest segments go; the other kinds: pushes
                           fail with NO_SPACE */
+    int64_t segment_bytes_max; /* 0: the log's */
     enum stream_corrupted corrupted;
     /* At most one; NULL: the log. The number of shards is then the other side's. */
     const struct stream_kafka_config *kafka;
