@@ -381,8 +381,9 @@ struct mqtt_worker {
     struct sink_gate *gate;
     struct sink_gate_listener gate_listener;
 
-    struct tree subscriptions;  /* filter -> struct subscribers */
-    struct interests stored_interests, full_interests; /* of stored sessions; of those that are full */
+    struct tree subscriptions; /* filter -> struct subscribers */
+    struct interests stored_interests,
+        full_interests;         /* of stored sessions; of those that are full */
     struct interests interests; /* of other workers */
     struct shares shares;
     struct retained_store retained;
@@ -567,8 +568,8 @@ struct mqtt_connection {
     bool session_present;
     bool
         after_end; /* a session of the client has just ended: CONNACK waits until that is certain */
-    bool settled;     /* in the worker's list of connections, not of newcomers */
-    bool by_scram;    /* CONNECT named the method */
+    bool settled;  /* in the worker's list of connections, not of newcomers */
+    bool by_scram; /* CONNECT named the method */
     bool ca_verified; /* the certificate, by the listener's CA */
 };
 
