@@ -17,6 +17,7 @@ weir_package(lmdb lmdb)
 weir_package(yaml yaml-0.1)
 weir_package(cmocka cmocka)
 weir_package(deflate libdeflate)
+weir_package(zstd libzstd)
 weir_package(pcre2 libpcre2-8)
 weir_package(nghttp2 libnghttp2)
 

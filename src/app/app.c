@@ -99,6 +99,8 @@ static int open_streams(struct app *app, struct err *err) {
             .shard_count = settings->shard_count,
             .retention_ms = settings->retention_ms,
             .bytes_max = settings->bytes_max,
+            .compression_level =
+                settings->compression == CONFIG_ZSTD ? (int)settings->compression_level : 0,
             .corrupted = corrupted_of(config, settings->corrupted_blocks),
             .kafka = settings->kafka.head.conf ? &settings->kafka : NULL,
             .kinesis = settings->kinesis.head.conf ? &settings->kinesis : NULL};

@@ -18,6 +18,9 @@ static const char *const format_names[] = {"text", "json", NULL};
 static const char *const corrupted_names[] = {"skip", "stop", NULL};
 static const char *const stream_corrupted_names[] = {"skip", "stop", "global", NULL};
 
+/* In the order of enum config_compression. */
+static const char *const compression_names[] = {"none", "zstd", NULL};
+
 static const struct option log_options[] = {
     {"level", OPTION_ENUM, offsetof(struct config_log, level), .names = level_names,
      .default_text = "info", .help = "the least level that is written"},
@@ -33,6 +36,11 @@ static const struct option stream_options[] = {
      .help = "how long records are kept"},
     {"retention_size", OPTION_SIZE, offsetof(struct config_stream, bytes_max), .default_text = "0",
      .help = "beyond it the oldest segments go; 0: unbounded"},
+    {"compression", OPTION_ENUM, offsetof(struct config_stream, compression),
+     .names = compression_names, .default_text = "none",
+     .help = "zstd: the records of a batch are compressed on disk where that makes them smaller"},
+    {"compression_level", OPTION_INT, offsetof(struct config_stream, compression_level), .min = 1,
+     .max = 9, .default_text = "1", .help = "1 is the fastest"},
     {"corrupted_blocks", OPTION_ENUM, offsetof(struct config_stream, corrupted_blocks),
      .names = stream_corrupted_names, .default_text = "global",
      .help = "as the key of this name at the top, for this stream"},
@@ -151,7 +159,8 @@ static int check_names(const struct option_items *items, size_t item_size, const
 
 /* What the other side decides is not to be said here. */
 static int check_engine(const struct config_stream *stream, struct err *err) {
-    static const char *const not_ours[] = {"shard_count", "retention_size"};
+    static const char *const not_ours[] = {"shard_count", "retention_size", "compression",
+                                           "compression_level"};
     const struct conf *kafka = stream->kafka.head.conf, *kinesis = stream->kinesis.head.conf;
     if (!kafka && !kinesis)
         return 0;

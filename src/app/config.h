@@ -26,10 +26,14 @@ struct config_log {
 struct config_stream {
     struct option_head head;
     int64_t shard_count, retention_ms, bytes_max;
+    int compression;                  /* enum config_compression */
+    int64_t compression_level;        /* 1..9 */
     int corrupted_blocks;             /* enum stream_corrupted, or CONFIG_CORRUPTED_GLOBAL */
     struct stream_kafka_config kafka; /* at most one of the two */
     struct stream_kinesis_config kinesis;
 };
+
+enum config_compression { CONFIG_UNCOMPRESSED, CONFIG_ZSTD };
 
 /* The stream does as corrupted_blocks at the top says. */
 enum { CONFIG_CORRUPTED_GLOBAL = STREAM_CORRUPTED_STOP + 1 };

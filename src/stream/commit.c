@@ -70,6 +70,7 @@ static void settle(struct shard *shard, uint64_t now_ms) {
     }
     metric_add(&stream->metrics.records, (int64_t)(shard->write.next - shard->next));
     metric_add(&stream->metrics.bytes, shard->write.bytes);
+    metric_add(&stream->metrics.saved_bytes, shard->write.saved_bytes);
     metric_add(&stream->metrics.commits, 1);
     metric_add(&stream->metrics.disk_bytes, shard->write.bytes);
     shard_commit(shard);

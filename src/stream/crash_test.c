@@ -2,7 +2,7 @@
  * The promises of the log under failing disks and power cuts: random work on a log without its
  * thread, some thousand times, each time from another seed (WEIR_CRASH_SEEDS: how many per test).
  * A model remembers of each record in which order it was handed over and what the producer was
- * told. In half of the seeds shards are split and merged all the while; producers hear of it some
+ * told. Streams are opened with compression and without, in turns. In half of the seeds shards are split and merged all the while; producers hear of it some
  * steps later, each in its own time.
  */
 #include "base/test.h"
@@ -59,6 +59,7 @@ struct world {
     bool dying;   /* the power goes in the middle of a call */
     bool uniform; /* all records have one length */
     bool resharding;
+    struct unpacker unpacker;
 };
 
 static uint64_t pick(struct world *world, uint64_t below) {
@@ -104,8 +105,10 @@ static void open_log(struct world *world) {
                                        .sync = world->sync,
                                        .segment_bytes_max = world->segment_bytes,
                                        .file = fault_file_ops(world->fault)};
-    struct stream_config stream = {
-        .name = "s", .kind = STREAM_DATA, .shard_count = world->first_shards};
+    struct stream_config stream = {.name = "s",
+                                   .kind = STREAM_DATA,
+                                   .shard_count = world->first_shards,
+                                   .compression_level = (int)pick(world, 3)};
     struct err err = {0};
     int status = log_core_open(&config, &world->log, &err);
     if (status == 0)
@@ -164,16 +167,32 @@ static uint32_t serial_of(struct str data) {
 }
 
 static struct world *the_world;
-static uint64_t changes_finished, deaths; /* in all seeds of a test */
+static uint64_t changes_finished, deaths, blocks_packed; /* in all seeds of a test */
+
+/* What was staged; the header may not be numbered. */
+static struct str records_of(struct unpacker *unpacker, const struct chunk *chunk) {
+    enum { AT_PACKING = 46 };
+    struct str records = {0};
+    const struct segment_block block = {.compressed = chunk->block[AT_PACKING],
+                                        .count = chunk->count,
+                                        .payload_bytes =
+                                            (uint32_t)segment_block_payload_bytes(chunk->block),
+                                        .payload = chunk->block + SEGMENT_BLOCK_HEADER_BYTES};
+    assert_int_equal(unpacker_one(unpacker, &block, &records), 0);
+    blocks_packed += block.compressed;
+    return records;
+}
 
 static void settle_chunk(const struct chunk *chunk) {
     struct world *world = the_world;
     struct model_shard *model = &world->model[chunk->shard->index];
     int status = chunk->shard->write.status;
-    size_t at = SEGMENT_BLOCK_HEADER_BYTES;
+    struct str records = records_of(&world->unpacker, chunk);
+    size_t at = 0;
     for (uint32_t i = 0; i < chunk->count; i++) {
         struct segment_record record = {0};
-        assert_true(segment_record_read(chunk->block + at, chunk->used - at, &record));
+        assert_true(
+            segment_record_read((const uint8_t *)records.at + at, records.len - at, &record));
         struct model_record *modelled = model_find(model, serial_of(record.data));
         assert_int_equal(modelled->fate, STAGED);
         if (fault_file_is_dead(world->fault))
@@ -478,6 +497,7 @@ static void run_seed(const char *root, uint64_t seed, enum stream_sync sync, enu
         chunk_pool_done(&world.producers[p].pool);
     for (unsigned s = 0; s < SHARDS_MAX; s++)
         free(world.model[s].records);
+    unpacker_done(&world.unpacker);
     fault_file_free(world.fault);
     file_remove_tree(world.directory, NULL);
     free(world.directory);
@@ -494,10 +514,11 @@ static void run_seeds(uint64_t from, enum stream_sync sync, enum trouble trouble
     char *root = xprintf("%s/weir-crash-XXXXXX", memory ? "/dev/shm" : "/tmp");
     assert_non_null(mkdtemp(root));
     log_setup((enum log_level)(LOG_ERROR + 1), LOG_TEXT);
-    changes_finished = deaths = 0;
+    changes_finished = deaths = blocks_packed = 0;
     for (uint64_t seed = from; seed < from + seeds(); seed++)
         run_seed(root, seed, sync, trouble);
     assert_true(changes_finished > seeds() / 8);
+    assert_true(blocks_packed > seeds());
     assert_true((trouble == POWER_CUT_IN_A_CALL) == (deaths > seeds() / 2));
     file_remove_tree(root, NULL);
     free(root);

@@ -2,7 +2,8 @@
  * Reading on from a counter. The names of the segments say which one holds it, the segment's index
  * where about; from there blocks are passed over by their headers. A batch is cut from blocks that
  * lie in the window one behind the other: they are first collected (the window may move while it
- * grows), then their records are listed.
+ * grows), then their records are listed. Compressed blocks are unpacked when their records are
+ * listed; the last one stays unpacked, since the next batch often begins in the middle of it.
  *
  * Where no good block follows, the next record is, in this order: in the segment that is named by
  * its counter (the normal end of a segment, whatever space stands behind it); in a later block of
@@ -25,12 +26,15 @@ enum {
 
 void cursor_init(struct cursor *cursor, const struct file_ops *file, const char *directory,
                  uint32_t seed, bool bounded) {
-    *cursor = (struct cursor){
-        .directory = directory, .blocks = {.file = file, .seed = seed}, .bounded = bounded};
+    *cursor = (struct cursor){.directory = directory,
+                              .blocks = {.file = file, .seed = seed},
+                              .bounded = bounded,
+                              .unpacked = {.last_block = -1}};
 }
 
 void cursor_done(struct cursor *cursor) {
     block_file_done(&cursor->blocks);
+    unpacker_done(&cursor->unpacked.unpacker);
     free(cursor->records);
     cursor->records = NULL;
     cursor->record_cap = 0;
@@ -51,6 +55,7 @@ static int open_segment(struct cursor *cursor, uint64_t first) {
     free(path);
     cursor->segment_first = first;
     cursor->partial.block = -1;
+    cursor->unpacked.last_block = -1;
     return status;
 }
 
@@ -238,27 +243,73 @@ static int find_block(struct cursor *cursor, const struct shard_tip *limit,
     }
 }
 
+/* Blocks that lie in the window one behind the other. */
+struct collected {
+    uint64_t records;
+    size_t bytes;          /* of their records */
+    size_t unpacked_bytes; /* of those that are compressed */
+};
+
+/* What cannot be unpacked is found out when it is listed. */
+static void count_block(struct collected *collected, const struct segment_block *block,
+                        uint64_t records) {
+    size_t bytes;
+    collected->records += records;
+    if (unpacker_bytes(block, &bytes))
+        return;
+    collected->bytes += bytes;
+    if (block->compressed)
+        collected->unpacked_bytes += bytes;
+}
+
+/* Makes room for what the compressed ones hold. */
+static void reserve(struct cursor *cursor, const struct collected *collected) {
+    struct str last = cursor->unpacked.last;
+    struct unpacker *unpacker = &cursor->unpacked.unpacker;
+    bool keeps = cursor->unpacked.last_block == cursor->blocks.keep && collected->unpacked_bytes;
+    if (!keeps)
+        cursor->unpacked.last_block = -1;
+    unpacker_begin(unpacker, keeps ? (const uint8_t *)last.at : NULL, last.len,
+                   collected->unpacked_bytes);
+    cursor->unpacked.last = str_from(unpacker->room, keeps ? last.len : 0);
+}
+
 /* Checks further blocks behind the one at blocks->offset until there is enough; returns where they
  * end. */
 static int64_t collect(struct cursor *cursor, const struct segment_block *first, size_t records_max,
                        size_t bytes_max) {
     struct block_file *blocks = &cursor->blocks;
     struct segment_block block = *first;
-    uint64_t records = block.first_counter + block.count - cursor->counter;
-    size_t bytes = block.payload_bytes;
+    struct collected collected = {0};
     uint64_t next = block.first_counter + block.count;
+    count_block(&collected, &block, next - cursor->counter);
     blocks->keep = blocks->offset;
     for (;;) {
         blocks->offset += (int64_t)block.bytes;
-        if (records >= records_max || bytes >= bytes_max)
+        if (collected.records >= records_max || collected.bytes >= bytes_max)
             break;
         if (block_file_read(blocks, &block) != 0 || block.first_counter != next)
             break;
-        records += block.count;
-        bytes += block.payload_bytes;
+        count_block(&collected, &block, block.count);
         next += block.count;
     }
+    reserve(cursor, &collected);
     return blocks->offset;
+}
+
+/* The records of the block at blocks->offset. False: it cannot be unpacked. */
+static bool unpack(struct cursor *cursor, const struct segment_block *block,
+                   struct str *ret_records) {
+    int64_t offset = cursor->blocks.offset;
+    if (cursor->unpacked.last_block == offset)
+        *ret_records = cursor->unpacked.last;
+    else if (unpacker_add(&cursor->unpacked.unpacker, block, ret_records))
+        return false;
+    if (block->compressed) {
+        cursor->unpacked.last = *ret_records;
+        cursor->unpacked.last_block = offset;
+    }
+    return true;
 }
 
 static struct stream_record *record_room(struct cursor *cursor, size_t count) {
@@ -274,7 +325,7 @@ struct wanted {
 };
 
 /* Lists the records of one block from the cursor on. False when there is no room for more in the
- * batch or the payload is no list of records; the cursor stands where it stopped. */
+ * batch or the payload holds no list of records; the cursor stands where it stopped. */
 static bool list_block(struct cursor *cursor, const struct segment_block *block,
                        const struct wanted *wanted, struct stream_batch *batch) {
     int64_t offset = cursor->blocks.offset;
@@ -283,8 +334,11 @@ static bool list_block(struct cursor *cursor, const struct segment_block *block,
     size_t at = partial ? cursor->partial.offset : 0;
     uint64_t end = block->first_counter + block->count;
     struct segment_record record;
+    struct str records;
+    if (!unpack(cursor, block, &records))
+        return false;
     for (; counter < end; counter++, at += record.bytes) {
-        if (!segment_record_read(block->payload + at, block->payload_bytes - at, &record))
+        if (!segment_record_read((const uint8_t *)records.at + at, records.len - at, &record))
             return false;
         if (counter < cursor->counter)
             continue;
@@ -324,6 +378,8 @@ static void list_blocks(struct cursor *cursor, int64_t end, const struct wanted 
 }
 
 static void rest(struct cursor *cursor) {
+    unpacker_done(&cursor->unpacked.unpacker);
+    cursor->unpacked.last_block = -1;
     if (!cursor->bounded)
         block_file_forget(&cursor->blocks);
     if (cursor->blocks.cap <= WINDOW_BYTES_KEPT)
@@ -385,6 +441,20 @@ static uint64_t first_arrival(struct cursor *cursor, const struct shard_tip *lim
     return block_file_header(&cursor->blocks, &block) == 0 ? block.base_ms : UINT64_MAX;
 }
 
+/* From the first record of the block on to the one that arrived then. */
+static void seek_time_in_block(struct cursor *cursor, const struct segment_block *block,
+                               uint64_t timestamp_ms) {
+    struct segment_record record;
+    struct str records;
+    if (unpacker_one(&cursor->unpacked.unpacker, block, &records))
+        return;
+    const uint8_t *at = (const uint8_t *)records.at, *end = at + records.len;
+    for (; segment_record_read(at, (size_t)(end - at), &record);
+         at += record.bytes, cursor->counter++)
+        if (block->base_ms + record.delta_ms >= timestamp_ms)
+            break;
+}
+
 /* In the open segment; leaves the counter behind its last good block when all records are older. */
 static void seek_time_in_segment(struct cursor *cursor, uint64_t timestamp_ms) {
     struct block_file *blocks = &cursor->blocks;
@@ -397,13 +467,8 @@ static void seek_time_in_segment(struct cursor *cursor, uint64_t timestamp_ms) {
             break;
         cursor->counter += block.count;
     }
-    if (block_file_read(blocks, &block) != 0 || block.base_ms >= timestamp_ms)
-        return;
-    struct segment_record record;
-    for (size_t at = 0; segment_record_read(block.payload + at, block.payload_bytes - at, &record);
-         at += record.bytes, cursor->counter++)
-        if (block.base_ms + record.delta_ms >= timestamp_ms)
-            break;
+    if (block_file_read(blocks, &block) == 0 && block.base_ms < timestamp_ms)
+        seek_time_in_block(cursor, &block, timestamp_ms);
 }
 
 int cursor_seek_time(struct cursor *cursor, const struct shard_tip *limit, uint64_t timestamp_ms) {

@@ -6,6 +6,7 @@
 #define STREAM_CURSOR_H
 
 #include "stream/block_file.h"
+#include "stream/pack.h"
 #include "stream/segment_files.h"
 #include "stream/shard.h"
 #include "stream/stream.h"
@@ -25,6 +26,13 @@ struct cursor {
         uint64_t counter;
         size_t offset;
     } partial;
+
+    /* The records of the compressed blocks of the batch that was given out. */
+    struct {
+        struct unpacker unpacker;
+        struct str last; /* those of the block at last_block; -1: none */
+        int64_t last_block;
+    } unpacked;
 
     /* The last damaged place, once cursor_next() said CORRUPT. */
     struct {

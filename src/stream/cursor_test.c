@@ -46,8 +46,9 @@ static uint64_t read_all(struct cursor *cursor, struct shard_tip tip, uint64_t n
     return next;
 }
 
-static void batches_of_every_shape_give_all_records(void **state) {
-    struct fixture fixture = {.log_config.segment_bytes_max = 30000};
+static void read_in_every_shape(int compression_level) {
+    struct fixture fixture = {.log_config.segment_bytes_max = 30000,
+                              .config.compression_level = compression_level};
     fixture_init(&fixture);
     fixture_open(&fixture);
     for (unsigned i = 0; i < 20; i++) {
@@ -68,9 +69,14 @@ static void batches_of_every_shape_give_all_records(void **state) {
     fixture_done(&fixture);
 }
 
+static void batches_of_every_shape_give_all_records(void **state) {
+    read_in_every_shape(0);
+    read_in_every_shape(1);
+}
+
 /* Blocks of many records, as a busy producer makes them: batches end in their middle. */
-static void a_block_is_given_out_in_parts(void **state) {
-    struct fixture fixture = {0};
+static void read_in_parts(int compression_level) {
+    struct fixture fixture = {.config.compression_level = compression_level};
     fixture_init(&fixture);
     fixture_open(&fixture);
     for (unsigned i = 0; i < 1000; i++) {
@@ -88,6 +94,40 @@ static void a_block_is_given_out_in_parts(void **state) {
                          1001);
         cursor_done(&cursor);
     }
+    fixture_done(&fixture);
+}
+
+static void a_block_is_given_out_in_parts(void **state) {
+    read_in_parts(0);
+    read_in_parts(1);
+}
+
+/* What was written before compression was switched on, with it, and after it was switched off again: all
+ * is read, in batches that hold some of each. */
+static void compressed_blocks_stand_beside_others(void **state) {
+    struct fixture fixture = {0};
+    fixture_init(&fixture);
+    for (int level = 0; level < 4; level++) {
+        fixture.config.compression_level = level % 3;
+        fixture_open(&fixture);
+        fixture_fill(&fixture, 0, 25, 400);
+        if (level < 3)
+            fixture_close(&fixture);
+    }
+    struct shard_tip tip = tip_of(&fixture);
+    assert_in_range(tip.segment_end, 50 * 400, 100 * 400);
+    for (int bounded = 0; bounded < 2; bounded++)
+        for (size_t records_max = 1; records_max <= 101; records_max += 10) {
+            struct cursor cursor;
+            open_cursor(&cursor, &fixture, bounded);
+            cursor_seek(&cursor, records_max / 3);
+            uint64_t end = read_all(&cursor, bounded ? tip : CURSOR_NO_LIMIT, records_max / 3,
+                                    records_max, SIZE_MAX);
+            assert_int_equal(end, 100);
+            assert_int_equal(cursor.skipped, 0);
+            assert_null(cursor.unpacked.unpacker.room);
+            cursor_done(&cursor);
+        }
     fixture_done(&fixture);
 }
 
@@ -205,8 +245,9 @@ static uint64_t seek_time(struct fixture *fixture, uint64_t timestamp_ms, bool b
     return counter;
 }
 
-static void times_are_found(void **state) {
-    struct fixture fixture = {.log_config.segment_bytes_max = 600000};
+static void find_times(int compression_level) {
+    struct fixture fixture = {.log_config.segment_bytes_max = compression_level ? 6000 : 600000,
+                              .config.compression_level = compression_level};
     fixture_init(&fixture);
     fixture_open(&fixture);
     uint64_t start_ms = fixture.arrival_ms;
@@ -225,6 +266,11 @@ static void times_are_found(void **state) {
         assert_int_equal(seek_time(&fixture, UINT64_MAX, bounded), 300);
     }
     fixture_done(&fixture);
+}
+
+static void times_are_found(void **state) {
+    find_times(0);
+    find_times(1);
 }
 
 /* ---- what is gone or damaged ---- */
@@ -306,6 +352,29 @@ static void damage_loses_the_block_and_no_more(void **state) {
     }
 }
 
+/* The sums are right and the payload is no frame: no more is lost than by a damaged sum. */
+static void a_block_that_cannot_be_unpacked_is_lost(void **state) {
+    enum { AT_PACKING = 46 };
+    struct fixture fixture = {0};
+    fixture_init(&fixture);
+    fixture_open(&fixture);
+    fixture_fill(&fixture, 0, 50, 100);
+    char *path = fixture_segment(&fixture, 0, 0);
+    struct shard *shard = fixture.stream->layout->shards[0];
+    uint8_t block[BLOCK_BYTES];
+    int fd = open(path, O_RDWR | O_CLOEXEC);
+    off_t at = 5 * BLOCK_BYTES;
+    assert_int_equal(pread(fd, block, sizeof block, at), sizeof block);
+    block[AT_PACKING] = 1;
+    segment_block_number(block, shard->seed, 5, 5, fixture.arrival_ms);
+    assert_int_equal(pwrite(fd, block, sizeof block, at), sizeof block);
+    close(fd);
+    expect_losses(&fixture, true, 5, 6, 50);
+    expect_losses(&fixture, false, 5, 6, 50);
+    free(path);
+    fixture_done(&fixture);
+}
+
 static void a_segment_cut_short_loses_its_rest(void **state) {
     struct fixture fixture = {.log_config.segment_bytes_max = 20 * BLOCK_BYTES};
     fixture_init(&fixture);
@@ -348,6 +417,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(batches_of_every_shape_give_all_records),
         cmocka_unit_test(a_block_is_given_out_in_parts),
+        cmocka_unit_test(compressed_blocks_stand_beside_others),
         cmocka_unit_test(nothing_behind_the_tip_is_read),
         cmocka_unit_test(a_view_that_looks_while_a_block_is_written_loses_nothing),
         cmocka_unit_test(counters_are_found_with_and_without_the_index),
@@ -355,6 +425,7 @@ int main(void) {
         cmocka_unit_test(times_are_found),
         cmocka_unit_test(a_reader_that_retention_overtook_goes_on_at_the_oldest),
         cmocka_unit_test(damage_loses_the_block_and_no_more),
+        cmocka_unit_test(a_block_that_cannot_be_unpacked_is_lost),
         cmocka_unit_test(a_segment_cut_short_loses_its_rest),
         cmocka_unit_test(a_segment_that_vanished_is_passed_over),
         cmocka_unit_test(a_tail_cut_below_the_tip_ends_at_the_tip),

@@ -1,7 +1,7 @@
 /*
  * Arbitrary bytes as a segment file: the first byte says how much the file layer gives at a time,
  * the rest is the file. Whatever it holds, reading ends, reads nothing beyond it, and gives only
- * blocks whose sums are right. So that the fuzzer comes past the sums, a second pass puts the right
+ * blocks whose sums are right; compressed ones are unpacked within their bound. So that the fuzzer comes past the sums, a second pass puts the right
  * ones under every header that it finds.
  */
 #include <stdlib.h>
@@ -10,6 +10,7 @@
 #include "base/crc.h"
 #include "base/mem.h"
 #include "stream/block_file.h"
+#include "stream/pack.h"
 
 enum { SEED = 7 };
 
@@ -47,11 +48,15 @@ static uint64_t sum_of(struct str s) {
     return sum;
 }
 
-static uint64_t walk(const struct segment_block *block) {
+static uint64_t walk(struct unpacker *unpacker, const struct segment_block *block) {
     struct segment_record record;
+    struct str records;
     uint64_t sum = 0;
+    if (unpacker_one(unpacker, block, &records))
+        return 0;
+    ASSERT(records.len <= SEGMENT_PAYLOAD_BYTES_MAX);
     for (size_t at = 0;
-         segment_record_read(block->payload + at, block->payload_bytes - at, &record);
+         segment_record_read((const uint8_t *)records.at + at, records.len - at, &record);
          at += record.bytes)
         sum += sum_of(record.key) + sum_of(record.data);
     return sum;
@@ -64,6 +69,7 @@ static uint64_t read_file(const struct memory *memory) {
     block_file_open(&blocks, "");
     if (memory->step % 16) /* Now and then the end of the file is only met, not known. */
         blocks.end = (int64_t)memory->len;
+    struct unpacker unpacker = {0};
     uint64_t counter = 0, sum = 0;
     for (int64_t before = -1;;) {
         ASSERT(blocks.offset > before);
@@ -71,7 +77,7 @@ static uint64_t read_file(const struct memory *memory) {
         struct segment_block block;
         int status = block_file_read(&blocks, &block);
         if (status == 0) {
-            sum += walk(&block);
+            sum += walk(&unpacker, &block);
             counter = block.first_counter;
             blocks.offset += (int64_t)block.bytes;
         } else if (status == ERR_AGAIN || block_file_find(&blocks, counter, 0) != 0) {
@@ -79,6 +85,7 @@ static uint64_t read_file(const struct memory *memory) {
         }
     }
     block_file_done(&blocks);
+    unpacker_done(&unpacker);
     return sum;
 }
 

@@ -178,6 +178,7 @@ void log_core_close(struct stream_log *log) {
     metric_done(&log->sync_us);
     metric_done(&log->batches);
     metric_done(&log->sync_failures);
+    packer_done(&log->packer);
     if (log->lock_fd >= 0)
         close(log->lock_fd);
     free(log->directory);

@@ -14,7 +14,7 @@
 
 struct stream_metrics {
     struct metric records, bytes, commits, failures, trimmed_segments, damaged, damaged_records,
-        disk_bytes, full, open_shards;
+        disk_bytes, full, open_shards, saved_bytes;
 };
 
 struct stream {
@@ -72,6 +72,7 @@ struct stream_log {
     unsigned unconfirmed;                 /* [log] producers that have not confirmed it */
     struct turn_hook hook;                /* [log] */
     struct shard_files files;             /* [log] */
+    struct packer packer;                 /* [log] */
     struct timer house, sync;             /* [log] retention and retries; STREAM_SYNC_INTERVAL */
     uint64_t trim_due_ms;                 /* [log] */
     struct metric syncs, sync_us, batches, sync_failures; /* [log] */

@@ -19,7 +19,9 @@
  * blank.
  *
  * Version 1 had neither retention, state and shards nor the last three words of a shard, which is
- * taken as opened with the stream. It is read, and written as version 2.
+ * taken as opened with the stream. It is read, and written as version 2. A stream that compresses its
+ * blocks, or did so once, has version 3 and behind its retention the line `compression zstd`: older
+ * programs, which would take such a block for the remains of a write, refuse it.
  */
 #include "stream/meta.h"
 
@@ -32,7 +34,7 @@
 #include "base/mem.h"
 #include "base/random.h"
 
-enum { VERSION = 2, FILE_BYTES_MAX = STREAM_SHARDS_MAX * 220 };
+enum { VERSION = 2, VERSION_COMPRESSED = 3, FILE_BYTES_MAX = STREAM_SHARDS_MAX * 220 };
 
 const char *const meta_kind_names[STREAM_KINDS] = {"data", "delivery", "action", "sessions"};
 
@@ -180,11 +182,15 @@ static bool parse_head(struct str *rest, struct meta *meta) {
 }
 
 /* What version 2 has more of. */
-static bool parse_state(struct str *rest, struct meta *meta, uint64_t *ret_shards) {
+static bool parse_state(struct str *rest, uint64_t version, struct meta *meta,
+                        uint64_t *ret_shards) {
     uint64_t retention_ms;
     if (!take_line(rest, "retention", INT64_MAX, &retention_ms))
         return false;
     meta->retention_ms = (int64_t)retention_ms;
+    meta->compressed = version == VERSION_COMPRESSED;
+    if (meta->compressed && !str_eq(str_cut(*rest, '\n', rest), STR("compression zstd")))
+        return false;
     struct str line = str_cut(*rest, '\n', rest);
     if (!take_word(&line, "state"))
         return false;
@@ -218,11 +224,12 @@ int meta_parse(struct str text, struct meta *ret_meta, struct err *err) {
     uint64_t version, shards = 0;
     if (!take_word(&first, "weir-stream") || !take_number(&first, UINT64_MAX, &version))
         return err_set(err, ERR_CORRUPT, "no metadata of a stream");
-    if (version < 1 || version > VERSION)
+    if (version < 1 || version > VERSION_COMPRESSED)
         return err_set(err, ERR_UNSUPPORTED, "format version %llu is not known here",
                        (unsigned long long)version);
     struct meta meta = {0};
-    bool good = parse_head(&rest, &meta) && (version == 1 || parse_state(&rest, &meta, &shards));
+    bool good =
+        parse_head(&rest, &meta) && (version == 1 || parse_state(&rest, version, &meta, &shards));
     if (version == 1)
         shards = count_lines(rest);
     if (!good || !parse_shards(rest, version, shards, &meta)) {
@@ -264,10 +271,11 @@ static void write_shard(struct buf *out, unsigned number, const struct meta_shar
 
 void meta_write(const struct meta *meta, struct buf *out) {
     buf_printf(out,
-               "weir-stream %d\nkind %s\ncreated %llu\nseed %u\nretention %lld\nstate %s\n"
+               "weir-stream %d\nkind %s\ncreated %llu\nseed %u\nretention %lld\n%sstate %s\n"
                "shards %u\n",
-               VERSION, meta_kind_names[meta->kind], (unsigned long long)meta->created_s,
-               meta->seed, (long long)meta->retention_ms, meta->deleting ? "deleting" : "active",
+               meta->compressed ? VERSION_COMPRESSED : VERSION, meta_kind_names[meta->kind],
+               (unsigned long long)meta->created_s, meta->seed, (long long)meta->retention_ms,
+               meta->compressed ? "compression zstd\n" : "", meta->deleting ? "deleting" : "active",
                meta->shard_count);
     for (unsigned i = 0; i < meta->shard_count; i++)
         if (meta->shards[i].state != META_GONE)

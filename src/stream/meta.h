@@ -39,7 +39,8 @@ struct meta {
     uint64_t created_s;
     uint32_t seed; /* of the blocks' sums, see segment.c */
     int64_t retention_ms;
-    bool deleting; /* whoever opens it finishes the deletion */
+    bool compressed; /* there may be compressed blocks */
+    bool deleting;   /* whoever opens it finishes the deletion */
     unsigned shard_count;
     struct meta_shard *shards;
 };

@@ -206,11 +206,31 @@ static void numbers_end_some_time(void **state) {
     meta_done(&meta);
 }
 
+/* Version 2 knows no compressed blocks and refuses version 3. */
+static void a_stream_that_compresses_has_version_3(void **state) {
+    struct meta meta;
+    struct err err;
+#define TAIL  "state active\nshards 1\nshard 0 open 0 " ALL " - -" LIFE
+#define HEAD3 "weir-stream 3\nkind data\ncreated 1700000000\nseed 77\nretention 3600000\n"
+    const char text[] = HEAD3 "compression zstd\n" TAIL;
+    assert_int_equal(meta_parse(str_of(text), &meta, &err), 0);
+    assert_true(meta.compressed);
+    meta_done(&meta);
+    assert_text_is_kept(text);
+    assert_int_equal(meta_parse(STR(HEAD3 TAIL), &meta, &err), ERR_CORRUPT);
+    assert_int_equal(meta_parse(STR(HEAD3 "compression lz77\n" TAIL), &meta, &err), ERR_CORRUPT);
+    assert_int_equal(meta_parse(STR(HEAD "compression zstd\n" TAIL), &meta, &err), ERR_CORRUPT);
+    assert_int_equal(meta_parse(STR(HEAD "shards 1\nshard 0 open 0 " ALL " - -" LIFE), &meta, &err),
+                     0);
+    assert_false(meta.compressed);
+    meta_done(&meta);
+}
+
 static void a_later_version_is_refused_by_name(void **state) {
     struct meta meta;
     struct err err;
-    assert_int_equal(meta_parse(STR("weir-stream 3\nanything"), &meta, &err), ERR_UNSUPPORTED);
-    assert_non_null(strstr(err.text, "version 3"));
+    assert_int_equal(meta_parse(STR("weir-stream 4\nanything"), &meta, &err), ERR_UNSUPPORTED);
+    assert_non_null(strstr(err.text, "version 4"));
 }
 
 static void the_file_is_saved_and_loaded(void **state) {
@@ -240,6 +260,7 @@ int main(void) {
         cmocka_unit_test(a_merge_joins_neighbours),
         cmocka_unit_test(children_are_younger_by_a_second),
         cmocka_unit_test(numbers_end_some_time),
+        cmocka_unit_test(a_stream_that_compresses_has_version_3),
         cmocka_unit_test(a_later_version_is_refused_by_name),
         cmocka_unit_test(the_file_is_saved_and_loaded),
     };

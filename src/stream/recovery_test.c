@@ -91,6 +91,34 @@ static void each_torn_tail_is_cut_to_whole_blocks(void **state) {
     fixture_done(&fixture);
 }
 
+static void torn_tails_of_compressed_blocks_are_cut_too(void **state) {
+    struct fixture fixture = {.config.compression_level = 1};
+    int64_t ends[10];
+    fixture_init(&fixture);
+    fixture_open(&fixture);
+    for (int i = 0; i < 10; i++) {
+        fixture_fill(&fixture, 0, 1, 1000);
+        ends[i] = shard_tip_get(fixture.stream->layout->shards[0]).segment_end;
+    }
+    assert_in_range(ends[9], 10, 2000);
+    char *path = fixture_segment(&fixture, 0, 0);
+    fixture_close(&fixture);
+    for (int64_t cut = ends[9] - 1; cut >= ends[6]; cut -= 5) {
+        int whole = 7;
+        while (ends[whole] <= cut)
+            whole++;
+        assert_int_equal(truncate(path, cut), 0);
+        fixture_open(&fixture);
+        assert_int_equal(fixture.stream->layout->shards[0]->next, whole);
+        assert_int_equal(fixture.stream->layout->shards[0]->damaged, 0);
+        fixture_fill(&fixture, 0, 10 - (unsigned)whole, 1000);
+        assert_int_equal(shard_tip_get(fixture.stream->layout->shards[0]).segment_end, ends[9]);
+        fixture_close(&fixture);
+    }
+    free(path);
+    fixture_done(&fixture);
+}
+
 static void garbage_behind_the_end_is_cut(void **state) {
     struct fixture fixture = {0};
     char *path = ten_records(&fixture);
@@ -235,6 +263,7 @@ int main(void) {
         cmocka_unit_test(a_closed_shard_goes_on_where_it_was),
         cmocka_unit_test(zeros_behind_the_end_are_space_made_ready),
         cmocka_unit_test(each_torn_tail_is_cut_to_whole_blocks),
+        cmocka_unit_test(torn_tails_of_compressed_blocks_are_cut_too),
         cmocka_unit_test(garbage_behind_the_end_is_cut),
         cmocka_unit_test(a_damaged_payload_in_the_middle_is_kept_aside),
         cmocka_unit_test(a_damaged_header_in_the_middle_is_kept_aside),

@@ -14,8 +14,8 @@
  *          32      8  base: arrival in ms since 1970 that the deltas add to
  *          40      4  number of records, at least 1
  *          44      2  delta of the last record, ms
- *          46      2  zero
- *          48      n  payload: records
+ *          46      2  0: the payload is records; 1: it is one zstd frame of them (pack.c)
+ *          48      n  payload
  *        48+n    0-7  zeros up to a multiple of 8
  *
  *      offset  bytes  record
@@ -26,7 +26,7 @@
  *         8+k      d  data
  *
  * The payload is summed by the producer while it is warm in its cache; the log thread, of which
- * there is one, sums up only the 40 bytes of the header. The seed is random, belongs to the stream
+ * there is one, sums up only the 40 bytes of the header (and the frame of a stream that compresses). The seed is random, belongs to the stream
  * (its metadata file) and is mixed with the shard's number: a block of another shard or stream does
  * not check, and no producer can make bytes that look like a header, so that a search for the next
  * good block behind a damaged place is safe and cheap.
@@ -54,7 +54,10 @@ enum {
     AT_BASE_MS = 32,
     AT_COUNT = 40,
     AT_LAST_DELTA = 44,
+    AT_PACKING = 46,
 };
+
+enum { PACKING_NONE, PACKING_ZSTD };
 
 static const uint8_t magic[4] = {'W', 'S', 'B', '1'};
 
@@ -84,6 +87,25 @@ size_t segment_block_seal(uint8_t *block, size_t payload_bytes, uint32_t count, 
     return bytes;
 }
 
+size_t segment_block_payload_bytes(const uint8_t *block) {
+    uint32_t payload_bytes;
+    memcpy(&payload_bytes, block + AT_PAYLOAD_BYTES, sizeof payload_bytes);
+    return payload_bytes;
+}
+
+size_t segment_block_replace(uint8_t *block, const uint8_t *frame, size_t frame_bytes) {
+    static const uint16_t packing = PACKING_ZSTD;
+    uint8_t *payload = block + SEGMENT_BLOCK_HEADER_BYTES;
+    size_t bytes = segment_padded(SEGMENT_BLOCK_HEADER_BYTES + frame_bytes);
+    ASSERT(frame_bytes < segment_block_payload_bytes(block));
+    memcpy(payload, frame, frame_bytes);
+    memset(payload + frame_bytes, 0, bytes - SEGMENT_BLOCK_HEADER_BYTES - frame_bytes);
+    memcpy(block + AT_PACKING, &packing, sizeof packing);
+    put_u32(block, AT_PAYLOAD_CRC, crc32c(0, frame, frame_bytes));
+    put_u32(block, AT_PAYLOAD_BYTES, (uint32_t)frame_bytes);
+    return bytes;
+}
+
 void segment_block_number(uint8_t *block, uint32_t seed, uint64_t first_counter,
                           uint64_t synced_counter, uint64_t base_ms) {
     put_u64(block, AT_FIRST_COUNTER, first_counter);
@@ -92,9 +114,11 @@ void segment_block_number(uint8_t *block, uint32_t seed, uint64_t first_counter,
     put_u32(block, AT_HEADER_CRC, header_sum(block, seed));
 }
 
-static bool header_plausible(const struct segment_block *block, uint16_t zero) {
-    return zero == 0 && block->payload_bytes <= SEGMENT_PAYLOAD_BYTES_MAX && block->count >= 1 &&
-           block->count <= block->payload_bytes / SEGMENT_RECORD_HEADER_BYTES &&
+static bool header_plausible(const struct segment_block *block, uint16_t packing) {
+    uint32_t records_bytes_max =
+        block->compressed ? SEGMENT_PAYLOAD_BYTES_MAX : block->payload_bytes;
+    return packing <= PACKING_ZSTD && block->payload_bytes <= SEGMENT_PAYLOAD_BYTES_MAX &&
+           block->count >= 1 && block->count <= records_bytes_max / SEGMENT_RECORD_HEADER_BYTES &&
            block->first_counter <= UINT64_MAX / 2 && block->synced_counter <= block->first_counter;
 }
 
@@ -117,7 +141,9 @@ int segment_header_read(const uint8_t *at, size_t len, uint32_t seed,
     block.base_ms = wire_u64le(&wire);
     block.count = wire_u32le(&wire);
     uint32_t last = wire_u32le(&wire);
-    if (!header_plausible(&block, (uint16_t)(last >> 16)))
+    uint16_t packing = (uint16_t)(last >> 16);
+    block.compressed = packing == PACKING_ZSTD;
+    if (!header_plausible(&block, packing))
         return ERR_CORRUPT;
     block.last_ms = block.base_ms + (last & 0xffff);
     block.bytes = segment_padded(SEGMENT_BLOCK_HEADER_BYTES + (size_t)block.payload_bytes);

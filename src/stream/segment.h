@@ -23,9 +23,10 @@ struct segment_block {
     uint64_t base_ms;        /* arrival that the records' deltas add to */
     uint64_t last_ms;        /* arrival of its last record */
     uint32_t count;
-    uint32_t payload_bytes, payload_crc;
-    size_t bytes;           /* of the whole block, with header and padding */
-    const uint8_t *payload; /* segment_block_check() only */
+    uint32_t payload_bytes, payload_crc; /* as it stands on disk */
+    bool compressed;                     /* the payload is a zstd frame, see pack.h */
+    size_t bytes;                        /* of the whole block, with header and padding */
+    const uint8_t *payload;              /* segment_block_read() only */
 };
 
 /* ---- making ---- */
@@ -56,6 +57,13 @@ static inline void segment_record_write(uint8_t *at, const struct record *record
  * what the producer knows. There is room for the padding. Returns the bytes of the whole block.
  */
 size_t segment_block_seal(uint8_t *block, size_t payload_bytes, uint32_t count, uint64_t base_ms);
+
+/* Of a block that was sealed. */
+size_t segment_block_payload_bytes(const uint8_t *block);
+
+/* The payload of a sealed block becomes the zstd frame of it that stands at `frame`, which is shorter.
+ * Returns the bytes of the whole block. */
+size_t segment_block_replace(uint8_t *block, const uint8_t *frame, size_t frame_bytes);
 
 /* Fills in what only the log knows and the sum of the header. `base_ms` as in the sealed block, or
  * later. */

@@ -300,18 +300,29 @@ int64_t shard_bytes(const struct shard *shard) {
 
 /* ---- one commit ---- */
 
+static int64_t pack(const struct shard *shard, struct chunk *chunk) {
+    if (!shard->config.compression_level)
+        return 0;
+    size_t bytes = chunk->used;
+    chunk->used =
+        packer_pack(shard->config.packer, chunk->block, bytes, shard->config.compression_level);
+    return (int64_t)(bytes - chunk->used);
+}
+
 void shard_add(struct shard *shard, struct chunk *chunk) {
     ASSERT(shard_phase(shard) == SHARD_OPEN);
+    int64_t saved_bytes = pack(shard, chunk);
     chunk->next_of_shard = NULL;
     if (shard->write.first)
         shard->write.last->next_of_shard = chunk;
     else {
         shard->write.first = chunk;
-        shard->write.bytes = 0;
+        shard->write.bytes = shard->write.saved_bytes = 0;
         shard->write.first_ms = chunk->base_ms > shard->last_ms ? chunk->base_ms : shard->last_ms;
     }
     shard->write.last = chunk;
     shard->write.bytes += (int64_t)chunk->used;
+    shard->write.saved_bytes += saved_bytes;
 }
 
 bool shard_has_write(const struct shard *shard) {

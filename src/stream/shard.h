@@ -10,6 +10,7 @@
 
 #include "base/metric.h"
 #include "io/file.h"
+#include "stream/pack.h"
 #include "stream/segment_files.h"
 #include "stream/staging.h"
 
@@ -55,6 +56,8 @@ struct shard_config {
     int64_t segment_bytes_max;
     uint64_t
         segment_age_ms_max; /* between the arrivals of a segment's first and last record; 0: any */
+    int compression_level;  /* 0: blocks are written as they were staged */
+    struct packer *packer;  /* the log's; only used with a level */
     bool sync;              /* a commit is synced; else synced_counter follows shard_sync() only */
 };
 
@@ -93,6 +96,7 @@ struct shard {
         struct link dirty; /* in the log's list of shards with a write */
         int status;
         int64_t bytes, end;
+        int64_t saved_bytes; /* by compression */
         uint64_t next, first_ms, last_ms;
         struct segment_index_entry index;
         bool has_index;
@@ -133,6 +137,7 @@ int shard_recover(struct shard *shard, struct err *err);
 
 /* ---- one commit: add chunks, write, (sync), then commit or abort ---- */
 
+/* Compresses the chunk's block, if the shard does that. */
 void shard_add(struct shard *shard, struct chunk *chunk);
 bool shard_has_write(const struct shard *shard);
 

@@ -23,7 +23,7 @@ void stream_init_metrics(struct stream *stream) {
     metric_init(&metrics->records, METRIC_COUNTER, "weir_stream_records_total",
                 "Records committed.", with);
     metric_init(&metrics->bytes, METRIC_COUNTER, "weir_stream_bytes_total",
-                "Bytes committed, with keys and headers.", with);
+                "Bytes committed, with keys and headers, as they are on disk.", with);
     metric_init(&metrics->commits, METRIC_COUNTER, "weir_stream_commits_total",
                 "Commits of shards; batches per commit tell how many share a sync.", with);
     metric_init(&metrics->failures, METRIC_COUNTER, "weir_stream_failures_total",
@@ -41,6 +41,8 @@ void stream_init_metrics(struct stream *stream) {
     metric_init(&metrics->open_shards, METRIC_GAUGE, "weir_stream_open_shards",
                 "Shards that take records.", with);
     metric_set(&metrics->open_shards, stream->layout->map.count);
+    metric_init(&metrics->saved_bytes, METRIC_COUNTER, "weir_stream_compression_saved_bytes_total",
+                "Bytes that compression kept from being written.", with);
     buf_done(&labels);
 }
 
@@ -68,6 +70,7 @@ void stream_done_metrics(struct stream *stream) {
     metric_done(&metrics->disk_bytes);
     metric_done(&metrics->full);
     metric_done(&metrics->open_shards);
+    metric_done(&metrics->saved_bytes);
 }
 
 /* ---- making and freeing the struct ---- */
@@ -140,6 +143,8 @@ struct shard *stream_add_shard(struct stream *stream, unsigned number) {
         .files = &stream->log->files,
         .segment_bytes_max = retention_segment_bytes(&stream->log->config, &stream->config),
         .segment_age_ms_max = retention_segment_age_ms(&stream->config),
+        .compression_level = stream->config.compression_level,
+        .packer = &stream->log->packer,
         .sync = stream->log->config.sync == STREAM_SYNC_ALWAYS,
     };
     char id[STREAM_SHARD_ID_CHARS];
@@ -218,6 +223,7 @@ void stream_note_deleted(struct stream *stream, uint64_t now_s) {
 static void make_meta(const struct stream *stream, struct meta *ret_meta) {
     meta_make(ret_meta, stream->config.kind, (unsigned)stream->config.shard_count);
     ret_meta->retention_ms = stream->config.retention_ms;
+    ret_meta->compressed = stream->config.compression_level > 0;
     ret_meta->created_s = created_after(stream, ret_meta->created_s);
     for (unsigned i = 0; i < ret_meta->shard_count; i++)
         ret_meta->shards[i].opened_ms = ret_meta->created_s * 1000;
@@ -300,6 +306,15 @@ static void note_retention(struct stream *stream, struct meta *meta) {
         log_warn("stream", "%s", err.text);
 }
 
+/* Before the first compressed block is written the metadata says that there may be some: who does not
+ * know them refuses the stream. They stay when compression is switched off. */
+static int note_compression(struct stream *stream, struct meta *meta, struct err *err) {
+    if (meta->compressed || !stream->config.compression_level)
+        return 0;
+    meta->compressed = true;
+    return meta_save(stream->log->config.file, stream->directory, meta, err);
+}
+
 static int load_meta(struct stream *stream, struct err *err) {
     struct meta meta = {0};
     int status = meta_load(stream->directory, &meta, err);
@@ -309,6 +324,8 @@ static int load_meta(struct stream *stream, struct err *err) {
     }
     if (status == 0)
         status = check_meta(stream, &meta, err);
+    if (status == 0)
+        status = note_compression(stream, &meta, err);
     if (status == 0) {
         note_retention(stream, &meta);
         take_meta(stream, &meta);

@@ -120,6 +120,7 @@ struct stream_config {
                           fail with NO_SPACE */
     int64_t segment_bytes_max; /* 0: the log's */
     enum stream_corrupted corrupted;
+    int compression_level; /* 1..9: blocks become zstd frames where that makes them shorter; 0: not */
     /* At most one; NULL: the log. The number of shards is then the other side's. */
     const struct stream_kafka_config *kafka;
     const struct stream_kinesis_config *kinesis;

@@ -7,7 +7,7 @@
  *      segments   each begins with the counter at which the one before it ends
  *      blocks     both sums; they touch each other; counters without a gap; arrivals and synced
  *                 counters that never fall; zeros as padding
- *      records    they fill the block's payload, their number and last arrival are the header's
+ *      records    they can be unpacked and fill the block's payload, their number and last arrival are the header's
  *      index      each entry points to a block that begins with its counter at its arrival. An entry of
  *                 zeros was never written: the index is not synced
  *
@@ -32,6 +32,7 @@
 #include "stream/block_file.h"
 #include "stream/log.h"
 #include "stream/meta.h"
+#include "stream/pack.h"
 #include "stream/segment_files.h"
 
 enum { INDEX_BYTES_MAX = 64 * 1024 * 1024 };
@@ -59,6 +60,7 @@ struct segment_pass {
     const char *path;
     bool is_last;
     struct block_file blocks;
+    struct unpacker unpacker;
     struct segment_index_entry *index;
     size_t index_count, index_at;
     int64_t bytes;
@@ -136,13 +138,15 @@ static bool is_zero(const uint8_t *at, size_t len) {
 }
 
 /* What is wrong with the records, or NULL. */
-static const char *check_records(const struct segment_block *block) {
+static const char *check_records(struct unpacker *unpacker, const struct segment_block *block) {
     struct segment_record record;
+    struct str records;
     uint32_t count = 0;
     uint16_t delta_ms = 0;
-    size_t at = 0;
-    for (; at < block->payload_bytes; at += record.bytes, count++) {
-        if (!segment_record_read(block->payload + at, block->payload_bytes - at, &record))
+    if (unpacker_one(unpacker, block, &records))
+        return "the payload cannot be unpacked";
+    for (size_t at = 0; at < records.len; at += record.bytes, count++) {
+        if (!segment_record_read((const uint8_t *)records.at + at, records.len - at, &record))
             return "the payload is no list of records";
         if (record.delta_ms < delta_ms)
             return "arrivals of records fall";
@@ -170,7 +174,7 @@ static void check_block(struct segment_pass *pass, const struct segment_block *b
         report(verifier, pass->path, offset, "the block arrived before the one in front of it");
     if (block->synced_counter < passage->synced)
         report(verifier, pass->path, offset, "the synced counter falls");
-    const char *wrong = check_records(block);
+    const char *wrong = check_records(&pass->unpacker, block);
     if (wrong)
         report(verifier, pass->path, offset, "%s", wrong);
     check_index(pass, block);
@@ -289,6 +293,7 @@ static void verify_segment(struct passage *passage, uint64_t first, bool is_last
         passage->known = false;
     }
     block_file_done(&pass.blocks);
+    unpacker_done(&pass.unpacker);
     buf_done(&room);
     free(pass.index);
     free(path);

@@ -80,6 +80,37 @@ static void what_is_whole_has_no_fault(void **state) {
     fixture_done(&fixture);
 }
 
+static void compressed_blocks_are_checked(void **state) {
+    enum { AT_PACKING = 46 };
+    struct fixture fixture = {.config.compression_level = 9};
+    struct seen seen;
+    fixture_init(&fixture);
+    fixture_open(&fixture);
+    fixture_fill(&fixture, 0, 100, 1000);
+    struct shard *shard = fixture.stream->layout->shards[0];
+    struct stream_verify_counts counts = verify(&fixture, &seen);
+    assert_int_equal(counts.faults, 0);
+    assert_int_equal(counts.records, 100);
+    assert_in_range(counts.bytes, 100 * SEGMENT_BLOCK_HEADER_BYTES, 50 * 1000);
+
+    /* A frame whose sums are right and that is none. */
+    char *path = segment(&fixture, 0);
+    uint8_t block[1024];
+    int fd = open(path, O_RDWR | O_CLOEXEC);
+    assert_true(pread(fd, block, sizeof block, 0) > 0);
+    size_t bytes =
+        segment_block_seal(block, segment_block_payload_bytes(block) - 1, 1, fixture.arrival_ms);
+    block[AT_PACKING] = 1;
+    segment_block_number(block, shard->seed, 0, 0, fixture.arrival_ms);
+    assert_int_equal(pwrite(fd, block, bytes, 0), (ssize_t)bytes);
+    close(fd);
+    assert_int_equal(verify(&fixture, &seen).faults, 1);
+    assert_int_equal(seen.offset, 0);
+    assert_non_null(strstr(seen.what, "unpacked"));
+    free(path);
+    fixture_done(&fixture);
+}
+
 /* A damaged byte anywhere in a block of a sealed segment is found, with file and place. */
 static void a_damaged_byte_is_named_with_its_place(void **state) {
     static const int64_t places[] = {0,  4,  8,  12, 16, 24,  32,
@@ -217,6 +248,7 @@ static void a_directory_without_streams_is_an_error(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_whole_has_no_fault),
+        cmocka_unit_test(compressed_blocks_are_checked),
         cmocka_unit_test(a_damaged_byte_is_named_with_its_place),
         cmocka_unit_test(damage_at_the_end_of_a_sealed_segment_is_found),
         cmocka_unit_test(a_missing_segment_is_found),

@@ -166,3 +166,50 @@ def test_a_following_consumer_that_is_killed_loses_nothing(make_weir):
         reader.wait()
         reader.stdout.close()
     assert set(seen) == {f"{r}-{n}" for r in range(3) for n in range(5)}
+
+
+def disk_bytes(weir, stream="s"):
+    """Of the blocks: space made ready behind them is zero."""
+    return sum(len(open(path, "rb").read().rstrip(b"\0")) for path in glob.glob(weir.path(f"data/streams/{stream}/*/*.seg")))
+
+
+def test_a_compressing_stream_is_smaller_and_gives_the_same(make_weir):
+    import base64
+    weir = make_weir(config(streams={"s": {"shard_count": 1, "compression": "zstd", "compression_level": 3}, "plain": {}}))
+    client = Client(lambda: weir.port("api"))
+    texts = [json.dumps({"sensor": f"s{number % 7}", "celsius": 20 + number % 10, "number": number}) for number in range(1500)]
+
+    def put_all(part):
+        for begin in range(0, len(part), 500):
+            for stream in ("s", "plain"):
+                records = [{"PartitionKey": "k", "Data": base64.b64encode(text.encode()).decode()} for text in part[begin:begin + 500]]
+                assert client("PutRecords", StreamName=stream, Records=records)["FailedRecordCount"] == 0
+
+    def get_all():
+        found = []
+        answer = client("GetShardIterator", StreamName="s", ShardId="shardId-000000000000", ShardIteratorType="TRIM_HORIZON")
+        iterator = answer["ShardIterator"]
+        while True:
+            answer = client("GetRecords", ShardIterator=iterator, Limit=130)
+            if not answer["Records"]:
+                return found
+            found += [base64.b64decode(record["Data"]).decode() for record in answer["Records"]]
+            iterator = answer["NextShardIterator"]
+
+    put_all(texts[:1000])
+    assert get_all() == texts[:1000]
+    assert disk_bytes(weir) < disk_bytes(weir, "plain") / 3
+    assert weir.metric("weir_stream_compression_saved_bytes_total") > 0
+    assert open(weir.path("data/streams/s/stream.meta")).readline() == "weir-stream 3\n"
+    assert open(weir.path("data/streams/plain/stream.meta")).readline() == "weir-stream 2\n"
+
+    client.close()
+    weir.kill()
+    weir.start()
+    put_all(texts[1000:])
+    assert get_all() == texts
+    read = run("stream", "read", "s", "--raw", "--data", weir.path("data")).stdout.splitlines()
+    assert read == texts
+    result = run("stream", "verify", weir.path("data"))
+    assert result.returncode == 0 and "3000 records" in result.stdout and ": 0 faults" in result.stdout, result.stdout
+    client.close()
