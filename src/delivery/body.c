@@ -21,6 +21,18 @@ void body_add(struct body *body, struct str record) {
     buf_add_str(&body->raw, record);
 }
 
+void body_take(struct body *body, struct str record, bool apart) {
+    struct stream_aggregate aggregate;
+    struct stream_user_record user;
+    if (!apart || !stream_aggregate_open(&aggregate, record)) {
+        body_add(body, record);
+        return;
+    }
+    while (stream_aggregate_next(&aggregate, &user))
+        body_add(body, user.data);
+    stream_aggregate_close(&aggregate);
+}
+
 static void compress(struct body *body) {
     struct libdeflate_compressor *compressor = libdeflate_alloc_compressor(GZIP_LEVEL);
     ASSERT(compressor);

@@ -25,6 +25,10 @@ struct body {
 
 void body_add(struct body *body, struct str record);
 
+/* The same; but `apart`, of a record that a producer library has packed, the data of those that it holds,
+ * one behind the other. That is never more than the record itself. */
+void body_take(struct body *body, struct str record, bool apart);
+
 /* `ready` runs on the loop, not before this returns; until then the body belongs to the pool. The
  * raw bytes are gone when they were compressed. */
 void body_pack(struct body *body, struct loop *loop, bool gzip, bool hashes,

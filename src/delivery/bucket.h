@@ -54,6 +54,9 @@ struct bucket {
 enum { BUCKET_RETRY_MS_FIRST = 200, BUCKET_RETRY_MS_MAX = 30 * 1000, BUCKET_HOLD_MS = 60 * 1000 };
 unsigned bucket_retry_delay_ms(unsigned attempt, uint64_t random);
 
+/* The pause that a verdict asks for. */
+unsigned bucket_pause_ms(enum bucket_verdict verdict, unsigned attempt, uint64_t random);
+
 struct bucket *directory_open(struct loop *loop, const char *path);
 
 /* The config was checked. `client` must outlive the bucket. */

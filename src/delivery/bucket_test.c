@@ -26,10 +26,17 @@ static void pauses_are_anything_up_to_it(void **state) {
     assert_int_equal(bucket_retry_delay_ms(1, 200), 200);
 }
 
+static void a_verdict_decides_the_pause(void **state) {
+    assert_int_equal(bucket_pause_ms(BUCKET_RETRY_NOW, 5, 17), 0);
+    assert_int_equal(bucket_pause_ms(BUCKET_RETRY, 1, 17), 17);
+    assert_int_equal(bucket_pause_ms(BUCKET_HOLD, 1, 17), BUCKET_HOLD_MS);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(pauses_double_up_to_a_bound),
         cmocka_unit_test(pauses_are_anything_up_to_it),
+        cmocka_unit_test(a_verdict_decides_the_pause),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -39,7 +39,7 @@ static const struct role {
 
 static int ready_pipe[2];
 
-/* Arguments: role, root, buffer_interval_ms, compression, the end of the pipe to write to. */
+/* Arguments: role, root, buffer_interval_ms, compression, deaggregate, the end of the pipe to write to. */
 static pid_t start_child(const char *role) {
     char interval[24], compression[8], ready[8];
     snprintf(interval, sizeof interval, "%lld", (long long)pipeline.config.buffer_interval_ms);
@@ -48,8 +48,8 @@ static pid_t start_child(const char *role) {
     pid_t child = fork();
     assert_true(child >= 0);
     if (child == 0) {
-        execl("/proc/self/exe", "crash_test", role, pipeline.root, interval, compression, ready,
-              (char *)NULL);
+        execl("/proc/self/exe", "crash_test", role, pipeline.root, interval, compression,
+              pipeline.config.deaggregate ? "1" : "0", ready, (char *)NULL);
         _exit(1);
     }
     return child;
@@ -60,7 +60,8 @@ static _Noreturn void be_child(char **arguments) {
     pipeline_init_at(&pipeline, arguments[2]);
     pipeline.config.buffer_interval_ms = atoll(arguments[3]);
     pipeline.config.compression = atoi(arguments[4]);
-    ready_pipe[1] = atoi(arguments[5]);
+    pipeline.config.deaggregate = atoi(arguments[5]);
+    ready_pipe[1] = atoi(arguments[6]);
     for (const struct role *role = roles; role->name; role++) {
         if (strcmp(role->name, arguments[1]) == 0) {
             role->play();
@@ -204,13 +205,17 @@ static void and_so_it_is_with_compression(void **state) {
 /* ---- at any moment ---- */
 
 static bool push_more(struct pipeline *self) {
-    push(self, 3);
+    if (self->config.deaggregate)
+        push_packed(self, 3);
+    else
+        push(self, 3);
     return false;
 }
 
 static void deliver_for_ever(void) {
     pipeline_open(&pipeline);
-    push_and_commit(&pipeline, 1);
+    push_more(&pipeline);
+    assert_true(run_until(&pipeline, is_committed));
     assert_int_equal(write(ready_pipe[1], "r", 1), 1);
     run_until(&pipeline, push_more);
 }
@@ -224,7 +229,7 @@ static void kill_at_a_random_moment(void) {
     assert_int_equal(waitpid(child, NULL, 0), child);
 }
 
-static void whatever_the_moment_each_record_is_in_one_object(void **state) {
+static void deliver_through_kills(uint64_t lines_per_record) {
     pipeline.config.buffer_interval_ms = 4;
     assert_int_equal(pipe(ready_pipe), 0);
     for (int i = 0; i < KILLS; i++)
@@ -234,14 +239,23 @@ static void whatever_the_moment_each_record_is_in_one_object(void **state) {
     pipeline_open(&pipeline);
     assert_true(pipeline.pushed >= KILLS);
     deliver_all();
-    assert_exactly_once(&pipeline, 0, pipeline.pushed);
+    assert_exactly_once(&pipeline, 0, pipeline.pushed * lines_per_record);
     pipeline_close(&pipeline, 1000);
+}
+
+static void whatever_the_moment_each_record_is_in_one_object(void **state) {
+    deliver_through_kills(1);
+}
+
+static void whatever_the_moment_each_packed_record_is_in_one_object(void **state) {
+    pipeline.config.deaggregate = true;
+    deliver_through_kills(PACKED_RECORDS);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(int argc, char **arguments) {
-    if (argc == 6)
+    if (argc == 7)
         be_child(arguments);
     const struct CMUnitTest tests[] = {
         TEST(a_crash_while_gathering_loses_nothing),
@@ -249,6 +263,7 @@ int main(int argc, char **arguments) {
         TEST(a_crash_before_the_commit_writes_the_same_object_again),
         TEST(and_so_it_is_with_compression),
         TEST(whatever_the_moment_each_record_is_in_one_object),
+        TEST(whatever_the_moment_each_packed_record_is_in_one_object),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -165,6 +165,7 @@ static void cut(struct delivery *delivery) {
         return;
     }
     intent->compression = delivery_compression(delivery->config);
+    intent->deaggregates = delivery->config->deaggregate;
     object_key_make(&intent->key, delivery->config, intent->instant_ms);
     move(delivery, RECORDING);
     record(delivery);
@@ -308,6 +309,11 @@ static void on_built(struct delivery *delivery) {
         revise(delivery);
         return;
     }
+    if (!body_bytes(&delivery->body).len) { /* Packed records without data. */
+        move(delivery, COMMITTING);
+        commit(delivery);
+        return;
+    }
     if (!gzip && !hashes) {
         write_object(delivery);
         return;
@@ -328,7 +334,7 @@ static bool take(struct delivery *delivery, const struct stream_batch *batch) {
             return true;
         }
         tally_add(&delivery->found, item->data);
-        body_add(&delivery->body, item->data);
+        body_take(&delivery->body, item->data, intent->deaggregates);
     }
     return stream_reader_counter(delivery->reader) >= intent->end;
 }
@@ -395,13 +401,6 @@ static void on_safe(struct delivery *delivery) {
     commit(delivery);
 }
 
-static uint64_t pause_ms(const struct delivery *delivery, enum bucket_verdict verdict) {
-    if (verdict == BUCKET_RETRY_NOW)
-        return 0;
-    return verdict == BUCKET_HOLD ? BUCKET_HOLD_MS
-                                  : bucket_retry_delay_ms(delivery->attempts, random_u64());
-}
-
 static void on_failed(struct delivery *delivery, const struct bucket_result *result) {
     unsigned missed;
     delivery->attempts++;
@@ -412,7 +411,8 @@ static void on_failed(struct delivery *delivery, const struct bucket_result *res
     if (delivery->is_closing && result->verdict == BUCKET_RETRY_NOW && !delivery->gave_up)
         next_after(delivery, 0, put);
     else
-        try_again_after(delivery, pause_ms(delivery, result->verdict), put);
+        try_again_after(delivery,
+                        bucket_pause_ms(result->verdict, delivery->attempts, random_u64()), put);
 }
 
 static void on_put(void *data, const struct bucket_result *result) {

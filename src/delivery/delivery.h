@@ -52,7 +52,8 @@ struct delivery_config {
     int64_t buffer_interval_ms; /* key buffer_interval: 0 .. 900 s, default 300 s */
     int compression;            /* key compression: delivery_compression() reads it */
     int format;                 /* "json", the only one: records as they are */
-    int64_t backlog_bytes_max;  /* key backlog_size: what may wait on disk while the bucket is down;
+    bool deaggregate; /* records packed by a producer library are taken apart; default false */
+    int64_t backlog_bytes_max; /* key backlog_size: what may wait on disk while the bucket is down;
                                    default 10 GiB */
     struct stream_kafka_config kafka; /* the buffer is this topic, which needs a group */
 };

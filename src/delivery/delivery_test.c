@@ -209,6 +209,86 @@ static void closing_finishes_the_object_under_way(void **state) {
     assert_exactly_once(&pipeline, 0, 16);
 }
 
+/* ---- packed records ---- */
+
+static void packed_records_are_taken_apart(void **state) {
+    pipeline.config.deaggregate = true;
+    pipeline.config.buffer_interval_ms = 0;
+    pipeline_open(&pipeline);
+    push_packed(&pipeline, 40);
+    assert_true(run_until(&pipeline, is_committed));
+    assert_true(run_until(&pipeline, is_delivered));
+    assert_exactly_once(&pipeline, 0, 40 * PACKED_RECORDS);
+    pipeline_close(&pipeline, 1000);
+}
+
+static void packed_records_stay_as_they_are_unless_asked(void **state) {
+    struct buf record = {0}, content = {0};
+    pipeline.config.buffer_interval_ms = 0;
+    pipeline.config.file_extension = ".gz"; /* Not to be taken for lines. */
+    pipeline_open(&pipeline);
+    push_packed(&pipeline, 1);
+    assert_true(run_until(&pipeline, is_delivered));
+    pipeline_close(&pipeline, 1000);
+    scan(&pipeline);
+    assert_int_equal(object_count, 1);
+    assert_int_equal(file_read_all(objects[0].path, 1 << 20, &content, NULL), 0);
+    add_packed(&record, 0);
+    assert_true(str_eq(buf_str(&content), buf_str(&record)));
+    buf_done(&record);
+    buf_done(&content);
+}
+
+/* What was to be taken apart is, whatever the configuration says by now. */
+static void an_intent_remembers_that_records_are_taken_apart(void **state) {
+    for (int apart = 0; apart < 2; apart++) {
+        struct intent intent;
+        pipeline_done(&pipeline);
+        pipeline_init(&pipeline);
+        pipeline.config.deaggregate = true;
+        break_bucket();
+        pipeline_open(&pipeline);
+        push_packed(&pipeline, 10);
+        assert_true(run_until(&pipeline, has_failed));
+        pipeline_close(&pipeline, 1000);
+        repair_bucket();
+
+        open_stream(&pipeline);
+        pipeline.config.deaggregate = apart;
+        assert_int_equal(intent_get(pipeline.facts, "sensors", &intent), 0);
+        assert_true(intent.deaggregates);
+        uint64_t end = intent.end;
+        intent_done(&intent);
+        assert_int_equal(open_delivery(&pipeline, NULL), 0);
+        wait_for_checkpoint(end);
+        assert_exactly_once(&pipeline, 0, end * PACKED_RECORDS);
+        pipeline_close(&pipeline, 1000);
+    }
+}
+
+/* Two fields with one key and a record of no data. */
+static void packed_records_without_data_give_no_object(void **state) {
+    struct buf record = {0};
+    uint8_t sum[16];
+    const struct str message = STR("\x0a\x01k\x1a\x04\x08\x00\x1a\x00");
+    EVP_Digest(message.at, message.len, sum, NULL, EVP_md5(), NULL);
+    buf_add_str(&record, STR("\xf3\x89\x9a\xc2"));
+    buf_add_str(&record, message);
+    buf_add(&record, sum, sizeof sum);
+    pipeline.config.deaggregate = true;
+    pipeline.config.buffer_interval_ms = 0;
+    pipeline_open(&pipeline);
+    push_text(&pipeline, buf_str(&record));
+    assert_true(run_until(&pipeline, is_delivered));
+    scan(&pipeline);
+    assert_int_equal(object_count, 0);
+    push_packed(&pipeline, 1);
+    assert_true(run_until(&pipeline, is_delivered));
+    assert_exactly_once(&pipeline, PACKED_RECORDS, 2 * PACKED_RECORDS);
+    pipeline_close(&pipeline, 1000);
+    buf_done(&record);
+}
+
 static bool shows_lag(struct pipeline *self) {
     struct buf text = {0};
     metric_show(&text);
@@ -340,6 +420,10 @@ int main(void) {
         TEST(records_wait_for_the_bucket),
         TEST(closing_does_not_wait_for_the_bucket),
         TEST(closing_finishes_the_object_under_way),
+        TEST(packed_records_are_taken_apart),
+        TEST(packed_records_stay_as_they_are_unless_asked),
+        TEST(an_intent_remembers_that_records_are_taken_apart),
+        TEST(packed_records_without_data_give_no_object),
         TEST(lag_is_shown),
         TEST(a_stream_that_lost_its_end_goes_on_there),
         TEST(an_intent_that_does_not_fit_the_records_is_given_a_new_key),

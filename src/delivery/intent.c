@@ -2,7 +2,8 @@
  * The stored form. Numbers are little-endian.
  *
  *   bytes   what
- *   1       version, 1
+ *   1       version: 1; 2: the same, and packed records are taken apart. Programs that cannot do that
+ *           refuse it
  *   1       compression: 0 none, 1 gzip
  *   4       shard
  *   8       creation time of the stream, seconds since 1970
@@ -21,7 +22,12 @@
 
 #define TABLE "intent"
 
-enum { VERSION = 1, CRC_BYTES = 4, INTENT_BYTES_MAX = 64 + OBJECT_KEY_BYTES_MAX };
+enum {
+    VERSION = 1,
+    VERSION_DEAGGREGATES = 2,
+    CRC_BYTES = 4,
+    INTENT_BYTES_MAX = 64 + OBJECT_KEY_BYTES_MAX
+};
 
 void tally_add(struct tally *tally, struct str record) {
     tally->records++;
@@ -47,7 +53,7 @@ static void add_u64(struct buf *out, uint64_t value) {
 
 void intent_encode(struct buf *out, const struct intent *intent) {
     size_t begin = buf_len(out);
-    buf_add_u8(out, VERSION);
+    buf_add_u8(out, intent->deaggregates ? VERSION_DEAGGREGATES : VERSION);
     buf_add_u8(out, (uint8_t)intent->compression);
     add_u32(out, intent->shard);
     add_u64(out, intent->stream_created_s);
@@ -92,8 +98,10 @@ int intent_decode(struct str value, struct intent *ret_intent) {
         return ERR_CORRUPT;
     struct intent intent = {0};
     struct wire wire = wire_over(value.at, value.len - CRC_BYTES);
-    if (wire_u8(&wire) != VERSION)
+    uint8_t version = wire_u8(&wire);
+    if (version != VERSION && version != VERSION_DEAGGREGATES)
         return ERR_CORRUPT;
+    intent.deaggregates = version == VERSION_DEAGGREGATES;
     struct str key = decode_fields(&wire, &intent);
     if (!wire_finished(&wire) || !is_sensible(&intent, key))
         return ERR_CORRUPT;

@@ -9,7 +9,8 @@
 #include "delivery/object_key.h"
 #include "io/facts.h"
 
-/* What a range of records amounts to: how it is seen that they are the same again. */
+/* What a range of records amounts to: how it is seen that they are the same again. Packed ones count as
+ * the stream has them, also if the object has them taken apart. */
 struct tally {
     uint64_t records, bytes;
     uint32_t crc; /* CRC-32C of the records' data, one behind the other */
@@ -25,7 +26,8 @@ struct intent {
     uint64_t instant_ms; /* arrival of the oldest record */
     struct tally tally;
     enum delivery_compression compression;
-    struct buf key; /* of the object; owned */
+    bool deaggregates; /* the object holds packed records taken apart */
+    struct buf key;    /* of the object; owned */
 };
 
 void intent_done(struct intent *intent);

@@ -27,6 +27,7 @@ static void assert_same(const struct intent *a, const struct intent *b) {
     assert_int_equal(a->instant_ms, b->instant_ms);
     assert_true(tally_equal(&a->tally, &b->tally));
     assert_int_equal(a->compression, b->compression);
+    assert_int_equal(a->deaggregates, b->deaggregates);
     assert_true(str_eq(buf_str(&a->key), buf_str(&b->key)));
 }
 
@@ -34,6 +35,16 @@ static void it_reads_back_as_written(void **state) {
     struct intent intent = sample(), back;
     struct buf value = {0};
     intent_encode(&value, &intent);
+    assert_int_equal(intent_decode(buf_str(&value), &back), 0);
+    assert_same(&intent, &back);
+    assert_int_equal(*buf_at(&value), 1);
+    intent_done(&back);
+    buf_clear(&value);
+
+    /* What version 1 could not do has version 2. */
+    intent.deaggregates = true;
+    intent_encode(&value, &intent);
+    assert_int_equal(*buf_at(&value), 2);
     assert_int_equal(intent_decode(buf_str(&value), &back), 0);
     assert_same(&intent, &back);
     intent_done(&back);

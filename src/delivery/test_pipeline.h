@@ -10,6 +10,7 @@
 
 #include <dirent.h>
 #include <ftw.h>
+#include <openssl/evp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -211,6 +212,46 @@ static void push(struct pipeline *pipeline, uint64_t count) {
 __attribute__((unused)) static void push_and_commit(struct pipeline *pipeline, uint64_t count) {
     push(pipeline, count);
     assert_true(run_until(pipeline, is_committed));
+}
+
+enum { PACKED_RECORDS = 3 };
+
+/* A tag and a length below 16384, as a protocol buffer has them. */
+static void add_field(struct buf *out, uint8_t tag, size_t len) {
+    buf_add_u8(out, tag);
+    buf_add_u8(out, (uint8_t)(0x80 | (len & 0x7f)));
+    buf_add_u8(out, (uint8_t)(len >> 7));
+}
+
+/* One record as a producer library packs it ("KPL aggregated records"): PACKED_RECORDS lines under one key. */
+__attribute__((unused)) static void add_packed(struct buf *out, uint64_t first) {
+    struct buf message = {0};
+    uint8_t sum[16];
+    add_field(&message, 0x0a, 1);
+    buf_add_str(&message, STR("k"));
+    for (unsigned i = 0; i < PACKED_RECORDS; i++) {
+        char text[RECORD_BYTES + 1];
+        snprintf(text, sizeof text, "%-*llu\n", RECORD_BYTES - 1, (unsigned long long)first + i);
+        add_field(&message, 0x1a, 5 + RECORD_BYTES);
+        buf_add_str(&message, STR("\x08\x00"));
+        add_field(&message, 0x1a, RECORD_BYTES);
+        buf_add_str(&message, str_of(text));
+    }
+    EVP_Digest(buf_at(&message), buf_len(&message), sum, NULL, EVP_md5(), NULL);
+    buf_add_str(out, STR("\xf3\x89\x9a\xc2"));
+    buf_add_str(out, buf_str(&message));
+    buf_add(out, sum, sizeof sum);
+    buf_done(&message);
+}
+
+__attribute__((unused)) static void push_packed(struct pipeline *pipeline, uint64_t count) {
+    struct buf record = {0};
+    for (uint64_t i = 0; i < count; i++) {
+        buf_clear(&record);
+        add_packed(&record, pipeline->pushed * PACKED_RECORDS);
+        push_text(pipeline, buf_str(&record));
+    }
+    buf_done(&record);
 }
 
 /* ---- objects out ---- */
