@@ -1,5 +1,5 @@
 """kill -9 while 8 shards are written to through the Kinesis API, and split and merged all the while: what was acknowledged is there,
-once, under its sequence number, in order; `weir stream verify` finds every file whole, beside the running program too."""
+once, under its sequence number, in order, whether blocks are compressed or, from a restart on, not; `weir stream verify` finds every file whole, beside the running program too."""
 import os
 import random
 import subprocess
@@ -12,8 +12,8 @@ PRODUCERS = 8
 ROUNDS = int(os.environ.get("WEIR_STREAM_KILL_ROUNDS", "3"))
 
 
-def config():
-    return pipeline(streams={"many": {"shard_count": 8}}, api={"bind": "127.0.0.1:0", "auth": "open"}, rules=None, functions=None,
+def config(compression):
+    return pipeline(streams={"many": {"shard_count": 8, "compression": compression}}, api={"bind": "127.0.0.1:0", "auth": "open"}, rules=None, functions=None,
                     event_source_mappings=None, delivery_streams=None, buckets=None, redis={"url": "redis://127.0.0.1:1"})
 
 
@@ -26,7 +26,7 @@ def test_streams_survive_kill_9_with_splits_and_merges_going_on(make_weir):
     seed = int(os.environ.get("WEIR_SEED", str(random.randrange(1 << 30))))
     print("seed", seed)
     chance = random.Random(seed)
-    weir = make_weir(config())
+    weir = make_weir(config("zstd"))
     port = lambda: weir.port("api")  # noqa: E731
     producers = [Producer(number, port) for number in range(PRODUCERS)]
     resharder = Resharder(port, seed)
@@ -39,6 +39,7 @@ def test_streams_survive_kill_9_with_splits_and_merges_going_on(make_weir):
         weir.kill()
         if number % 10 == 0:
             verify(weir)
+        weir.write_config(config("none" if number % 2 else "zstd"))
         weir.start()
     wait_acknowledged(producers, 20)
     stop_all(*producers, resharder)

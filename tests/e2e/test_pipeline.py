@@ -1,5 +1,6 @@
 """The whole way of a reading, with the clients that people use: mosquitto's, redis-py, a WebSocket, files in a bucket."""
 import asyncio
+import hashlib
 import json
 import subprocess
 import time
@@ -121,3 +122,35 @@ def test_health_and_metrics(weir):
     for part in ("weir_mqtt_", "weir_rule_", "weir_stream_", "weir_function_", "weir_mapping_", "weir_delivery_",
                  "weir_state_", "weir_web_"):
         assert any(name.startswith(part) for name in names), part
+
+
+def packed(*records):
+    """One record as a KPL producer packs it: all under one key."""
+    def field(tag, content):
+        return bytes([tag, 0x80 | len(content) & 0x7F, len(content) >> 7]) + content
+
+    message = field(0x0A, b"key") + b"".join(field(0x1A, b"\x08\x00" + field(0x1A, record)) for record in records)
+    return b"\xf3\x89\x9a\xc2" + message + hashlib.md5(message).digest()
+
+
+def test_a_compressing_stream_feeds_functions_and_packed_records_are_taken_apart(make_weir, tmp_path):
+    import weir as module
+    config = module.pipeline()
+    config["streams"]["sensors"]["compression"] = "zstd"
+    config["delivery_streams"]["sensors"]["deaggregate"] = True
+    config["rules"]["packed"] = {"sql": "SELECT * FROM 'packed'", "sql_version": "2016-03-23",
+                                 "actions": [{"firehose": {"delivery_stream_name": "sensors"}}]}
+    weir = make_weir(config)
+    wait_for(lambda: weir.redis().ping(), what="redis")
+    lines = [json.dumps({"temperature": 20 + number % 5, "place": "cellar"}) for number in range(500)]
+    subprocess.run(["mosquitto_pub", "-p", str(weir.port()), "-t", "topic/sensors", "-q", "1", "-l"],
+                   input="\n".join(lines) + "\n", text=True, check=True, timeout=20)
+    wait_for(lambda: weir.redis().get("sensorCount") == b"500", what="the count")
+    assert [record["data"] for record in weir.stream_records()] == lines
+    assert weir.metric("weir_stream_compression_saved_bytes_total") > 0
+
+    content = tmp_path / "packed"
+    content.write_bytes(packed(b"first\n", b"second\n", b"third\n"))
+    subprocess.run(["mosquitto_pub", "-p", str(weir.port()), "-t", "packed", "-f", str(content), "-q", "1"], check=True, timeout=20)
+    written = "\n".join(lines) + "\nfirst\nsecond\nthird\n"
+    wait_for(lambda: weir.bucket_bytes() == written.encode(), what="the objects")
