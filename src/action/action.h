@@ -82,12 +82,12 @@ int action_logs_open(struct stream_log *log, const struct action_specs *specs, s
 
 struct action_host;
 
-/* Starts the runners of `specs`, whose logs exist. */
+/* Starts the runners of `specs`, whose logs exist. Also when it fails there is a host, to be closed. */
 int action_host_open(struct loop *loop, const struct action_services *services,
                      const struct action_specs *specs, struct action_host **ret_host,
                      struct err *err);
 
-/* See above. `done` runs once, never before this returns; what `specs` points to stays until then. */
+/* See above. If it comes to nothing, action_host_apply() with the specs that are in force ends it. `done` runs once, never before this returns; what `specs` points to stays until then. */
 void action_host_prepare(struct action_host *host, const struct action_specs *specs,
                          void (*done)(void *data, int status), void *data);
 void action_host_apply(struct action_host *host, const struct action_specs *specs);

@@ -57,20 +57,19 @@ enum action_verdict {
     ACTION_FAILED, /* never: the error action gets it */
 };
 
-enum { ACTION_WHY_CHARS = 256 };
-
 struct action_item {
-    struct action_record record; /* views; valid until the item is settled, or close() was called */
-    uint64_t counter;            /* in its log: grows by one, never used twice by one log */
-    uint64_t arrival_ms;         /* wall clock when it was staged */
-    unsigned attempts;           /* before this one */
-    void *scratch;               /* the target's own during a send; NULL when it begins */
+    struct action_record
+        record;          /* views; valid until the item is settled, or `closed` of close() */
+    uint64_t counter;    /* in its log: grows by one, never used twice by one log */
+    uint64_t arrival_ms; /* wall clock when it was staged */
+    unsigned attempts;   /* before this one */
+    void *scratch;       /* the target's own during a send; NULL when it begins */
 
     /* The runner's; set by action_item_settle(). */
     struct action_target *target;
     enum action_verdict verdict;
     bool is_settled;
-    char why[ACTION_WHY_CHARS];
+    char *why; /* NULL with ACTION_OK */
 };
 
 /* Says what became of an item, once per item and send; also from inside send(). `format` NULL only
@@ -126,17 +125,23 @@ struct action_target_kind {
  * action_walk_settle(), also from inside `begin`.
  */
 struct action_walk {
-    struct action_item *const *items;
-    size_t count, next;
-    unsigned in_flight, in_flight_max;
-    bool is_running;
+    unsigned in_flight_max; /* the caller's, as are the two functions */
     void (*begin)(struct action_walk *walk, struct action_item *item);
     struct str (*order)(const struct action_item *item); /* may be NULL */
+
+    struct action_item *const *items;
+    bool *is_begun;
+    size_t count;
+    unsigned in_flight;
+    bool is_running, is_woken;
 };
 
 void action_walk_start(struct action_walk *walk, struct action_item *const *items, size_t count);
 void action_walk_settle(struct action_walk *walk, struct action_item *item,
                         enum action_verdict verdict, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
+
+/* Nothing is under way. Zeroed is fine. */
+void action_walk_done(struct action_walk *walk);
 
 #endif

@@ -31,6 +31,7 @@ struct app {
     unsigned worker_count;
     struct listener *listeners;
     struct service service;
+    struct rule_set *rules; /* in force */
 };
 
 static struct lane *service_lane(struct app *app) {
@@ -99,9 +100,12 @@ static int open_streams(struct app *app, struct err *err) {
     }
     if (!code)
         code = stream_open_rest(app->log, err);
+    if (!code)
+        code = action_logs_open(app->log, rule_set_actions(config->rule_set), err);
     return code;
 }
 
+/* Puts the rules in force on every lane, or none. */
 static int apply_rules(struct app *app, struct rule_set *set, struct err *err) {
     unsigned count = app->worker_count + 1, ready = 0;
     int code = 0;
@@ -109,6 +113,10 @@ static int apply_rules(struct app *app, struct rule_set *set, struct err *err) {
         ready++;
     for (unsigned i = 0; i < ready; i++)
         lane_commit_rules(&app->lanes[i], !code);
+    if (!code) {
+        rule_set_unref(app->rules);
+        app->rules = rule_set_ref(set);
+    }
     return code;
 }
 
@@ -202,6 +210,16 @@ static int reload_certificates(struct app *app, struct err *err) {
     return code ? code : service_reload(&app->service, err);
 }
 
+/* The logs of actions are there before the engines that push into them, and drain when no engine does
+ * any more. */
+static int reload_rules(struct app *app, struct rule_set *set, struct err *err) {
+    int code = service_prepare_actions(&app->service, rule_set_actions(set), err);
+    if (!code)
+        code = apply_rules(app, set, err);
+    service_apply_actions(&app->service, rule_set_actions(app->rules));
+    return code;
+}
+
 static void apply_policies(struct app *app, const struct mqtt_config *config) {
     struct mqtt_policies *policies = mqtt_policies_new(config);
     for (unsigned i = 0; i <= app->worker_count; i++)
@@ -214,7 +232,7 @@ int app_reload(struct app *app, struct err *err) {
     int code = config_read(app->config->path, &fresh, err);
     if (code)
         return code;
-    code = apply_rules(app, fresh->rule_set, err);
+    code = reload_rules(app, fresh->rule_set, err);
     if (!code)
         code = reload_certificates(app, err);
     if (!code) {
@@ -262,6 +280,7 @@ static void stop_workers(struct app *app) {
 static void stop_lanes(struct app *app) {
     if (!app->lanes)
         return;
+    service_stop_actions(&app->service);
     stop_workers(app);
     service_stop(&app->service);
     for (unsigned i = 0; i <= app->worker_count; i++)
@@ -283,6 +302,7 @@ void app_stop(struct app *app) {
         facts_close(app->facts);
     if (app->lock_fd >= 0)
         close(app->lock_fd);
+    rule_set_unref(app->rules);
     free(app->listeners);
     free(app->lanes);
     config_free(app->config);

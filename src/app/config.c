@@ -240,7 +240,7 @@ static int load(struct config *config, struct str text, struct err *err) {
     if (!code)
         code = check(config, err);
     if (!code)
-        code = rule_set_compile(&config->rules, &config->rule_set, err);
+        code = rule_set_compile(&config->rules, action_kinds, &config->rule_set, err);
     if (!code)
         code = targets_check(config, err);
     if (!code)

@@ -6,6 +6,7 @@
 #ifndef APP_CONFIG_H
 #define APP_CONFIG_H
 
+#include "action/action.h"
 #include "aws/aws.h"
 #include "base/arena.h"
 #include "base/log.h"

@@ -51,6 +51,57 @@ static int start_functions(struct service *service, struct err *err) {
     return code;
 }
 
+/* ---- actions of rules ---- */
+
+static int fail_action(void *data, const struct action_failure *failure) {
+    const struct service *service = data;
+    struct rule_failure report = {.rule = failure->rule,
+                                  .failed_action = failure->failed_action,
+                                  .resource = failure->resource,
+                                  .why = failure->why,
+                                  .record = failure->record};
+    return rule_engine_fail(service->lane->engine, &report);
+}
+
+struct invocation {
+    action_invoked_cb *done;
+    void *data;
+};
+
+static void on_invoked(void *data, const struct function_result *result) {
+    struct invocation invocation = *(struct invocation *)data;
+    free(data);
+    const char *type = result->error_type ? result->error_type : "the function failed";
+    invocation.done(invocation.data, result->ok, result->ok ? NULL : type);
+}
+
+static int invoke_function(void *data, struct str function, struct str event,
+                           action_invoked_cb *done, void *done_data) {
+    const struct service *service = data;
+    struct invocation *invocation = xmalloc(sizeof *invocation);
+    *invocation = (struct invocation){done, done_data};
+    int code = function_invoke(service->functions, function, event, on_invoked, invocation);
+    if (code)
+        free(invocation);
+    return code;
+}
+
+static int start_actions(struct service *service, struct err *err) {
+    const struct action_specs *specs = rule_set_actions(service->config->rule_set);
+    service->action_services = (struct action_services){
+        .log = service->log,
+        .facts = service->facts,
+        .client = service->client,
+        .gate = stream_writer_gate(service->lane->writer),
+        .redis_url = state_url(service->state),
+        .fail = fail_action,
+        .invoke = invoke_function,
+        .data = service,
+    };
+    return action_host_open(service->lane->thread.loop, &service->action_services, specs,
+                            &service->actions, err);
+}
+
 static bool is_ready(void *data, struct buf *why) {
     const struct service *service = data;
     bool redis = state_ready(service->state);
@@ -129,6 +180,8 @@ static void do_start(void *data) {
     if (!order->code)
         order->code = start_functions(service, order->err);
     if (!order->code)
+        order->code = start_actions(service, order->err);
+    if (!order->code)
         order->code = start_web(service, order->err);
     if (!order->code)
         order->code = start_api(service, order->err);
@@ -174,6 +227,15 @@ static void run_stage(void *data) {
     struct stage *stage = data;
     stage->close(stage);
     on_closed(stage); /* the stage's own share, so that one without parts ends too */
+}
+
+static void close_actions(struct stage *stage) {
+    struct service *service = stage->service;
+    if (!service->actions)
+        return;
+    stage->waiting++;
+    action_host_close(service->actions, GRACE_MS, on_closed, stage);
+    service->actions = NULL;
 }
 
 static void close_listeners(struct stage *stage) {
@@ -226,19 +288,71 @@ static void await_changes(struct service *service) {
     } while (order.code);
 }
 
+static void stop_stage(struct service *service, void (*close)(struct stage *stage)) {
+    struct stage stage = {.service = service, .close = close, .waiting = 1};
+    int failed = uv_sem_init(&stage.closed, 0);
+    ASSERT(!failed);
+    loop_call(service->lane->thread.loop, run_stage, &stage);
+    uv_sem_wait(&stage.closed);
+    uv_sem_destroy(&stage.closed);
+}
+
+void service_stop_actions(struct service *service) {
+    if (service->lane)
+        stop_stage(service, close_actions);
+}
+
 void service_stop(struct service *service) {
-    static void (*const stages[])(struct stage *) = {close_listeners, close_consumers,
-                                                     close_connections};
-    for (size_t i = 0; service->lane && i < COUNT_OF(stages); i++) {
-        struct stage stage = {.service = service, .close = stages[i], .waiting = 1};
-        int failed = uv_sem_init(&stage.closed, 0);
-        ASSERT(!failed);
-        loop_call(service->lane->thread.loop, run_stage, &stage);
-        uv_sem_wait(&stage.closed);
-        uv_sem_destroy(&stage.closed);
-    }
+    static void (*const stages[])(struct stage *) = {close_actions, close_listeners,
+                                                     close_consumers, close_connections};
+    for (size_t i = 0; service->lane && i < COUNT_OF(stages); i++)
+        stop_stage(service, stages[i]);
     if (service->lane)
         await_changes(service);
     free(service->deliveries);
     *service = (struct service){0};
+}
+
+/* ---- rules that change ---- */
+
+struct preparation {
+    struct service *service;
+    const struct action_specs *specs;
+    uv_sem_t done;
+    int status;
+};
+
+static void on_prepared(void *data, int status) {
+    struct preparation *preparation = data;
+    preparation->status = status;
+    uv_sem_post(&preparation->done);
+}
+
+static void do_prepare(void *data) {
+    struct preparation *preparation = data;
+    action_host_prepare(preparation->service->actions, preparation->specs, on_prepared,
+                        preparation);
+}
+
+int service_prepare_actions(struct service *service, const struct action_specs *specs,
+                            struct err *err) {
+    struct preparation preparation = {.service = service, .specs = specs};
+    int failed = uv_sem_init(&preparation.done, 0);
+    ASSERT(!failed);
+    loop_call(service->lane->thread.loop, do_prepare, &preparation);
+    uv_sem_wait(&preparation.done);
+    uv_sem_destroy(&preparation.done);
+    return preparation.status ? err_set(err, preparation.status, "logs of actions: %s",
+                                        err_text(preparation.status))
+                              : 0;
+}
+
+static void do_apply(void *data) {
+    struct preparation *preparation = data;
+    action_host_apply(preparation->service->actions, preparation->specs);
+}
+
+void service_apply_actions(struct service *service, const struct action_specs *specs) {
+    struct preparation preparation = {.service = service, .specs = specs};
+    loop_call(service->lane->thread.loop, do_apply, &preparation);
 }

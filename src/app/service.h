@@ -1,5 +1,5 @@
 /*
- * What lives on the service thread: Redis, functions and their mappings, deliveries, the web
+ * What lives on the service thread: Redis, functions and their mappings, deliveries, actions, the web
  * listener, the AWS-compatible endpoints. Started after the streams are open, stopped before they close.
  */
 #ifndef APP_SERVICE_H
@@ -19,6 +19,8 @@ struct service {
     struct option_pair redis_pairs[2]; /* what functions are told of Redis */
     struct option_pairs function_environment;
     struct function_host *functions;
+    struct action_services action_services;
+    struct action_host *actions;
     struct delivery **deliveries;
     size_t delivery_count;
     struct web *web;
@@ -35,6 +37,16 @@ int service_start(struct service *service, const struct config *config, struct l
 
 /* Reads the certificates of the listeners again. From main. */
 int service_reload(struct service *service, struct err *err);
+
+/* What rules that are about to be put in force need; waits for it. From main. */
+int service_prepare_actions(struct service *service, const struct action_specs *specs,
+                            struct err *err);
+
+/* These are in force now. From main. */
+void service_apply_actions(struct service *service, const struct action_specs *specs);
+
+/* Ends the actions, while error actions can still publish. From main. */
+void service_stop_actions(struct service *service);
 
 /* Stops all parts in the reverse order and waits for them. From main. */
 void service_stop(struct service *service);

@@ -12,6 +12,8 @@ struct names {
 
 static struct sink *find(struct sink_resolver *resolver, enum sink_kind kind, struct str name) {
     struct names *names = CONTAINER_OF(resolver, struct names, resolver);
+    if (kind == SINK_ACTION)
+        return &names->known; /* it is made for the action */
     char *text = str_dup(name);
     bool exists = kind == SINK_STREAM ? config_find_stream(names->config, text) != NULL
                                       : config_find_delivery(names->config, text) != NULL;

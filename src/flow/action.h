@@ -66,6 +66,7 @@ struct action_spec {
                                 same */
     const char *log; /* name of its log: "RULE-1-http" (actions count from 1), "RULE-error-http" */
     struct str rule;
+    bool is_error_action;
     bool has_error_action; /* the rule has one, and this is not it */
 };
 

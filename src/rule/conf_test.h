@@ -43,9 +43,15 @@ static inline struct conf *conf_test_tree(struct conf_test *test, struct json_va
     conf->keys = arena_zalloc(&test->arena, json_count(value) * sizeof *conf->keys);
     for (struct json_cursor cursor = json_each(value); json_next(&cursor); conf->count++) {
         conf->items[conf->count] = conf_test_tree(test, cursor.value);
-        if (type == JSON_OBJECT)
-            conf->keys[conf->count].text =
-                arena_strdup(&test->arena, json_str(cursor.key, &test->arena));
+        if (type == JSON_OBJECT) {
+            struct conf place;
+            conf_test_place(test, cursor.key, &place);
+            conf->keys[conf->count] = (struct conf_key){
+                .text = arena_strdup(&test->arena, json_str(cursor.key, &test->arena)),
+                .line = place.line,
+                .column = place.column,
+            };
+        }
     }
     return conf;
 }
@@ -65,11 +71,17 @@ static inline int conf_test_load(struct conf_test *test, const char *text) {
                        &test->head, &test->err);
 }
 
-/* The same and compiles. */
+/* The same and compiles; `kinds` are those of actions that reach outside. */
+static inline int conf_test_compile_with(struct conf_test *test, const char *text,
+                                         const struct action_kind *const *kinds,
+                                         struct rule_set **ret_set) {
+    int result = conf_test_load(test, text);
+    return result < 0 ? result : rule_set_compile(&test->rules, kinds, ret_set, &test->err);
+}
+
 static inline int conf_test_compile(struct conf_test *test, const char *text,
                                     struct rule_set **ret_set) {
-    int result = conf_test_load(test, text);
-    return result < 0 ? result : rule_set_compile(&test->rules, ret_set, &test->err);
+    return conf_test_compile_with(test, text, NULL, ret_set);
 }
 
 static inline void conf_test_done(struct conf_test *test) {

@@ -28,6 +28,7 @@
 #include "base/buf.h"
 #include "base/err.h"
 #include "base/option.h"
+#include "flow/action.h"
 #include "flow/message.h"
 #include "flow/sink.h"
 
@@ -64,6 +65,7 @@ struct rule_action_config {
     struct rule_kinesis_config kinesis;
     struct rule_firehose_config firehose;
     struct rule_republish_config republish;
+    const struct conf *outside; /* of an action that reaches outside: its kind reads it */
 };
 
 struct rule_config {
@@ -83,14 +85,19 @@ extern const struct option rule_options[];
 struct rule_set;
 
 /*
- * Compiles `rules` (struct rule_config, of which nothing is kept). On failure `err` says where in
- * the configuration and where in the SQL: "weir.yaml:12:10: rule sensors: sql 1:8: ...". INVALID,
- * or UNSUPPORTED for what AWS has and Weir has not. The caller gets one reference; any thread may
- * take and drop them.
+ * Compiles `rules` (struct rule_config, of which nothing is kept). `kinds` are those of actions that
+ * reach outside, NULL-terminated, or NULL. On failure `err` says where in the configuration and where
+ * in the SQL: "weir.yaml:12:10: rule sensors: sql 1:8: ...". INVALID, or UNSUPPORTED for what AWS has
+ * and Weir has not. The caller gets one reference; any thread may take and drop them.
  */
-int rule_set_compile(const struct option_items *rules, struct rule_set **ret_set, struct err *err);
+int rule_set_compile(const struct option_items *rules, const struct action_kind *const *kinds,
+                     struct rule_set **ret_set, struct err *err);
 struct rule_set *rule_set_ref(struct rule_set *set);
 void rule_set_unref(struct rule_set *set);
+
+/* The set's actions that reach outside, those of disabled rules too. They live as long as the set,
+ * which is their owner. */
+const struct action_specs *rule_set_actions(const struct rule_set *set);
 
 /* What functions of the dialect see of the world. Calls come from the engine's thread. */
 struct rule_environment {
@@ -145,5 +152,21 @@ void rule_engine_free(struct rule_engine *engine);
  * deliver such a message to subscribers.
  */
 struct message_sink *rule_engine_sink(struct rule_engine *engine);
+
+/* What an action that reaches outside could not deliver, long after the message came. */
+struct rule_failure {
+    struct str rule;
+    const char *failed_action; /* "HttpAction" */
+    struct str resource, why;
+    const struct action_record *record;
+};
+
+/*
+ * Runs the rule's error action with a report of the failure, as if the action had failed at once.
+ * MESSAGE_TAKEN: there is no such rule (any more), or it has no error action, or what it did waits for
+ * nothing; MESSAGE_STAGED; negative: it could not be kept, and may be tried again. An error action that
+ * fails for good is counted and logged, and that is the end of it.
+ */
+int rule_engine_fail(struct rule_engine *engine, const struct rule_failure *failure);
 
 #endif

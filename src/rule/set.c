@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "base/mem.h"
+#include "rule/outside.h"
 
 /* What AWS's rules have and Weir's have not yet is in the tables as well, so that the error says
  * what is missing. */
@@ -67,6 +68,12 @@ static const struct option republish_options[] = {
 };
 
 #define TARGET(name) LATER(name, "the action " name " is not available yet")
+/* An action whose keys its kind reads (flow/action.h). */
+#define OUTSIDE(name, text)                                                                        \
+    {                                                                                              \
+        .key = name, .type = OPTION_CONF, .offset = offsetof(struct rule_action_config, outside),  \
+        .help = text                                                                               \
+    }
 
 static const struct option action_options[] = {
     {.key = "kinesis",
@@ -87,8 +94,9 @@ static const struct option action_options[] = {
      .fields = republish_options,
      .item_size = sizeof(struct rule_republish_config),
      .help = "publish to another topic"},
-    TARGET("lambda"),
-    TARGET("s3"),
+    OUTSIDE("redis", "a command to a Redis"),
+    OUTSIDE("lambda", "invoke a function, asynchronously"),
+    OUTSIDE("s3", "one object per message"),
     TARGET("sqs"),
     TARGET("sns"),
     TARGET("dynamodb"),
@@ -98,7 +106,7 @@ static const struct option action_options[] = {
     TARGET("cloudwatch_metric"),
     TARGET("cloudwatch_alarm"),
     TARGET("cloudwatch_logs"),
-    TARGET("http"),
+    OUTSIDE("http", "POST to a URL"),
     TARGET("kafka"),
     TARGET("step_functions"),
     TARGET("timestream"),
@@ -152,14 +160,20 @@ const struct option rule_options[] = {
 
 struct compiler {
     struct arena *arena;
+    const struct action_kind *const *kinds;
     const struct rule_config *config;
     const struct plan *plan;
     struct err *err;
 };
 
-const char *rule_action_name(enum rule_action_kind kind) {
+const char *rule_action_name(const struct rule_action *action) {
     static const char *const names[] = {"kinesis", "firehose", "republish"};
-    return names[kind];
+    return action->outside ? action->outside->kind->name : names[action->kind];
+}
+
+const char *rule_action_failed_name(const struct rule_action *action) {
+    static const char *const names[] = {"KinesisAction", "FirehoseAction", "RepublishAction"};
+    return action->outside ? action->outside->kind->failed_action : names[action->kind];
 }
 
 static const struct conf *place(const struct conf *conf, const char *key) {
@@ -220,16 +234,33 @@ static int compile_republish(struct compiler *compiler, const struct rule_republ
     return compile_template(compiler, config->head.conf, "topic", topic, &action->target);
 }
 
+/* `number` says which action of the rule it is: "1", "2", "error". */
+static int compile_outside(struct compiler *compiler, const struct conf *conf, const char *number,
+                           struct rule_action *action) {
+    bool is_error_action = strcmp(number, "error") == 0;
+    struct rule_outside outside = {
+        .arena = compiler->arena,
+        .kinds = compiler->kinds,
+        .plan = compiler->plan,
+        .rule = compiler->config->head.name,
+        .number = number,
+        .is_error_action = is_error_action,
+        .has_error_action = compiler->config->error_action.head.conf && !is_error_action,
+    };
+    return rule_outside_compile(&outside, conf, action, compiler->err);
+}
+
 static int compile_action(struct compiler *compiler, const struct rule_action_config *config,
-                          struct rule_action *action) {
-    bool kinesis = config->kinesis.head.conf, firehose = config->firehose.head.conf,
-         republish = config->republish.head.conf;
+                          const char *number, struct rule_action *action) {
+    bool kinesis = config->kinesis.head.conf, firehose = config->firehose.head.conf;
     action->place = place_text(compiler->arena, config->head.conf);
-    if (kinesis + firehose + republish != 1)
-        return conf_error(
-            config->head.conf, compiler->err, ERR_INVALID,
-            "rule %s: an action has exactly one key, its kind: kinesis, firehose or republish",
-            compiler->config->head.name);
+    if (config->head.conf->type != CONF_MAP || config->head.conf->count != 1)
+        return conf_error(config->head.conf, compiler->err, ERR_INVALID,
+                          "rule %s: an action has exactly one key, its kind: kinesis, firehose, "
+                          "republish, http, ...",
+                          compiler->config->head.name);
+    if (config->outside)
+        return compile_outside(compiler, config->head.conf, number, action);
     if (kinesis) {
         action->kind = RULE_ACTION_KINESIS;
         return compile_kinesis(compiler, &config->kinesis, action);
@@ -266,9 +297,9 @@ static int compile_sql(struct compiler *compiler, struct rule *rule) {
                       config->head.name, inner.text);
 }
 
-static int compile_rule(struct arena *arena, const struct rule_config *config, struct rule *rule,
-                        struct err *err) {
-    struct compiler compiler = {.arena = arena, .config = config, .err = err};
+static int compile_rule(struct arena *arena, const struct action_kind *const *kinds,
+                        const struct rule_config *config, struct rule *rule, struct err *err) {
+    struct compiler compiler = {.arena = arena, .kinds = kinds, .config = config, .err = err};
     rule->name = str_of(arena_strdup(arena, str_of(config->head.name)));
     rule->disabled = config->disabled;
     if (!name_valid(rule->name))
@@ -283,16 +314,19 @@ static int compile_rule(struct arena *arena, const struct rule_config *config, s
     for (size_t i = 0; result == 0 && i < config->actions.count; i++) {
         const struct rule_action_config *action =
             OPTION_AT(config->actions, struct rule_action_config, i);
-        result = compile_action(&compiler, action, &rule->actions[rule->action_count++]);
+        char number[8];
+        snprintf(number, sizeof number, "%zu", i + 1);
+        result = compile_action(&compiler, action, number, &rule->actions[rule->action_count++]);
     }
     if (result == 0 && config->error_action.head.conf) {
         rule->error_action = arena_zalloc(arena, sizeof *rule->error_action);
-        result = compile_action(&compiler, &config->error_action, rule->error_action);
+        result = compile_action(&compiler, &config->error_action, "error", rule->error_action);
     }
     return result;
 }
 
-int rule_set_compile(const struct option_items *rules, struct rule_set **ret_set, struct err *err) {
+int rule_set_compile(const struct option_items *rules, const struct action_kind *const *kinds,
+                     struct rule_set **ret_set, struct err *err) {
     if (rules->count > RULE_COUNT_MAX)
         return err_set(err, ERR_INVALID, "%zu rules; at most %d are possible", rules->count,
                        RULE_COUNT_MAX);
@@ -301,13 +335,18 @@ int rule_set_compile(const struct option_items *rules, struct rule_set **ret_set
     set->rules = arena_zalloc(&set->arena, rules->count * sizeof *set->rules);
     int result = 0;
     for (size_t i = 0; result == 0 && i < rules->count; i++)
-        result = compile_rule(&set->arena, OPTION_AT(*rules, struct rule_config, i),
+        result = compile_rule(&set->arena, kinds, OPTION_AT(*rules, struct rule_config, i),
                               &set->rules[set->count++], err);
+    rule_outside_collect(set);
     if (result < 0)
         rule_set_unref(set);
     else
         *ret_set = set;
     return result;
+}
+
+const struct action_specs *rule_set_actions(const struct rule_set *set) {
+    return &set->actions;
 }
 
 struct rule_set *rule_set_ref(struct rule_set *set) {

@@ -1,0 +1,5 @@
+#include "action/kinds.h"
+
+#include <stddef.h>
+
+const struct action_kind *const action_kinds[] = {&action_redis.kind, NULL};
