@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "action/bulk.h"
+#include "action/kinds.h"
 #include "base/json.h"
 #include "base/json_write.h"
 #include "base/mem.h"

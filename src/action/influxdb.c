@@ -1,14 +1,15 @@
 /*
- * influxdb: points into InfluxDB 1.x (database) or 2.x (org and bucket) by its write API, in line
+ * influxdb: points into InfluxDB 1.x or, with organization, 2.x by its write API, in line
  * protocol. A batch is one POST.
  *
  * A point that the store refuses (a field of another type, a time beyond the retention) is found by
- * bulk.h and goes to the error action alone. A database or bucket that does not exist, and wrong
+ * bulk.h and goes to the error action alone. Keys are those of AWS's action of this name where it has them. A database or bucket that does not exist, and wrong
  * credentials, are for a person to mend: points wait.
  */
 #include <stdlib.h>
 
 #include "action/bulk.h"
+#include "action/kinds.h"
 #include "action/line_protocol.h"
 #include "base/json.h"
 #include "base/mem.h"
@@ -16,18 +17,17 @@
 struct influxdb_settings {
     struct action_settings common;
     const char *url;
-    const char *database, *retention_policy, *username, *password; /* 1.x */
-    const char *org, *bucket, *token;                              /* 2.x */
+    const char *database, *retention_policy, *username, *password; /* a bucket in 2.x */
+    const char *organization, *token;                              /* 2.x */
     const char *ca_path;
-    const char *measurement, *timestamp;
+    const char *table, *timestamp;
     int timestamp_unit;
     struct option_pairs tags, fields;
 };
 
 #define AT(field) offsetof(struct influxdb_settings, field)
 
-static const char *const time_units[] = {"SECONDS", "MILLISECONDS", "MICROSECONDS", "NANOSECONDS",
-                                         NULL};
+static const char *const time_units[] = {"s", "ms", "us", "ns", NULL};
 
 static const struct option options[] = {
     {.key = "url",
@@ -35,22 +35,31 @@ static const struct option options[] = {
      .offset = AT(url),
      .required = true,
      .help = "http://host:8086"},
-    {.key = "database", .type = OPTION_STRING, .offset = AT(database), .help = "InfluxDB 1.x"},
-    {.key = "retention_policy", .type = OPTION_STRING, .offset = AT(retention_policy)},
-    {.key = "username", .type = OPTION_STRING, .offset = AT(username)},
-    {.key = "password", .type = OPTION_SECRET, .offset = AT(password)},
-    {.key = "org", .type = OPTION_STRING, .offset = AT(org), .help = "InfluxDB 2.x"},
-    {.key = "bucket", .type = OPTION_STRING, .offset = AT(bucket)},
-    {.key = "token", .type = OPTION_SECRET, .offset = AT(token)},
+    {.key = "database_name",
+     .type = OPTION_STRING,
+     .offset = AT(database),
+     .required = true,
+     .help = "of InfluxDB 1.x, or the bucket in 2.x"},
+    {.key = "organization",
+     .type = OPTION_STRING,
+     .offset = AT(organization),
+     .help = "InfluxDB 2.x"},
+    {.key = "token", .type = OPTION_SECRET, .offset = AT(token), .help = "InfluxDB 2.x"},
+    {.key = "retention_policy",
+     .type = OPTION_STRING,
+     .offset = AT(retention_policy),
+     .help = "InfluxDB 1.x"},
+    {.key = "username", .type = OPTION_STRING, .offset = AT(username), .help = "InfluxDB 1.x"},
+    {.key = "password", .type = OPTION_SECRET, .offset = AT(password), .help = "InfluxDB 1.x"},
     {.key = "ca_path",
      .type = OPTION_STRING,
      .offset = AT(ca_path),
      .help = "PEM file; default: the system's"},
-    {.key = "measurement",
+    {.key = "table_name",
      .type = OPTION_STRING,
-     .offset = AT(measurement),
+     .offset = AT(table),
      .required = true,
-     .help = "template"},
+     .help = "template; the measurement"},
     {.key = "tags", .type = OPTION_STRING_MAP, .offset = AT(tags), .help = "name: template"},
     {.key = "fields",
      .type = OPTION_STRING_MAP,
@@ -59,23 +68,20 @@ static const struct option options[] = {
     {.key = "timestamp",
      .type = OPTION_STRING,
      .offset = AT(timestamp),
-     .help = "template; absent: arrival"},
+     .help = "template; absent: the payload's member timestamp, or else the arrival"},
     {.key = "timestamp_unit",
      .type = OPTION_ENUM,
      .offset = AT(timestamp_unit),
      .names = time_units,
-     .default_text = "MILLISECONDS"},
+     .default_text = "ms"},
     ACTION_COMMON_OPTIONS("-1", "0s"),
 };
 
 static int check(const void *data, struct err *err) {
     const struct influxdb_settings *settings = data;
     const struct conf *conf = settings->common.head.conf;
-    if (!settings->database == !settings->bucket)
-        return conf_error(conf, err, ERR_INVALID,
-                          "influxdb needs either database (InfluxDB 1.x) or org and bucket (2.x)");
-    if (settings->bucket && !settings->org)
-        return conf_error(conf, err, ERR_INVALID, "influxdb: bucket needs org beside it");
+    if (settings->token && !settings->organization)
+        return conf_error(conf, err, ERR_INVALID, "influxdb: token needs organization beside it");
     return bulk_check_url(&settings->common.head, "url", settings->url, err);
 }
 
@@ -95,7 +101,7 @@ static void add_templates(const struct influxdb_settings *settings,
 static void templates(const void *data, struct action_templates *templates) {
     const struct influxdb_settings *settings = data;
     const struct option_head *head = &settings->common.head;
-    action_template_add(templates, "measurement", settings->measurement, head, "measurement");
+    action_template_add(templates, "measurement", settings->table, head, "table_name");
     add_templates(settings, templates, "tag", "tags", &settings->tags);
     add_templates(settings, templates, "field", "fields", &settings->fields);
     action_template_add(templates, "timestamp", settings->timestamp, head, "timestamp");
@@ -145,12 +151,11 @@ static void add_query(struct buf *url, const char *name, const char *value) {
 
 static char *write_url(const struct influxdb_settings *settings) {
     struct buf query = {0};
-    buf_add_str(&query,
-                settings->bucket ? STR("/api/v2/write?precision=ns") : STR("/write?precision=ns"));
-    add_query(&query, "db", settings->database);
+    buf_add_str(&query, settings->organization ? STR("/api/v2/write?precision=ns")
+                                               : STR("/write?precision=ns"));
+    add_query(&query, settings->organization ? "bucket" : "db", settings->database);
+    add_query(&query, "org", settings->organization);
     add_query(&query, "rp", settings->retention_policy);
-    add_query(&query, "org", settings->org);
-    add_query(&query, "bucket", settings->bucket);
     char *url = bulk_url(settings->url, buf_cstr(&query));
     buf_done(&query);
     return url;

@@ -93,6 +93,7 @@ static int add_tags(struct buf *out, const struct action_params *params, struct 
 struct fields {
     struct buf *out;
     size_t count;
+    struct json_value left_out; /* absent: none */
     struct err *err;
 };
 
@@ -161,85 +162,122 @@ static int add_object(struct fields *fields, struct buf *path, struct json_value
     size_t len = buf_len(path);
     int code = 0;
     for (struct json_cursor cursor = json_each(object); !code && json_next(&cursor);) {
+        bool is_left_out = fields->left_out.json && cursor.value.index == fields->left_out.index;
         json_str_add(cursor.key, path);
-        if (buf_len(path) > len)
+        if (buf_len(path) > len && !is_left_out)
             code = add_value(fields, path, cursor.value);
         buf_truncate(path, len);
     }
     return code;
 }
 
-static int add_payload(struct fields *fields, struct str payload) {
-    struct json json = {0};
-    struct buf path = {0};
-    int code = 0;
-    if (json_parse(&json, payload) || json_type(json_root(&json)) != JSON_OBJECT)
-        code = err_set(fields->err, ERR_INVALID,
-                       "the payload is no JSON object and the action names no fields");
-    else
-        code = add_object(fields, &path, json_root(&json));
-    buf_done(&path);
-    json_done(&json);
-    return code;
-}
+/* ---- time ---- */
 
-static int add_fields(struct buf *out, const struct action_record *record, struct err *err) {
-    struct fields fields = {.out = out, .err = err};
-    bool any;
-    int code = add_field_params(&fields, &record->params, &any);
-    if (!code && !any)
-        code = add_payload(&fields, record->payload);
-    if (!code && !fields.count)
-        code = err_set(err, ERR_INVALID, "no field has a value");
-    return code;
-}
+struct line {
+    const struct action_record *record;
+    enum line_time_unit unit;
+    uint64_t counter, index; /* of the record in its log, and of the point in the record */
+};
 
-/* ---- the line ---- */
-
-static int add_time(struct buf *out, const struct action_record *record, enum line_time_unit unit,
-                    uint64_t counter, struct err *err) {
+static int add_stamp(struct buf *out, struct str text, enum line_time_unit unit, struct err *err) {
     static const int64_t ns_per_unit[] = {1000000000, 1000000, 1000, 1};
-    struct str text = action_param_get(&record->params, "timestamp");
-    int64_t ns;
-    if (!text.len) {
-        buf_printf(out, " %llu\n",
-                   (unsigned long long)(record->received_ms * NS_PER_MS + counter % NS_PER_MS));
-        return 0;
-    }
     char digits[24];
+    int64_t ns;
     if (!is_integer(text) || text.len >= sizeof digits)
         return err_set(err, ERR_INVALID, "timestamp \"%.*s\" is no whole number", STR_ARG(text));
     memcpy(digits, text.at, text.len);
     digits[text.len] = '\0';
     if (__builtin_mul_overflow(strtoll(digits, NULL, 10), ns_per_unit[unit], &ns))
         return err_set(err, ERR_INVALID,
-                       "timestamp %s is beyond what nanoseconds can say; is "
-                       "timestamp_unit right?",
+                       "timestamp %s is beyond what nanoseconds can say; is timestamp_unit right?",
                        digits);
     buf_printf(out, " %lld\n", (long long)ns);
     return 0;
 }
 
-static int add_line(struct buf *out, const struct action_record *record, enum line_time_unit unit,
-                    uint64_t counter, struct err *err) {
-    struct str measurement = action_param_get(&record->params, "measurement");
+/* `stamp` may be empty. */
+static int add_time(struct buf *out, const struct line *line, struct str stamp, struct err *err) {
+    if (stamp.len)
+        return add_stamp(out, stamp, line->unit, err);
+    uint64_t ns =
+        line->record->received_ms * NS_PER_MS + line->counter % 1000 * 1000 + line->index % 1000;
+    buf_printf(out, " %llu\n", (unsigned long long)ns);
+    return 0;
+}
+
+/* ---- lines ---- */
+
+static int add_head(struct buf *out, const struct line *line, struct err *err) {
+    struct str measurement = action_param_get(&line->record->params, "measurement");
     if (!measurement.len)
         return err_set(err, ERR_INVALID, "measurement is empty");
     int code = add_name(out, measurement, ", ", err);
+    return code ? code : add_tags(out, &line->record->params, err);
+}
+
+static int add_tail(const struct fields *fields, const struct line *line, struct str stamp) {
+    if (!fields->count)
+        return err_set(fields->err, ERR_INVALID, "no field has a value");
+    return add_time(fields->out, line, stamp, fields->err);
+}
+
+static int add_object_line(struct buf *out, const struct line *line, struct json_value object,
+                           struct err *err) {
+    struct str stamp = action_param_get(&line->record->params, "timestamp");
+    struct json_value member = json_member(object, STR("timestamp"));
+    struct fields fields = {.out = out, .err = err};
+    struct buf path = {0};
+    int64_t ignored;
+    if (!stamp.len && json_int(member, &ignored)) {
+        stamp = json_raw(member);
+        fields.left_out = member;
+    }
+    int code = add_head(out, line, err);
     if (!code)
-        code = add_tags(out, &record->params, err);
+        code = add_object(&fields, &path, object);
     if (!code)
-        code = add_fields(out, record, err);
-    if (!code)
-        code = add_time(out, record, unit, counter, err);
+        code = add_tail(&fields, line, stamp);
+    buf_done(&path);
     return code;
+}
+
+static int add_payload_lines(struct buf *out, struct line *line, struct err *err) {
+    struct json json = {0};
+    int code = json_parse(&json, line->record->payload);
+    struct json_value root = json_root(&json);
+    if (!code && json_type(root) == JSON_ARRAY && json_count(root)) {
+        for (struct json_cursor cursor = json_each(root); !code && json_next(&cursor);
+             line->index++)
+            code = add_object_line(out, line, cursor.value, err);
+    } else if (!code && json_type(root) == JSON_OBJECT) {
+        code = add_object_line(out, line, root, err);
+    } else {
+        code = err_set(err, ERR_INVALID,
+                       "the payload is no JSON object and the action names no fields");
+    }
+    json_done(&json);
+    return code;
+}
+
+static int add_lines(struct buf *out, struct line *line, struct err *err) {
+    struct fields fields = {.out = out, .err = err};
+    size_t before = buf_len(out);
+    bool any;
+    int code = add_head(out, line, err);
+    if (!code)
+        code = add_field_params(&fields, &line->record->params, &any);
+    if (!code && any)
+        return add_tail(&fields, line, action_param_get(&line->record->params, "timestamp"));
+    buf_truncate(out, before);
+    return code ? code : add_payload_lines(out, line, err);
 }
 
 int line_protocol_write(struct buf *out, const struct action_record *record,
                         enum line_time_unit unit, uint64_t counter, struct err *err) {
-    size_t len = buf_len(out);
-    int code = add_line(out, record, unit, counter, err);
+    struct line line = {record, unit, counter, 0};
+    size_t before = buf_len(out);
+    int code = add_lines(out, &line, err);
     if (code)
-        buf_truncate(out, len);
+        buf_truncate(out, before);
     return code;
 }

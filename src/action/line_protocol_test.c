@@ -34,16 +34,16 @@ static void test_lines(void **state) {
         enum line_time_unit unit;
         const char *line;
     } rows[] = {
-        {{{"measurement", "m"}}, "{\"t\":21.5}", LINE_TIME_MS, "m t=21.5 1700000000123000042\n"},
+        {{{"measurement", "m"}}, "{\"t\":21.5}", LINE_TIME_MS, "m t=21.5 1700000000123042000\n"},
         {{{"measurement", "m"}},
          "{\"a\":true,\"b\":null,\"c\":\"x \\\"y\\\"\",\"d\":{\"e\":1,\"f\":{\"g\":2}},\"h\":[1, "
          "2]}",
          LINE_TIME_MS,
-         "m a=true,c=\"x \\\"y\\\"\",d.e=1,d.f.g=2,h=\"[1, 2]\" 1700000000123000042\n"},
+         "m a=true,c=\"x \\\"y\\\"\",d.e=1,d.f.g=2,h=\"[1, 2]\" 1700000000123042000\n"},
         {{{"measurement", "a b,c=d"}, {"tag.k 1", "v=1, 2"}, {"tag.empty", ""}, {"field.f g", "1"}},
          "",
          LINE_TIME_MS,
-         "a\\ b\\,c=d,k\\ 1=v\\=1\\,\\ 2 f\\ g=1 1700000000123000042\n"},
+         "a\\ b\\,c=d,k\\ 1=v\\=1\\,\\ 2 f\\ g=1 1700000000123042000\n"},
         {{{"measurement", "m"},
           {"field.i", "23i"},
           {"field.n", "-1e3"},
@@ -52,11 +52,15 @@ static void test_lines(void **state) {
           {"field.none", ""}},
          "",
          LINE_TIME_MS,
-         "m i=23i,n=-1e3,b=false,s=\"12 V\" 1700000000123000042\n"},
+         "m i=23i,n=-1e3,b=false,s=\"12 V\" 1700000000123042000\n"},
         {{{"measurement", "m"}, {"field.f", "1"}, {"timestamp", "1700000000"}},
          "",
          LINE_TIME_S,
          "m f=1 1700000000000000000\n"},
+        {{{"measurement", "m"}},
+         "[{\"t\":1,\"timestamp\":1700000000},{\"t\":2,\"timestamp\":\"late\"}]",
+         LINE_TIME_S,
+         "m t=1 1700000000000000000\nm t=2,timestamp=\"late\" 1700000000123042001\n"},
         {{{"measurement", "m"}, {"field.f", "1"}, {"timestamp", "-5"}},
          "",
          LINE_TIME_NS,
@@ -64,7 +68,7 @@ static void test_lines(void **state) {
         {{{"measurement", "m\\"}, {"field.f", "\\"}},
          "",
          LINE_TIME_MS,
-         "m f=\"\\\\\" 1700000000123000042\n"},
+         "m f=\"\\\\\" 1700000000123042000\n"},
     };
     struct buf out = {0};
     for (size_t i = 0; i < COUNT_OF(rows); i++)
@@ -85,6 +89,7 @@ static void test_what_is_no_point(void **state) {
          "21.5",
          "the payload is no JSON object and the action names no fields"},
         {{{"measurement", "m"}}, "{}", "no field has a value"},
+        {{{"measurement", "m"}}, "[{\"t\":1},{}]", "no field has a value"},
         {{{"measurement", "m"}, {"field.f", ""}}, "{\"t\":1}", "no field has a value"},
         {{{"measurement", "m"}, {"field.f", "1"}, {"timestamp", "1.5"}},
          "",

@@ -20,10 +20,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "action/kinds.h"
 #include "action/target.h"
 #include "base/mem.h"
 
-enum { COLUMNS_MAX = 64, ANSWER_MS_MAX = 30 * 1000 };
+enum { COLUMNS_MAX = 64, ANSWER_MS_MAX = 30 * 1000, REASON_CHARS = 256 };
 
 #define STATEMENT "weir"
 
@@ -50,8 +51,8 @@ struct postgres {
     size_t count;                     /* 0: there is none */
     size_t cursor;                    /* the item whose result comes next; count: the Sync's */
     bool is_busy;
-    char refused[ACTION_WHY_CHARS]; /* why the batch did not go through; empty: it did */
-    struct action_item *culprit;    /* who is to blame, or NULL */
+    char refused[REASON_CHARS];  /* why the batch did not go through; empty: it did */
+    struct action_item *culprit; /* who is to blame, or NULL */
 
     void (*closed)(void *data); /* set: closing */
     void *closed_data;
@@ -76,7 +77,7 @@ static const struct option options[] = {
      .type = OPTION_STRING_MAP,
      .offset = AT(columns),
      .required = true,
-     .help = "name: template; a value that reads undefined or null is NULL"},
+     .help = "name: template, or \"@{payload}\", which is what SELECT made; empty is NULL"},
     {.key = "on_conflict_do_nothing",
      .type = OPTION_BOOL,
      .offset = AT(on_conflict_do_nothing),
@@ -105,10 +106,12 @@ static int check(const void *data, struct err *err) {
 static void templates(const void *data, struct action_templates *templates) {
     const struct postgres_settings *settings = data;
     struct option_head head = {.conf = conf_get(settings->common.head.conf, "columns")};
-    for (size_t i = 0; i < settings->columns.count; i++)
-        action_template_add(templates, settings->columns.items[i].key,
-                            settings->columns.items[i].value, &head,
-                            settings->columns.items[i].key);
+    for (size_t i = 0; i < settings->columns.count; i++) {
+        const struct option_pair *column = &settings->columns.items[i];
+        bool is_payload = strcmp(column->value, "@{payload}") == 0;
+        action_template_add(templates, is_payload ? "payload" : "value",
+                            is_payload ? "" : column->value, &head, column->key);
+    }
 }
 
 /* "a"."b" of a.b */
@@ -172,14 +175,14 @@ static void disconnect(struct postgres *postgres) {
 
 static void copy_why(char *why, const char *text) {
     size_t len = strcspn(text, "\r\n");
-    if (len >= ACTION_WHY_CHARS)
-        len = ACTION_WHY_CHARS - 1;
+    if (len >= REASON_CHARS)
+        len = REASON_CHARS - 1;
     memcpy(why, text, len);
     why[len] = '\0';
 }
 
 static void lose_connection(struct postgres *postgres, const char *text) {
-    char why[ACTION_WHY_CHARS];
+    char why[REASON_CHARS];
     copy_why(why, text);
     disconnect(postgres);
     settle_all(postgres, ACTION_RETRY, why);
@@ -197,8 +200,9 @@ static void watch(struct postgres *postgres) {
         uv_poll_start(postgres->poll, UV_READABLE | (held ? UV_WRITABLE : 0), on_ready);
 }
 
+/* Undefined and Null are empty in a template. */
 static const char *text_of(struct str value, struct buf *texts, size_t *offset) {
-    if (str_eq(value, STR("undefined")) || str_eq(value, STR("null")))
+    if (!value.len)
         return NULL;
     *offset = buf_len(texts);
     buf_add_str(texts, value);
@@ -215,8 +219,10 @@ static int send_row(struct postgres *postgres, struct action_item *item) {
     struct action_param param;
     bool has_zero = false;
     while (column < COLUMNS_MAX && action_param_next(&item->record.params, &place, &param)) {
-        has_zero |= str_find(param.value, '\0') < param.value.len;
-        values[column] = text_of(param.value, &texts, &offsets[column]);
+        bool is_payload = str_eq(param.name, STR("payload"));
+        struct str value = is_payload ? item->record.payload : param.value;
+        has_zero |= str_find(value, '\0') < value.len;
+        values[column] = text_of(value, &texts, &offsets[column]);
         column++;
     }
     for (size_t i = 0; i < column; i++)

@@ -81,7 +81,7 @@ def influx():
 def test_points_in_influxdb_through_an_outage(make_weir, influx):
     influx.query("CREATE DATABASE plant")
     weir = make_weir(config_for({"influxdb": {
-        "url": f"http://127.0.0.1:{influx.port}", "database": "plant", "measurement": "reading",
+        "url": f"http://127.0.0.1:{influx.port}", "database_name": "plant", "table_name": "reading",
         "tags": {"device": "${topic(2)}"}, "fields": {"t": "${t}", "unit": "${unit}"}}}))
     publish(weir, "s/gw", [json.dumps({"t": i + 0.5, "unit": "°C"}) for i in range(500)])
     wait_for(lambda: len(influx.rows("reading")) == 500, what="500 points")
@@ -98,7 +98,7 @@ def test_points_in_influxdb_through_an_outage(make_weir, influx):
 def test_the_point_that_influxdb_refuses_goes_to_the_error_action_alone(make_weir, influx):
     influx.query("CREATE DATABASE plant")
     weir = make_weir(config_for({"influxdb": {
-        "url": f"http://127.0.0.1:{influx.port}", "database": "plant", "measurement": "m"}}))
+        "url": f"http://127.0.0.1:{influx.port}", "database_name": "plant", "table_name": "m"}}))
     publish(weir, "s/gw", ['{"t": 1}', '{"t": "text now"}', '{"t": 3}', "no JSON", '{"t": 5}'])
     wait_for(lambda: len(errors(weir)) == 2, what="two failures")
     assert sorted(row["t"] for row in influx.rows("m")) == [1, 3, 5]
@@ -157,8 +157,8 @@ def test_rows_in_postgresql_through_an_outage(make_weir, postgres):
     postgres.sql("CREATE TABLE reading (id text PRIMARY KEY, device text, t double precision, whole jsonb)")
     weir = make_weir(config_for({"postgres": {
         "connection": postgres.url(), "table": "public.reading", "on_conflict_do_nothing": True,
-        "columns": {"id": "${topic(2)}-${n}", "device": "${topic(2)}", "t": "${t}", "whole": "${*}"}}},
-        sql="SELECT n, n / 2.0 AS t FROM 's/+'"))
+        "columns": {"id": "${topic(2)}-${n}", "device": "${topic(2)}", "t": "${n / 2.0}", "whole": "@{payload}"}}},
+        sql="SELECT n, topic() AS topic FROM 's/+'"))
     publish(weir, "s/gw", [json.dumps({"n": i}) for i in range(1200)])
     wait_for(lambda: postgres.sql("SELECT count(*) FROM reading") == ["1200"], what="1200 rows")
     postgres.stop()
@@ -166,7 +166,7 @@ def test_rows_in_postgresql_through_an_outage(make_weir, postgres):
     wait_for(lambda: weir.metric("weir_action_lag_records") >= 800, what="visible lag")
     postgres.start()
     wait_for(lambda: postgres.sql("SELECT count(*) FROM reading") == ["2000"], timeout_s=60, what="2000 rows")
-    assert postgres.sql("SELECT id, device, t, whole->>'n' FROM reading WHERE id = 'gw-1999'") == ["gw-1999|gw|999.5|1999"]
+    assert postgres.sql("SELECT id, device, t, whole->>'topic' FROM reading WHERE id = 'gw-1999'") == ["gw-1999|gw|999.5|s/gw"]
     assert errors(weir) == []
 
 
@@ -237,3 +237,20 @@ def test_documents_by_the_bulk_api(make_weir):
     failure = errors(weir)[0]["failures"][0]
     assert failure["failedAction"] == "OpenSearchAction" and "failed to parse field" in failure["errorMessage"]
     assert failure["failedResource"] == "sensors-gw"
+
+
+@pytest.mark.skipif("WEIR_ELASTICSEARCH" not in os.environ, reason="tests/stores/README.md says how to start an Elasticsearch")
+def test_documents_in_elasticsearch(make_weir):
+    store = os.environ["WEIR_ELASTICSEARCH"]
+    index = f"weir-{os.getpid()}"
+    weir = make_weir(config_for({"elasticsearch": {"endpoint": store, "index": index, "type": "reading", "id": "${n}"}}))
+    publish(weir, "s/gw", [json.dumps({"n": i, "t": "bad" if i == 700 else i / 2}) for i in range(2000)])
+
+    def count():
+        urllib.request.urlopen(f"{store}/{index}/_refresh", data=b"", timeout=10).close()
+        with urllib.request.urlopen(f"{store}/{index}/_count", timeout=10) as answer:
+            return json.load(answer)["count"]
+
+    wait_for(lambda: count() == 1999 and len(errors(weir)) == 1, timeout_s=60, what="the documents and the failure")
+    assert "failed to parse" in errors(weir)[0]["failures"][0]["errorMessage"]
+    urllib.request.urlopen(urllib.request.Request(f"{store}/{index}", method="DELETE"), timeout=10).close()
