@@ -63,8 +63,12 @@ struct action_services {
     struct stream_log *log;
     struct facts *facts;
     struct http_client *client;
-    struct sink_gate *gate; /* of the service loop's writer */
-    const char *redis_url;  /* of Weir's own Redis */
+    struct sink_gate *gate;       /* of the service loop's writer */
+    const char *redis_url;        /* of Weir's own Redis */
+    const char *region, *account; /* "us-east-1", "000000000000": in ARNs */
+    /* Begins the address that confirms a destination; /confirmdestination/TOKEN follows. May be filled
+     * in after the host was opened, before the loop goes on. */
+    const char *confirm_url;
 
     /* Hands a failure to the rule's error action on this thread. MESSAGE_TAKEN: there is none, or
      * nothing to wait for; MESSAGE_STAGED: done when the gate's present ticket has committed;
@@ -92,7 +96,8 @@ void action_host_prepare(struct action_host *host, const struct action_specs *sp
                          void (*done)(void *data, int status), void *data);
 void action_host_apply(struct action_host *host, const struct action_specs *specs);
 
-/* A destination's token came back (GET /confirmdestination/TOKEN): NOT_FOUND if it is none. */
+/* A destination's token came back (GET /confirmdestination/TOKEN): NOT_FOUND if it is none. Also by the
+ * word ConfirmTopicRuleDestination of the API. */
 int action_host_confirm(struct action_host *host, struct str token);
 
 /* Lets what is under way end within `grace_ms`, writes checkpoints, then `closed`, and the memory is

@@ -11,6 +11,7 @@
  */
 #include <stdlib.h>
 
+#include "action/destination.h"
 #include "action/runner.h"
 #include "base/log.h"
 #include "base/map.h"
@@ -349,6 +350,16 @@ void action_host_prepare(struct action_host *host, const struct action_specs *sp
             make_log(log);
     }
     timer_start(host->loop, &order->timer, 0, 0, on_order);
+}
+
+int action_host_confirm(struct action_host *host, struct str token) {
+    int code = destination_confirm(host->services->facts, token);
+    LIST_EACH(item, &host->logs) {
+        struct action_log *log = LIST_ITEM(item, struct action_log, link);
+        if (!code && log->runner)
+            action_runner_hurry(log->runner);
+    }
+    return code;
 }
 
 /* ---- opening ---- */

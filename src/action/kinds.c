@@ -2,4 +2,5 @@
 
 #include <stddef.h>
 
-const struct action_kind *const action_kinds[] = {&action_redis.kind, NULL};
+const struct action_kind *const action_kinds[] = {&action_redis.kind, &action_http.kind,
+                                                  &action_lambda.kind, NULL};

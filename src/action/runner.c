@@ -171,10 +171,13 @@ static bool open_target(struct action_runner *runner) {
     return true;
 }
 
-static void on_target_ready(struct action_target *target) {
-    struct action_runner *runner = target->runner;
+void action_runner_hurry(struct action_runner *runner) {
     if (runner->state == PAUSED && runner->paused == send_pending)
         next_after(runner, 0, send_pending);
+}
+
+static void on_target_ready(struct action_target *target) {
+    action_runner_hurry(target->runner);
 }
 
 /* ---- other settings ---- */
@@ -436,6 +439,8 @@ static void review_item(struct action_runner *runner, struct batch_item *item) {
         break;
     case ACTION_RETRY:
         review_retry(runner, item);
+        break;
+    case ACTION_POSTPONED:
         break;
     }
 }

@@ -32,6 +32,9 @@ void action_runner_update(struct action_runner *runner, const struct action_spec
 enum { ACTION_DRAIN_MS = 3000 };
 void action_runner_drain(struct action_runner *runner);
 
+/* Something it waits for may be there: its pause ends. */
+void action_runner_hurry(struct action_runner *runner);
+
 /* Nothing new is begun; a send under way may end within `grace_ms`. Then `closed`, never before this
  * returns; the runner is to be freed when its checkpoint may go (stream_checkpoint_writer). */
 void action_runner_close(struct action_runner *runner, unsigned grace_ms,

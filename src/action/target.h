@@ -55,6 +55,9 @@ enum action_verdict {
     ACTION_OK,     /* the target has it */
     ACTION_RETRY,  /* not now: the runner gives it again after a pause */
     ACTION_FAILED, /* never: the error action gets it */
+    /* Not tried, since the target is not ready or an earlier item must be retried first: as
+     * ACTION_RETRY, but no attempt is counted. */
+    ACTION_POSTPONED,
 };
 
 struct action_item {
@@ -122,20 +125,25 @@ struct action_target_kind {
 /*
  * Walks through a send with at most `in_flight_max` items under way, in order; items with the same
  * `order` text (empty: none) never overtake one another. `begin` starts one item, which ends with
- * action_walk_settle(), also from inside `begin`.
+ * action_walk_settle(), also from inside `begin`. When an item is to be retried, or is postponed,
+ * nothing more is begun: what is left is postponed. So with in_flight_max 1 the order of the log is
+ * kept, and a target that is down is asked once per pause.
  */
 struct action_walk {
-    unsigned in_flight_max; /* the caller's, as are the two functions */
+    unsigned in_flight_max; /* the caller's, as are the functions */
     void (*begin)(struct action_walk *walk, struct action_item *item);
     struct str (*order)(const struct action_item *item); /* may be NULL */
+    /* Settles the item, and those that it stands for. NULL: action_item_settle(). */
+    void (*end)(struct action_item *item, enum action_verdict verdict, const char *why);
 
     struct action_item *const *items;
-    bool *is_begun;
+    enum { ACTION_WALK_WAITS, ACTION_WALK_BEGUN, ACTION_WALK_ENDED } * places;
     size_t count;
     unsigned in_flight;
-    bool is_running, is_woken;
+    bool is_running, is_woken, is_stopped;
 };
 
+/* The items stay until all are settled. */
 void action_walk_start(struct action_walk *walk, struct action_item *const *items, size_t count);
 void action_walk_settle(struct action_walk *walk, struct action_item *item,
                         enum action_verdict verdict, const char *format, ...)

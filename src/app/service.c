@@ -94,12 +94,29 @@ static int start_actions(struct service *service, struct err *err) {
         .client = service->client,
         .gate = stream_writer_gate(service->lane->writer),
         .redis_url = state_url(service->state),
+        .region = "us-east-1",
+        .account = "000000000000",
+        .confirm_url = "",
         .fail = fail_action,
         .invoke = invoke_function,
         .data = service,
     };
     return action_host_open(service->lane->thread.loop, &service->action_services, specs,
                             &service->actions, err);
+}
+
+static bool confirm_destination(void *data, struct str token) {
+    const struct service *service = data;
+    return service->actions && action_host_confirm(service->actions, token) == 0;
+}
+
+/* Runners begin in a later turn than this one. */
+static void name_confirm_url(struct service *service) {
+    char address[TCP_ADDRESS_CHARS];
+    tcp_address_text(&service->web_address, address);
+    service->confirm_url =
+        xprintf("%s://%s", service->config->web.tls.head.conf ? "https" : "http", address);
+    service->action_services.confirm_url = service->confirm_url;
 }
 
 static bool is_ready(void *data, struct buf *why) {
@@ -135,9 +152,14 @@ static int start_web(struct service *service, struct err *err) {
                                     .mqtt = mqtt_websocket_accept,
                                     .mqtt_data = &service->mqtt_websocket,
                                     .ready = is_ready,
-                                    .ready_data = service};
-    return web_open(service->lane->thread.loop, &config->web, &config->live_feed, &services,
+                                    .ready_data = service,
+                                    .confirm = confirm_destination,
+                                    .confirm_data = service};
+    code = web_open(service->lane->thread.loop, &config->web, &config->live_feed, &services,
                     &service->web_address, &service->web, err);
+    if (!code)
+        name_confirm_url(service);
+    return code;
 }
 
 static bool is_configured(void *data, struct str stream) {
@@ -310,6 +332,7 @@ void service_stop(struct service *service) {
     if (service->lane)
         await_changes(service);
     free(service->deliveries);
+    free(service->confirm_url);
     *service = (struct service){0};
 }
 

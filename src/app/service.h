@@ -21,6 +21,7 @@ struct service {
     struct function_host *functions;
     struct action_services action_services;
     struct action_host *actions;
+    char *confirm_url; /* of this host, for destinations of actions */
     struct delivery **deliveries;
     size_t delivery_count;
     struct web *web;
