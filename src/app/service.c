@@ -1,5 +1,6 @@
 #include "app/service.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -71,8 +72,11 @@ struct invocation {
 static void on_invoked(void *data, const struct function_result *result) {
     struct invocation invocation = *(struct invocation *)data;
     free(data);
-    const char *type = result->error_type ? result->error_type : "the function failed";
-    invocation.done(invocation.data, result->ok, result->ok ? NULL : type);
+    char why[400] = "";
+    if (!result->ok)
+        snprintf(why, sizeof why, "%s %.*s",
+                 result->error_type ? result->error_type : "it failed:", STR_ARG(result->payload));
+    invocation.done(invocation.data, result->ok, result->ok ? NULL : why);
 }
 
 static int invoke_function(void *data, struct str function, struct str event,
