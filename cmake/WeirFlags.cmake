@@ -1,7 +1,7 @@
 # Compiler flags that hold for every file of the tree, and the sanitizers that a preset may ask for.
 option(WEIR_SANITIZE_ADDRESS "AddressSanitizer and UndefinedBehaviorSanitizer" OFF)
 option(WEIR_SANITIZE_THREAD "ThreadSanitizer" OFF)
-option(WEIR_FUZZ "build the fuzzers (clang)" OFF)
+option(WEIR_FUZZ "build the fuzzers too (clang)" OFF)
 option(WEIR_COVERAGE "instrument for gcov" OFF)
 
 add_compile_definitions(_GNU_SOURCE)

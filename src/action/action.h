@@ -21,7 +21,7 @@
  * Rules that come and go while Weir runs, from the service loop:
  *   1. action_host_prepare(specs): makes the logs that are missing; then
  *   2. the engines are made and put in force on every worker; then
- *   3. action_host_apply(specs): runners for new actions start, those whose configuration changed go
+ *   3. action_host_apply(specs), in the order in which the engines were: runners for new actions start, those whose configuration changed go
  *      on with the new one, those that are no more drain: they deliver what waits with the
  *      configuration they had, and then their log is deleted.
  * What a removed action could not deliver before Weir stops stays on disk, is named in the log at
@@ -61,6 +61,7 @@ typedef void action_invoked_cb(void *data, bool ok, const char *why);
 /* What actions need of other parts; all of it outlives the host. */
 struct action_services {
     struct stream_log *log;
+    enum stream_corrupted corrupted; /* of logs that are made */
     struct facts *facts;
     struct http_client *client;
     struct sink_gate *gate;       /* of the service loop's writer */
@@ -82,7 +83,8 @@ struct action_services {
 };
 
 /* Opens the logs of the directory and makes those that `specs` need. Before the loops run. [main] */
-int action_logs_open(struct stream_log *log, const struct action_specs *specs, struct err *err);
+int action_logs_open(struct stream_log *log, const struct action_specs *specs,
+                     enum stream_corrupted corrupted, struct err *err);
 
 struct action_host;
 
@@ -91,10 +93,12 @@ int action_host_open(struct loop *loop, const struct action_services *services,
                      const struct action_specs *specs, struct action_host **ret_host,
                      struct err *err);
 
-/* See above. If it comes to nothing, action_host_apply() with the specs that are in force ends it. `done` runs once, never before this returns; what `specs` points to stays until then. */
+/* See above. Each prepare is ended by apply or, if it comes to nothing, by give_up, with the same specs;
+ * also when it failed. `done` runs once, never before this returns; what `specs` points to stays until then. */
 void action_host_prepare(struct action_host *host, const struct action_specs *specs,
                          void (*done)(void *data, int status), void *data);
 void action_host_apply(struct action_host *host, const struct action_specs *specs);
+void action_host_give_up(struct action_host *host, const struct action_specs *specs);
 
 /* A destination's token came back (GET /confirmdestination/TOKEN): NOT_FOUND if it is none. Also by the
  * word ConfirmTopicRuleDestination of the API. */

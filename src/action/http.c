@@ -258,6 +258,7 @@ const struct action_target_kind action_http = {
              .failed_action = "HttpAction",
              .options = web_hook_options,
              .settings_size = sizeof(struct web_hook_settings),
+             .role_offset = offsetof(struct action_settings, role),
              .check = web_hook_check,
              .templates = web_hook_templates},
     .batch_items_max = BATCH_ITEMS_MAX,

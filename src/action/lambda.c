@@ -26,8 +26,6 @@ static const struct option lambda_options[] = {
     {"function_arn", OPTION_STRING, offsetof(struct lambda_settings, function_arn),
      .required = true,
      .help = "arn:aws:lambda:REGION:ACCOUNT:function:NAME, or NAME alone; may be a template"},
-    {"role_arn", OPTION_LATER,
-     .help = "Weir's actions need no role: what a rule may do is what this file says"},
     ACTION_COMMON_OPTIONS("2", "6h"),
 };
 
@@ -152,6 +150,7 @@ const struct action_target_kind action_lambda = {
              .failed_action = "LambdaAction",
              .options = lambda_options,
              .settings_size = sizeof(struct lambda_settings),
+             .role_offset = offsetof(struct action_settings, role),
              .templates = templates},
     .batch_items_max = BATCH_ITEMS_MAX,
     .batch_bytes_max = BATCH_BYTES_MAX,

@@ -193,6 +193,7 @@ const struct action_target_kind action_redis = {
              .failed_action = "RedisAction",
              .options = redis_options,
              .settings_size = sizeof(struct redis_settings),
+             .role_offset = offsetof(struct action_settings, role),
              .check = check,
              .templates = templates},
     .batch_items_max = BATCH_ITEMS_MAX,

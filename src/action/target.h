@@ -18,6 +18,7 @@
 /* Every settings struct begins with this; its table ends with ACTION_COMMON_OPTIONS. */
 struct action_settings {
     struct option_head head;
+    const char *role; /* the rule looks it up */
     int64_t backlog_bytes_max;
     int64_t retry_attempts_max; /* -1: no bound */
     int64_t record_age_ms_max;  /* 0: no bound */
@@ -25,13 +26,21 @@ struct action_settings {
 
 /* `attempts` and `age` are the defaults, as texts: "-1" and "0s" retry until the target takes it. */
 #define ACTION_COMMON_OPTIONS(attempts, age)                                                       \
-    {.key = "maximum_retry_attempts",                                                              \
-     .type = OPTION_INT,                                                                           \
-     .offset = offsetof(struct action_settings, retry_attempts_max),                               \
-     .default_text = attempts,                                                                     \
-     .min = -1,                                                                                    \
-     .max = 10000,                                                                                 \
-     .help = "then the rule's error action gets it; -1: until the target takes it"},               \
+    {.key = "role_arn",                                                                            \
+     .type = OPTION_STRING,                                                                        \
+     .offset = offsetof(struct action_settings, role),                                             \
+     .help = "what the action may touch: a name under `roles`, or an ARN that ends in one"},       \
+        {.key = "role",                                                                            \
+         .type = OPTION_STRING,                                                                    \
+         .offset = offsetof(struct action_settings, role),                                         \
+         .help = "the same"},                                                                      \
+        {.key = "maximum_retry_attempts",                                                          \
+         .type = OPTION_INT,                                                                       \
+         .offset = offsetof(struct action_settings, retry_attempts_max),                           \
+         .default_text = attempts,                                                                 \
+         .min = -1,                                                                                \
+         .max = 10000,                                                                             \
+         .help = "then the rule's error action gets it; -1: until the target takes it"},           \
         {.key = "maximum_record_age",                                                              \
          .type = OPTION_DURATION,                                                                  \
          .offset = offsetof(struct action_settings, record_age_ms_max),                            \

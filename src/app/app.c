@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "app/lane.h"
+#include "app/rules.h"
 #include "app/service.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -30,8 +31,8 @@ struct app {
     struct lane *lanes; /* the workers', then the service's */
     unsigned worker_count;
     struct listener *listeners;
+    struct rules rules;
     struct service service;
-    struct rule_set *rules; /* in force */
 };
 
 static struct lane *service_lane(struct app *app) {
@@ -64,11 +65,18 @@ static void say_sync(const struct config *config) {
                  config->sync_text);
 }
 
+static enum stream_corrupted corrupted_of(const struct config *config, int of_stream) {
+    return (enum stream_corrupted)(of_stream == CONFIG_CORRUPTED_GLOBAL ? config->corrupted_blocks
+                                                                        : of_stream);
+}
+
 static int open_log(struct app *app, struct err *err) {
     const struct config *config = app->config;
     struct stream_log_config log = {.directory = config->data,
                                     .sync = config->sync,
-                                    .sync_interval_ms = config->sync_interval_ms};
+                                    .sync_interval_ms = config->sync_interval_ms,
+                                    .defers_sync = true,
+                                    .corrupted = corrupted_of(config, CONFIG_CORRUPTED_GLOBAL)};
     int code = facts_open(config->data, facts_bytes_max, &app->facts, err);
     if (!code)
         code = stream_log_open(&log, &app->log, err);
@@ -86,7 +94,9 @@ static int open_streams(struct app *app, struct err *err) {
                                            .kind = STREAM_DATA,
                                            .shard_count = settings->shard_count,
                                            .retention_ms = settings->retention_ms,
-                                           .bytes_max = settings->bytes_max};
+                                           .bytes_max = settings->bytes_max,
+                                           .corrupted =
+                                               corrupted_of(config, settings->corrupted_blocks)};
         code = stream_open(app->log, &data, &stream, err);
     }
     for (size_t i = 0; !code && i < config->delivery_streams.count; i++) {
@@ -95,28 +105,13 @@ static int open_streams(struct app *app, struct err *err) {
         const struct stream_config buffer = {.name = settings->head.name,
                                              .kind = STREAM_DELIVERY,
                                              .shard_count = 1,
-                                             .bytes_max = settings->backlog_bytes_max};
+                                             .bytes_max = settings->backlog_bytes_max,
+                                             .corrupted =
+                                                 corrupted_of(config, CONFIG_CORRUPTED_GLOBAL)};
         code = stream_open(app->log, &buffer, &stream, err);
     }
     if (!code)
         code = stream_open_rest(app->log, err);
-    if (!code)
-        code = action_logs_open(app->log, rule_set_actions(config->rule_set), err);
-    return code;
-}
-
-/* Puts the rules in force on every lane, or none. */
-static int apply_rules(struct app *app, struct rule_set *set, struct err *err) {
-    unsigned count = app->worker_count + 1, ready = 0;
-    int code = 0;
-    while (ready < count && !(code = lane_prepare_rules(&app->lanes[ready], set, err)))
-        ready++;
-    for (unsigned i = 0; i < ready; i++)
-        lane_commit_rules(&app->lanes[i], !code);
-    if (!code) {
-        rule_set_unref(app->rules);
-        app->rules = rule_set_ref(set);
-    }
     return code;
 }
 
@@ -126,9 +121,10 @@ static int start_lanes(struct app *app, struct err *err) {
     app->mqtt = mqtt_new(&app->config->mqtt, app->worker_count + 1);
     for (unsigned i = 0; i <= app->worker_count; i++) {
         static const char *const names[] = {"worker", "service"};
-        lane_start(&app->lanes[i], names[i == app->worker_count], app->mqtt, i, app->log);
+        lane_start(&app->lanes[i], names[i == app->worker_count], app->mqtt, i, app->log,
+                   app->config->api.account);
     }
-    return apply_rules(app, app->config->rule_set, err);
+    return rules_start(&app->rules, app->lanes, app->worker_count + 1, err);
 }
 
 static int listen_on(struct app *app, struct listener *listener, struct err *err) {
@@ -156,6 +152,25 @@ static int start_listeners(struct app *app, struct err *err) {
     return code;
 }
 
+/* What DescribeEndpoint says: the first listener with TLS, or else the first. */
+static void tell_endpoint(struct app *app) {
+    const struct sockaddr_storage *address = NULL;
+    for (size_t i = 0; i < app->config->mqtt.listeners.count; i++)
+        if (!address || (app->listeners[i].tls && !app->listeners[0].tls))
+            address = &app->listeners[i].address;
+    if (address)
+        service_set_endpoint(&app->service, address);
+}
+
+/* The logs of all actions, before any engine pushes into them. */
+static int open_actions(struct app *app, struct err *err) {
+    struct rule_set *set = rule_book_set(app->rules.book);
+    int code = action_logs_open(app->log, rule_set_actions(set),
+                                corrupted_of(app->config, CONFIG_CORRUPTED_GLOBAL), err);
+    rule_set_unref(set);
+    return code;
+}
+
 static int start(struct app *app, struct err *err) {
     int code = lock_data(app, err);
     if (!code)
@@ -163,12 +178,18 @@ static int start(struct app *app, struct err *err) {
     if (!code)
         code = open_streams(app, err);
     if (!code)
+        code = rules_open(&app->rules, app->facts, app->config, err);
+    if (!code)
+        code = open_actions(app, err);
+    if (!code)
         code = start_lanes(app, err);
     if (!code)
-        code =
-            service_start(&app->service, app->config, service_lane(app), app->facts, app->log, err);
+        code = service_start(&app->service, app->config, service_lane(app), app->facts, app->log,
+                             &app->rules, err);
     if (!code)
         code = start_listeners(app, err);
+    if (!code)
+        tell_endpoint(app);
     return code;
 }
 
@@ -210,16 +231,6 @@ static int reload_certificates(struct app *app, struct err *err) {
     return code ? code : service_reload(&app->service, err);
 }
 
-/* The logs of actions are there before the engines that push into them, and drain when no engine does
- * any more. */
-static int reload_rules(struct app *app, struct rule_set *set, struct err *err) {
-    int code = service_prepare_actions(&app->service, rule_set_actions(set), err);
-    if (!code)
-        code = apply_rules(app, set, err);
-    service_apply_actions(&app->service, rule_set_actions(app->rules));
-    return code;
-}
-
 static void apply_policies(struct app *app, const struct mqtt_config *config) {
     struct mqtt_policies *policies = mqtt_policies_new(config);
     for (unsigned i = 0; i <= app->worker_count; i++)
@@ -232,7 +243,7 @@ int app_reload(struct app *app, struct err *err) {
     int code = config_read(app->config->path, &fresh, err);
     if (code)
         return code;
-    code = reload_rules(app, fresh->rule_set, err);
+    code = rules_reload(&app->rules, fresh, err);
     if (!code)
         code = reload_certificates(app, err);
     if (!code) {
@@ -295,6 +306,7 @@ void app_stop(struct app *app) {
     stop_lanes(app);
     for (size_t i = 0; app->listeners && i < app->config->mqtt.listeners.count; i++)
         tls_context_free(app->listeners[i].tls);
+    rules_close(&app->rules);
     mqtt_free(app->mqtt);
     if (app->log)
         stream_log_close(app->log);
@@ -302,7 +314,6 @@ void app_stop(struct app *app) {
         facts_close(app->facts);
     if (app->lock_fd >= 0)
         close(app->lock_fd);
-    rule_set_unref(app->rules);
     free(app->listeners);
     free(app->lanes);
     config_free(app->config);

@@ -1,4 +1,4 @@
-/* `weir stream ls|read`: looks into the streams of a data directory, whether a Weir runs on it or
+/* `weir stream ls|read|verify`: looks into the streams of a data directory, whether a Weir runs on it or
  * not. */
 #include <errno.h>
 #include <stdio.h>
@@ -143,6 +143,13 @@ static void print_batch(struct reading *reading, unsigned shard, const struct st
     }
 }
 
+static void complain_damage(const struct reading *reading, unsigned shard) {
+    struct buf text = {0};
+    stream_view_damage(reading->view, shard, &text);
+    fprintf(stderr, "weir stream: %s\n", buf_cstr(&text));
+    buf_done(&text);
+}
+
 /* All that is there now. CORRUPT blocks are named and passed over. */
 static bool drain(struct reading *reading, unsigned shard) {
     bool any = false;
@@ -150,8 +157,7 @@ static bool drain(struct reading *reading, unsigned shard) {
         struct stream_batch batch;
         int code = stream_view_next(reading->view, shard, BATCH_RECORDS, &batch);
         if (code == ERR_CORRUPT) {
-            fprintf(stderr, "weir stream: shard %u holds a damaged block; going on behind it\n",
-                    shard);
+            complain_damage(reading, shard);
             continue;
         }
         if (code)
@@ -222,6 +228,8 @@ int command_stream(int argc, char **argv) {
         return list(data);
     if (argc == 3 && strcmp(argv[1], "read") == 0)
         return read_stream(data, argv[2], shard, &reading);
-    fputs("usage: weir stream ls | weir stream read NAME; `weir help` says more\n", stderr);
+    if (argc <= 3 && argc > 1 && strcmp(argv[1], "verify") == 0)
+        return command_stream_verify(argc == 3 ? argv[2] : data);
+    fputs("usage: weir stream ls | read NAME | verify [DIR]; `weir help` says more\n", stderr);
     return EXIT_USAGE;
 }

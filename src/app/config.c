@@ -14,6 +14,10 @@
 static const char *const level_names[] = {"debug", "info", "warn", "error", NULL};
 static const char *const format_names[] = {"text", "json", NULL};
 
+/* In the order of enum stream_corrupted. */
+static const char *const corrupted_names[] = {"skip", "stop", NULL};
+static const char *const stream_corrupted_names[] = {"skip", "stop", "global", NULL};
+
 static const struct option log_options[] = {
     {"level", OPTION_ENUM, offsetof(struct config_log, level), .names = level_names,
      .default_text = "info", .help = "the least level that is written"},
@@ -29,6 +33,9 @@ static const struct option stream_options[] = {
      .help = "how long records are kept"},
     {"retention_size", OPTION_SIZE, offsetof(struct config_stream, bytes_max), .default_text = "0",
      .help = "beyond it the oldest segments go; 0: unbounded"},
+    {"corrupted_blocks", OPTION_ENUM, offsetof(struct config_stream, corrupted_blocks),
+     .names = stream_corrupted_names, .default_text = "global",
+     .help = "as the key of this name at the top, for this stream"},
     {0}};
 
 static const struct option options[] = {
@@ -40,6 +47,10 @@ static const struct option options[] = {
     {"sync", OPTION_STRING, offsetof(struct config, sync_text), .default_text = "always",
      .help = "always: acknowledged means on disk; an interval such as 10ms, or none, risks what is "
              "younger"},
+    {"corrupted_blocks", OPTION_ENUM, offsetof(struct config, corrupted_blocks),
+     .names = corrupted_names, .default_text = "skip",
+     .help = "skip: readers go on behind a damaged block; stop: they stay before it, and a stream "
+             "that is found damaged at the start keeps Weir from starting"},
     {"mqtt", OPTION_STRUCT, offsetof(struct config, mqtt), .fields = mqtt_options},
     {"web", OPTION_STRUCT, offsetof(struct config, web), .fields = web_options},
     {"redis", OPTION_STRUCT, offsetof(struct config, redis), .fields = state_options},
@@ -53,6 +64,9 @@ static const struct option options[] = {
      .item_size = sizeof(struct function_config)},
     {"event_source_mappings", OPTION_LIST, offsetof(struct config, mappings),
      .fields = function_mapping_options, .item_size = sizeof(struct function_mapping_config)},
+    {"roles", OPTION_CONF, offsetof(struct config, roles),
+     .help = "policies that rules name as their role: NAME: { statement: [ { effect, action, "
+             "resource } ] }"},
     {"rules", OPTION_MAP, offsetof(struct config, rules), .fields = rule_options,
      .item_size = sizeof(struct rule_config)},
     {"live_feed", OPTION_STRUCT, offsetof(struct config, live_feed), .fields = web_live_options},
@@ -60,6 +74,9 @@ static const struct option options[] = {
      .help = "the AWS-compatible endpoints; absent: none"},
     {"credentials", OPTION_LIST, offsetof(struct config, credentials),
      .fields = aws_credential_options, .item_size = sizeof(struct aws_credential)},
+    {"policies", OPTION_CONF, offsetof(struct config, policies_conf),
+     .help = "IAM policies of credentials by name: statement: [ { effect: Allow, action: "
+             "\"kinesis:Get*\", resource: \"arn:aws:kinesis:*:*:stream/sensors\" } ]"},
     {0}};
 
 void config_show(struct buf *out) {
@@ -219,6 +236,10 @@ static int check(struct config *config, struct err *err) {
     if (!code)
         code = aws_config_check(&config->api, &config->credentials, err);
     if (!code)
+        code = iam_policies_compile(config->policies_conf, &config->policies, err);
+    if (!code)
+        code = aws_credentials_bind(&config->credentials, config->policies, err);
+    if (!code)
         code = mqtt_config_check(&config->mqtt, err);
     return code;
 }
@@ -240,7 +261,11 @@ static int load(struct config *config, struct str text, struct err *err) {
     if (!code)
         code = check(config, err);
     if (!code)
-        code = rule_set_compile(&config->rules, action_kinds, &config->rule_set, err);
+        code = rule_roles_compile(config->roles, config->api.region, config->api.account,
+                                  &config->surroundings.roles, err);
+    config->surroundings.kinds = action_kinds;
+    if (!code)
+        code = rule_set_compile(&config->rules, &config->surroundings, &config->rule_set, err);
     if (!code)
         code = targets_check(config, err);
     if (!code)
@@ -273,6 +298,8 @@ void config_free(struct config *config) {
     if (!config)
         return;
     rule_set_unref(config->rule_set);
+    rule_roles_unref(config->surroundings.roles);
+    iam_policies_free(config->policies);
     arena_done(&config->arena);
     free(config->path);
     free(config);

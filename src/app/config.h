@@ -27,7 +27,11 @@ struct config_log {
 struct config_stream {
     struct option_head head;
     int64_t shard_count, retention_ms, bytes_max;
+    int corrupted_blocks; /* enum stream_corrupted, or CONFIG_CORRUPTED_GLOBAL */
 };
+
+/* The stream does as corrupted_blocks at the top says. */
+enum { CONFIG_CORRUPTED_GLOBAL = STREAM_CORRUPTED_STOP + 1 };
 
 struct config {
     struct option_head head;
@@ -39,6 +43,7 @@ struct config {
     const char *sync_text;
     enum stream_sync sync;
     int64_t sync_interval_ms;
+    int corrupted_blocks; /* enum stream_corrupted */
     struct mqtt_config mqtt;
     struct web_config web;
     struct state_config redis;
@@ -48,10 +53,14 @@ struct config {
     struct option_items functions;        /* struct function_config */
     struct option_items mappings;         /* struct function_mapping_config */
     struct option_items rules;            /* struct rule_config */
-    struct rule_set *rule_set;            /* compiled from `rules` */
+    const struct conf *roles;
+    struct rule_surroundings surroundings; /* compiled from `roles` */
+    struct rule_set *rule_set;             /* compiled from `rules` in these surroundings */
     struct web_live_config live_feed;
     struct aws_config api;
     struct option_items credentials; /* struct aws_credential */
+    const struct conf *policies_conf;
+    struct iam_policies *policies; /* compiled from it */
 };
 
 /* Reads and checks the file. All errors say file:line:column. The caller frees. */

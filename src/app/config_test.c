@@ -82,7 +82,7 @@ static const struct {
     {"credentials: [ { access_key_id: A, secret_access_key: s } ]", "credentials: []",
      "api: sigv4 needs at least one key"},
     {"secret_access_key: s }", "secret_access_key: s, policy: p }",
-     "policies are not part of this version"},
+     "there is no policy \"p\" under policies"},
 };
 
 static void what_does_not_fit_together_is_refused_with_its_place(void **state) {

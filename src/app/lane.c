@@ -30,19 +30,39 @@ static void do_start(void *data) {
 }
 
 void lane_start(struct lane *lane, const char *name, struct mqtt *mqtt, unsigned index,
-                struct stream_log *log) {
+                struct stream_log *log, const char *account) {
     struct order order = {.lane = lane, .mqtt = mqtt, .index = index, .log = log};
+    lane->environment = rule_environment_default;
+    lane->environment.account_id = account;
     loop_thread_start(&lane->thread, name);
     loop_call(lane->thread.loop, do_start, &order);
 }
 
+static int prepare(struct lane *lane, struct rule_set *set, struct err *err) {
+    struct rule_engine_config config = {.set = set,
+                                        .sinks = stream_writer_resolver(lane->writer),
+                                        .publisher = mqtt_worker_publisher(lane->worker),
+                                        .environment = &lane->environment,
+                                        .previous = lane->engine};
+    return rule_engine_new(&config, &lane->next_engine, err);
+}
+
+static void commit(struct lane *lane, bool take) {
+    struct rule_engine *old = lane->next_engine;
+    if (take) {
+        old = lane->engine;
+        lane->engine = lane->next_engine;
+        rule_engine_succeed(lane->engine, old);
+        mqtt_worker_set_rules(lane->worker, rule_engine_sink(lane->engine),
+                              stream_writer_gate(lane->writer));
+    }
+    lane->next_engine = NULL;
+    rule_engine_free(old);
+}
+
 static void do_prepare(void *data) {
     struct order *order = data;
-    struct lane *lane = order->lane;
-    struct rule_engine_config config = {.set = order->set,
-                                        .sinks = stream_writer_resolver(lane->writer),
-                                        .publisher = mqtt_worker_publisher(lane->worker)};
-    order->code = rule_engine_new(&config, &lane->next_engine, order->err);
+    order->code = prepare(order->lane, order->set, order->err);
 }
 
 int lane_prepare_rules(struct lane *lane, struct rule_set *set, struct err *err) {
@@ -51,18 +71,18 @@ int lane_prepare_rules(struct lane *lane, struct rule_set *set, struct err *err)
     return order.code;
 }
 
+/* While main prepares, no change of a client is made; but one may have been on its way. */
+int lane_replace_rules(struct lane *lane, struct rule_set *set, struct err *err) {
+    ASSERT(!lane->next_engine);
+    int code = prepare(lane, set, err);
+    if (!code)
+        commit(lane, true);
+    return code;
+}
+
 static void do_commit(void *data) {
     struct order *order = data;
-    struct lane *lane = order->lane;
-    struct rule_engine *old = lane->next_engine;
-    if (order->take) {
-        old = lane->engine;
-        lane->engine = lane->next_engine;
-        mqtt_worker_set_rules(lane->worker, rule_engine_sink(lane->engine),
-                              stream_writer_gate(lane->writer));
-    }
-    lane->next_engine = NULL;
-    rule_engine_free(old);
+    commit(order->lane, order->take);
 }
 
 void lane_commit_rules(struct lane *lane, bool take) {

@@ -19,17 +19,22 @@ struct lane {
     struct stream_writer *writer;
     struct rule_engine *engine;
     struct rule_engine *next_engine; /* made by lane_prepare_rules() */
+    struct rule_environment environment;
 };
 
-/* Starts the thread called `name` and makes worker number `index` and the writer. */
+/* Starts the thread called `name` and makes worker number `index` and the writer. `account` is what
+ * accountid() says; it outlives the lane. */
 void lane_start(struct lane *lane, const char *name, struct mqtt *mqtt, unsigned index,
-                struct stream_log *log);
+                struct stream_log *log, const char *account);
 
 /* Makes an engine for the rules; the old ones stay in force until lane_commit_rules(). */
 int lane_prepare_rules(struct lane *lane, struct rule_set *set, struct err *err);
 
 /* Puts the prepared engine in force, or (`take` false) drops it. */
 void lane_commit_rules(struct lane *lane, bool take);
+
+/* Both at once, on the lane's own thread. On failure the old rules stay. */
+int lane_replace_rules(struct lane *lane, struct rule_set *set, struct err *err);
 
 /* Puts other policies in force; they may have been compiled on any thread. */
 void lane_set_policies(struct lane *lane, struct mqtt_policies *policies);

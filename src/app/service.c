@@ -1,5 +1,6 @@
 #include "app/service.h"
 
+#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -91,22 +92,27 @@ static int invoke_function(void *data, struct str function, struct str event,
 }
 
 static int start_actions(struct service *service, struct err *err) {
-    const struct action_specs *specs = rule_set_actions(service->config->rule_set);
+    const struct config *config = service->config;
+    struct rule_set *set = rule_book_set(service->rules->book);
     service->action_services = (struct action_services){
         .log = service->log,
+        .corrupted = (enum stream_corrupted)config->corrupted_blocks,
         .facts = service->facts,
         .client = service->client,
         .gate = stream_writer_gate(service->lane->writer),
         .redis_url = state_url(service->state),
-        .region = "us-east-1",
-        .account = "000000000000",
+        .region = config->api.region,
+        .account = config->api.account,
         .confirm_url = "",
         .fail = fail_action,
         .invoke = invoke_function,
         .data = service,
     };
-    return action_host_open(service->lane->thread.loop, &service->action_services, specs,
-                            &service->actions, err);
+    int code = action_host_open(service->lane->thread.loop, &service->action_services,
+                                rule_set_actions(set), &service->actions, err);
+    rules_use_actions(service->rules, service->actions);
+    rule_set_unref(set);
+    return code;
 }
 
 static bool confirm_destination(void *data, struct str token) {
@@ -174,6 +180,18 @@ static bool is_configured(void *data, struct str stream) {
     return false;
 }
 
+static struct rule_book *book_of(void *data) {
+    return ((const struct service *)data)->rules->book;
+}
+
+static bool is_frozen(void *data) {
+    return ((const struct service *)data)->rules->frozen;
+}
+
+static void apply_rules(void *data, void (*done)(void *done_data, int code), void *done_data) {
+    rules_apply(((const struct service *)data)->rules, done, done_data);
+}
+
 static int start_api(struct service *service, struct err *err) {
     const struct config *config = service->config;
     if (!config->api.head.conf)
@@ -184,6 +202,12 @@ static int start_api(struct service *service, struct err *err) {
                                     .credentials = &config->credentials,
                                     .is_configured = is_configured,
                                     .data = service};
+    const struct iot_config iot = {
+        .region = config->api.region,
+        .account = config->api.account,
+        .host = {.book = book_of, .is_frozen = is_frozen, .apply = apply_rules, .data = service}};
+    service->iot = iot_new(&iot);
+    services.rest[services.rest_count++] = iot_service(service->iot);
     return aws_open(service->lane->thread.loop, &config->api, &services, &service->api_address,
                     &service->api, err);
 }
@@ -214,11 +238,32 @@ static void do_start(void *data) {
 }
 
 int service_start(struct service *service, const struct config *config, struct lane *lane,
-                  struct facts *facts, struct stream_log *log, struct err *err) {
-    *service = (struct service){.config = config, .lane = lane, .facts = facts, .log = log};
+                  struct facts *facts, struct stream_log *log, struct rules *rules,
+                  struct err *err) {
+    *service = (struct service){
+        .config = config, .lane = lane, .facts = facts, .log = log, .rules = rules};
     struct order order = {.service = service, .err = err};
     loop_call(lane->thread.loop, do_start, &order);
     return order.code;
+}
+
+struct endpoint {
+    struct service *service;
+    unsigned port;
+};
+
+static void do_set_endpoint(void *data) {
+    const struct endpoint *endpoint = data;
+    if (endpoint->service->iot)
+        iot_set_endpoint(endpoint->service->iot, endpoint->port);
+}
+
+void service_set_endpoint(struct service *service, const struct sockaddr_storage *address) {
+    const void *any = address;
+    in_port_t port = address->ss_family == AF_INET6 ? ((const struct sockaddr_in6 *)any)->sin6_port
+                                                    : ((const struct sockaddr_in *)any)->sin_port;
+    struct endpoint endpoint = {service, ntohs(port)};
+    loop_call(service->lane->thread.loop, do_set_endpoint, &endpoint);
 }
 
 static void do_reload(void *data) {
@@ -259,6 +304,7 @@ static void close_actions(struct stage *stage) {
     struct service *service = stage->service;
     if (!service->actions)
         return;
+    rules_use_actions(service->rules, NULL);
     stage->waiting++;
     action_host_close(service->actions, GRACE_MS, on_closed, stage);
     service->actions = NULL;
@@ -335,51 +381,8 @@ void service_stop(struct service *service) {
         stop_stage(service, stages[i]);
     if (service->lane)
         await_changes(service);
+    iot_free(service->iot);
     free(service->deliveries);
     free(service->confirm_url);
     *service = (struct service){0};
-}
-
-/* ---- rules that change ---- */
-
-struct preparation {
-    struct service *service;
-    const struct action_specs *specs;
-    uv_sem_t done;
-    int status;
-};
-
-static void on_prepared(void *data, int status) {
-    struct preparation *preparation = data;
-    preparation->status = status;
-    uv_sem_post(&preparation->done);
-}
-
-static void do_prepare(void *data) {
-    struct preparation *preparation = data;
-    action_host_prepare(preparation->service->actions, preparation->specs, on_prepared,
-                        preparation);
-}
-
-int service_prepare_actions(struct service *service, const struct action_specs *specs,
-                            struct err *err) {
-    struct preparation preparation = {.service = service, .specs = specs};
-    int failed = uv_sem_init(&preparation.done, 0);
-    ASSERT(!failed);
-    loop_call(service->lane->thread.loop, do_prepare, &preparation);
-    uv_sem_wait(&preparation.done);
-    uv_sem_destroy(&preparation.done);
-    return preparation.status ? err_set(err, preparation.status, "logs of actions: %s",
-                                        err_text(preparation.status))
-                              : 0;
-}
-
-static void do_apply(void *data) {
-    struct preparation *preparation = data;
-    action_host_apply(preparation->service->actions, preparation->specs);
-}
-
-void service_apply_actions(struct service *service, const struct action_specs *specs) {
-    struct preparation preparation = {.service = service, .specs = specs};
-    loop_call(service->lane->thread.loop, do_apply, &preparation);
 }

@@ -12,6 +12,7 @@
 
 #include "aws/sigv4_verify.h"
 #include "base/option.h"
+#include "http/rest.h"
 #include "io/facts.h"
 #include "io/loop.h"
 #include "stream/stream.h"
@@ -38,7 +39,13 @@ extern const struct option aws_options[];
 int aws_config_check(const struct aws_config *config, const struct option_items *credentials,
                      struct err *err);
 
+/* Gives each credential the policy that it names. INVALID: there is none. */
+int aws_credentials_bind(struct option_items *credentials, const struct iam_policies *policies,
+                         struct err *err);
+
 struct aws;
+
+enum { AWS_REST_SERVICES_MAX = 8 };
 
 struct aws_services {
     struct stream_log *log;
@@ -48,6 +55,10 @@ struct aws_services {
     /* Whether the configuration file has this stream. */
     bool (*is_configured)(void *data, struct str stream);
     void *data;
+    /* What answers on the same listener by path, each request signed for the service's own name;
+     * must outlive the aws. */
+    const struct rest_service *rest[AWS_REST_SERVICES_MAX];
+    size_t rest_count;
 };
 
 /* `config` and what it points to must outlive the aws; `services` is copied. [owner] */

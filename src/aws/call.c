@@ -17,19 +17,19 @@ static const char cbor_type_text[] = "application/x-amz-cbor-1.1";
 /* ---- answers ---- */
 
 /* x-amzn-RequestId and x-amz-id-2, as each answer of AWS has them. */
-void aws_respond(struct aws *aws, struct http_request *request, int status,
-                 const char *content_type, struct str body) {
-    enum { ID_2_BYTES = 72, EXTRA_MAX = 4 };
-    char uuid[UUID_CHARS];
+void aws_respond_as(struct aws *aws, struct http_request *request, struct str id, int status,
+                    const char *content_type, const char *error, struct str body) {
+    enum { ID_2_BYTES = 72, EXTRA_MAX = 5 };
     uint8_t noise[ID_2_BYTES];
     struct buf id_2 = {0};
     struct http_header extra[EXTRA_MAX];
     size_t count = 0;
-    random_uuid(uuid);
     random_bytes(noise, sizeof noise);
     base64_write(&id_2, str_from(noise, sizeof noise));
-    extra[count++] = (struct http_header){STR("x-amzn-RequestId"), str_from(uuid, sizeof uuid)};
+    extra[count++] = (struct http_header){STR("x-amzn-RequestId"), id};
     extra[count++] = (struct http_header){STR("x-amz-id-2"), buf_str(&id_2)};
+    if (error)
+        extra[count++] = (struct http_header){STR("x-amzn-ErrorType"), str_of(error)};
     if (http_header(request, "Origin").len) {
         extra[count++] = (struct http_header){STR("Access-Control-Allow-Origin"), STR("*")};
         extra[count++] = (struct http_header){
@@ -42,6 +42,13 @@ void aws_respond(struct aws *aws, struct http_request *request, int status,
         metric_add(&aws->errors, 1);
     http_respond(request, status, content_type, body, extra, count);
     buf_done(&id_2);
+}
+
+void aws_respond(struct aws *aws, struct http_request *request, int status,
+                 const char *content_type, struct str body) {
+    char uuid[UUID_CHARS];
+    random_uuid(uuid);
+    aws_respond_as(aws, request, str_from(uuid, sizeof uuid), status, content_type, NULL, body);
 }
 
 void aws_respond_error(struct aws *aws, struct http_request *request, bool cbor, int status,

@@ -35,7 +35,8 @@ struct aws {
     struct loop *loop;
     const struct aws_config *config;
     struct aws_services services;
-    struct aws_verifier verifier;
+    struct aws_verifier verifier; /* of what has X-Amz-Target */
+    struct aws_verifier rest_verifier;
     bool is_loopback;
     struct tls_context *tls;
     struct http_server *server;
@@ -60,6 +61,7 @@ struct call {
     struct aws *aws;
     struct http_request *request; /* NULL: the client is gone */
     const struct aws_operation *operation;
+    const struct aws_credential *credential; /* who signed; NULL: auth is open */
     struct json json;
     struct json_value input;
     struct buf text;    /* of a CBOR input */

@@ -32,6 +32,10 @@ void kinesis_describe_account_settings(struct call *call);
 /* ---- kinesis_shards.c ---- */
 void kinesis_list_shards(struct call *call);
 
+/* The stream that the call's NextToken of ListShards is for; empty: the token is none. A view into
+ * call->scratch. */
+struct str kinesis_shards_token_stream(struct call *call);
+
 enum { KINESIS_SHARDS_PAGE = 1000, KINESIS_DESCRIBE_PAGE = 100 };
 
 /* A structure Shard. */

@@ -302,6 +302,7 @@ static void fail_expired(struct call *call, uint64_t made_ms) {
 void kinesis_get_records(struct call *call) {
     struct aws_iterator iterator;
     uint64_t made_ms;
+    buf_clear(&call->scratch);
     int status = aws_iterator_read(call_string(call, "ShardIterator"), call->aws->token_key,
                                    call->wall_ms, &call->scratch, &iterator, &made_ms);
     if (status == ERR_TIMEOUT) {

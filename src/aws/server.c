@@ -9,6 +9,9 @@
  * a browser on this machine shows. Such requests carry an Origin; those of foreign origins are
  * refused there. With sigv4 a page needs a key like everybody else, so any origin may ask, as on AWS.
  *
+ * A request without a target whose path is not "/" goes by its path instead (rest.c): IoT and the
+ * management of the broker have REST interfaces.
+ *
  * Calls are recycled with their memory, as the tape of 500 records is large.
  */
 #include "aws/server.h"
@@ -16,6 +19,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "aws/authorize.h"
 #include "aws/cbor.h"
 #include "aws/kinesis.h"
 #include "base/clock.h"
@@ -114,6 +118,18 @@ int aws_config_check(const struct aws_config *config, const struct option_items 
                           "api: sigv4 needs at least one key under `credentials`; on loopback "
                           "`auth: open` needs none");
     return code;
+}
+
+int aws_credentials_bind(struct option_items *credentials, const struct iam_policies *policies,
+                         struct err *err) {
+    for (size_t i = 0; i < credentials->count; i++) {
+        struct aws_credential *one = OPTION_AT(*credentials, struct aws_credential, i);
+        one->iam = one->policy ? iam_policy_find(policies, one->policy) : NULL;
+        if (one->policy && !one->iam)
+            return conf_error(place(&one->head, "policy"), err, ERR_INVALID,
+                              "there is no policy \"%s\" under policies", one->policy);
+    }
+    return 0;
 }
 
 /* ---- calls ---- */
@@ -273,10 +289,8 @@ static void answer_preflight(struct aws *aws, struct http_request *request) {
     http_respond(request, 200, NULL, (struct str){0}, extra, count);
 }
 
-/* Rows 1 to 4 of the order of checks: false when it was answered. */
-static bool check_http(struct aws *aws, struct http_request *request, enum content content,
-                       const struct aws_operation *operation) {
-    bool has_target = http_header(request, "X-Amz-Target").len;
+/* What holds for all, whatever they ask for: false when it was answered. */
+static bool check_sender(struct aws *aws, struct http_request *request, enum content content) {
     if (request->is_too_large)
         aws_respond_error(aws, request, content == CONTENT_CBOR, 413, "RequestEntityTooLarge",
                           STR("The request is larger than 16 MiB."));
@@ -285,7 +299,16 @@ static bool check_http(struct aws *aws, struct http_request *request, enum conte
                           STR("auth: open answers pages of this machine only"));
     else if (str_eq(request->method, STR("OPTIONS")) && http_header(request, "Origin").len)
         answer_preflight(aws, request);
-    else if (!str_eq(request->method, STR("POST")))
+    else
+        return true;
+    return false;
+}
+
+/* Rows 2 to 4 of the order of checks: false when it was answered. */
+static bool check_http(struct aws *aws, struct http_request *request, enum content content,
+                       const struct aws_operation *operation) {
+    bool has_target = http_header(request, "X-Amz-Target").len;
+    if (!str_eq(request->method, STR("POST")))
         refuse_xml(aws, request);
     else if (!request->body.len)
         refuse(aws, request, content != CONTENT_JSON,
@@ -300,11 +323,10 @@ static bool check_http(struct aws *aws, struct http_request *request, enum conte
 }
 
 static bool check_signature(struct aws *aws, struct call *call) {
-    const struct aws_credential *credential;
     struct aws_refusal refusal;
     if (aws->config->auth == AWS_AUTH_OPEN)
         return true;
-    if (aws_verify(&aws->verifier, call->request, call->wall_ms, &credential, &refusal) == 0)
+    if (aws_verify(&aws->verifier, call->request, call->wall_ms, &call->credential, &refusal) == 0)
         return true;
     call_fail(call, refusal.type, "%s", refusal.text);
     return false;
@@ -342,7 +364,7 @@ static void begin(struct aws *aws, struct http_request *request, enum content co
         aws_respond(aws, request, 404, "application/json", str_of(unknown_operation_json));
     } else if (!operation) {
         call_fail(call, "UnknownOperationException", "%s", "");
-    } else if (check_signature(aws, call)) {
+    } else if (check_signature(aws, call) && aws_authorize_call(call)) {
         run(call);
     }
 }
@@ -351,7 +373,11 @@ static void on_request(struct http_request *request, void *data) {
     struct aws *aws = data;
     enum content content = content_of(request);
     const struct aws_operation *operation = operation_of(request);
-    if (check_http(aws, request, content, operation))
+    if (!check_sender(aws, request, content))
+        return;
+    if (aws_is_rest(request))
+        aws_rest_run(aws, request);
+    else if (check_http(aws, request, content, operation))
         begin(aws, request, content, operation);
 }
 
@@ -410,6 +436,7 @@ static void free_aws(struct aws *aws) {
     metric_done(&aws->errors);
     metric_done(&aws->throttled);
     explicit_bzero(aws->verifier.key.bytes, sizeof aws->verifier.key.bytes);
+    explicit_bzero(aws->rest_verifier.key.bytes, sizeof aws->rest_verifier.key.bytes);
     free(aws);
 }
 
@@ -431,6 +458,7 @@ int aws_open(struct loop *loop, const struct aws_config *config,
     aws->services = *services;
     aws->verifier =
         (struct aws_verifier){.credentials = *services->credentials, .service = STR("kinesis")};
+    aws->rest_verifier = (struct aws_verifier){.credentials = *services->credentials};
     list_init(&aws->committing);
     list_init(&aws->waiting);
     list_init(&aws->jobs);

@@ -28,7 +28,8 @@ struct world {
     struct aws_config config;
     struct aws_credential credential;
     struct option_items credentials;
-    const char *configured; /* name of a stream that the "configuration" has */
+    const char *configured;          /* name of a stream that the "configuration" has */
+    const struct rest_service *rest; /* NULL: none */
     struct aws *aws;
     struct sockaddr_storage address;
     struct err err;
@@ -55,7 +56,9 @@ static inline void world_do_open(void *data) {
                                           .facts = world->facts,
                                           .credentials = &world->credentials,
                                           .is_configured = world_is_configured,
-                                          .data = world};
+                                          .data = world,
+                                          .rest = {world->rest},
+                                          .rest_count = world->rest != NULL};
     world->code = aws_open(world->thread.loop, &world->config, &services, &world->address,
                            &world->aws, &world->err);
 }
@@ -107,7 +110,7 @@ static inline void world_stop(struct world *world) {
     facts_close(world->facts);
 }
 
-static inline struct world *world_begin(enum aws_auth auth, const char *configured) {
+static inline struct world *world_new(enum aws_auth auth, const char *configured) {
     struct world *world = xcalloc(1, sizeof *world);
     alarm(WORLD_SECONDS_MAX);
     snprintf(world->root, sizeof world->root, "/tmp/weir-aws-XXXXXX");
@@ -119,6 +122,11 @@ static inline struct world *world_begin(enum aws_auth auth, const char *configur
                                 .secret_access_key = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"};
     world->credentials = (struct option_items){&world->credential, 1};
     world->configured = configured;
+    return world;
+}
+
+static inline struct world *world_begin(enum aws_auth auth, const char *configured) {
+    struct world *world = world_new(auth, configured);
     world_start(world);
     return world;
 }

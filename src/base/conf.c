@@ -54,5 +54,32 @@ int conf_error(const struct conf *at, struct err *err, int code, const char *for
     va_start(args, format);
     vsnprintf(text, sizeof text, format, args);
     va_end(args);
+    if (!at->file)
+        return err_set(err, code, "%s", text);
     return err_set(err, code, "%s:%d:%d: %.400s", at->file, at->line, at->column, text);
+}
+
+int conf_spelled(const struct conf *conf, const struct conf_spelling *keys, const char *what,
+                 const struct conf **ret_values, struct err *err) {
+    if (conf->type != CONF_MAP)
+        return conf_error(conf, err, ERR_INVALID, "a map with keys such as \"%s\" is wanted",
+                          keys[0].here);
+    for (size_t i = 0; keys[i].here; i++)
+        ret_values[i] = NULL;
+    for (size_t i = 0; i < conf->count; i++) {
+        const char *text = conf->keys[i].text;
+        const struct conf at = {
+            .file = conf->file, .line = conf->keys[i].line, .column = conf->keys[i].column};
+        size_t found = 0;
+        while (keys[found].here && strcmp(text, keys[found].here) && strcmp(text, keys[found].aws))
+            found++;
+        if (!keys[found].here)
+            return conf_error(&at, err, ERR_INVALID,
+                              "unknown key \"%.60s\" in %s; such as \"%s\" or \"%s\" are known",
+                              text, what, keys[0].here, keys[0].aws);
+        if (ret_values[found])
+            return conf_error(&at, err, ERR_INVALID, "a second \"%.60s\"", text);
+        ret_values[found] = conf->items[i];
+    }
+    return 0;
 }

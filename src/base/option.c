@@ -76,14 +76,14 @@ static int load_number(struct loader *loader, const struct option *field, const 
     return 0;
 }
 
-/* Replaces each ${env:NAME}; a variable that is not set is an error. */
+/* Replaces each ${env:NAME} unless the text is verbatim; a variable that is not set is an error. */
 static int load_string(struct loader *loader, const struct option *field, const struct conf *at,
                        const char *text, const char **ret_value) {
     static const char opening[] = "${env:";
     struct buf out = {0};
     int result = 0;
     for (const char *rest = text; *rest;) {
-        const char *hit = strstr(rest, opening);
+        const char *hit = at->verbatim ? NULL : strstr(rest, opening);
         const char *end = hit ? strchr(hit, '}') : NULL;
         if (!end) {
             buf_add(&out, rest, strlen(rest));

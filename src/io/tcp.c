@@ -277,6 +277,8 @@ static void flush_now(struct tcp *tcp) {
         return;
     if (buf_len(&tcp->out) > TCP_HIGH_WATER)
         tcp->was_full = true;
+    if (tcp->sent)
+        metric_add(tcp->sent, (int64_t)buf_len(&tcp->out));
     if (tcp->tls)
         seal_and_send(tcp);
     else

@@ -19,6 +19,7 @@
 
 #include "base/buf.h"
 #include "base/err.h"
+#include "base/metric.h"
 #include "io/loop.h"
 #include "io/tls.h"
 
@@ -52,6 +53,7 @@ struct tcp {
     struct link
         flush; /* in the loop's list of connections with something to send, or that linger */
     struct uv_write_s *write; /* the kernel's buffer was full: the rest is under way */
+    struct metric *sent; /* counts the bytes (plain ones under TLS) that leave; NULL: nobody does */
     const char *error_text;   /* why it ended, for the log; valid until on_close returns */
     uint64_t linger_until_ms; /* after tcp_close_after_flush(): closed then at the latest */
     int reason;

@@ -6,7 +6,9 @@
  *      from the client    PUBLISH -> PUBREC -> PUBREL -> PUBCOMP     the session's received
  *
  * PUBREL and PUBREC for an identifier that is not in use are answered all the same, in 5.0 with
- * reason 0x92: that is how both sides get rid of what only one of them remembers.
+ * reason 0x92: that is how both sides get rid of what only one of them remembers. An answer of the
+ * wrong kind to a message that is under way (PUBACK to one of QoS 2, PUBREC to one of QoS 1, PUBCOMP
+ * before PUBREL) is a protocol error.
  */
 #include "mqtt/broker.h"
 
@@ -26,10 +28,22 @@ static void take_pubrec(struct mqtt_connection *connection, uint16_t packet_id, 
                session_advance(connection->session, packet_id));
 }
 
+static bool is_of_wrong_kind(const struct session *session, enum packet_type type,
+                             uint16_t packet_id) {
+    enum flight_state awaited = session_awaits(session, packet_id);
+    if (type == PACKET_PUBREL || awaited == FLIGHT_FREE)
+        return false;
+    if (type == PACKET_PUBREC)
+        return awaited == FLIGHT_PUBACK;
+    return awaited != (type == PACKET_PUBACK ? FLIGHT_PUBACK : FLIGHT_PUBCOMP);
+}
+
 void ack_take(struct mqtt_connection *connection, const struct packet *packet) {
     uint16_t packet_id;
     uint8_t said;
     enum packet_reason reason = packet_read_ack(packet, connection->version, &packet_id, &said);
+    if (!reason && is_of_wrong_kind(connection->session, packet->type, packet_id))
+        reason = PACKET_PROTOCOL_ERROR;
     if (reason) {
         connection_fail(connection, reason, "PUBACK, PUBREC, PUBREL or PUBCOMP: %s",
                         packet_reason_text(reason));

@@ -30,12 +30,29 @@
     "weir_mqtt_messages_dropped_total", "Messages not delivered to a subscriber, or not taken"
 #define MQTT_REFUSED "weir_mqtt_connects_refused_total", "Connections refused before or at CONNECT"
 #define MQTT_DENIED  "weir_mqtt_denied_total", "Requests that a policy does not allow"
-#define MQTT_CLOSED  "weir_mqtt_disconnects_total", "Connections that the broker ended"
+#define MQTT_CLOSED  "weir_mqtt_disconnects_total", "Connections of clients that ended"
 
 #define MQTT_METRICS(X)                                                                            \
+    X(clients, GAUGE, "weir_mqtt_clients", "Clients that are connected", NULL)                     \
+    X(accepted, COUNTER, "weir_mqtt_connections_total", "Connections that came", NULL)             \
+    X(connects, COUNTER, "weir_mqtt_connects_total", "CONNECTs that were accepted", NULL)          \
+    X(packets_received, COUNTER, "weir_mqtt_packets_received_total", "MQTT packets received",      \
+      NULL)                                                                                        \
+    X(packets_sent, COUNTER, "weir_mqtt_packets_sent_total", "MQTT packets sent", NULL)            \
+    X(bytes_received, COUNTER, "weir_mqtt_bytes_received_total",                                   \
+      "Bytes received from clients, without TLS and WebSocket framing", NULL)                      \
+    X(bytes_sent, COUNTER, "weir_mqtt_bytes_sent_total",                                           \
+      "Bytes sent to clients, without TLS and WebSocket framing", NULL)                            \
+    X(events, COUNTER, "weir_mqtt_lifecycle_events_total", "Lifecycle events published", NULL)     \
+    X(dropped_events, COUNTER, "weir_mqtt_lifecycle_events_dropped_total",                         \
+      "Lifecycle events that could not be kept", NULL)                                             \
     X(connections, GAUGE, "weir_mqtt_connections", "Connections, not yet accepted ones included",  \
       NULL)                                                                                        \
     X(subscriptions, GAUGE, "weir_mqtt_subscriptions", "Subscriptions of connected clients", NULL) \
+    X(shared_subscriptions, GAUGE, "weir_mqtt_shared_subscriptions", "Those among them to shares", \
+      NULL)                                                                                        \
+    X(sessions_away, GAUGE, "weir_mqtt_stored_sessions_away",                                      \
+      "Stored sessions whose client is not connected", NULL)                                       \
     X(sessions, GAUGE, "weir_mqtt_stored_sessions", "Sessions that outlive their connection",      \
       NULL)                                                                                        \
     X(sessions_expired, COUNTER, "weir_mqtt_stored_sessions_expired_total",                        \
@@ -71,6 +88,10 @@
     X(closed_keep_alive, COUNTER, MQTT_CLOSED, "reason=\"keep_alive\"")                            \
     X(closed_taken_over, COUNTER, MQTT_CLOSED, "reason=\"taken_over\"")                            \
     X(closed_policy, COUNTER, MQTT_CLOSED, "reason=\"policy\"")                                    \
+    X(closed_by_client, COUNTER, MQTT_CLOSED, "reason=\"client\"")                                 \
+    X(closed_lost, COUNTER, MQTT_CLOSED, "reason=\"connection_lost\"")                             \
+    X(closed_kicked, COUNTER, MQTT_CLOSED, "reason=\"administrative\"")                            \
+    X(closed_stopping, COUNTER, MQTT_CLOSED, "reason=\"shutting_down\"")                           \
     X(denied_connect, COUNTER, MQTT_DENIED, "action=\"connect\"")                                  \
     X(denied_publish, COUNTER, MQTT_DENIED, "action=\"publish\"")                                  \
     X(denied_retain_publish, COUNTER, MQTT_DENIED, "action=\"retain_publish\"")                    \
@@ -86,16 +107,30 @@ struct worker_metrics {
 
 /* ---- the broker ---- */
 
+/* What $SYS/broker tells beside the counters; written by the first worker, clients_max and heap_max
+ * by whoever looks. */
+enum { SYS_RATES = 11, SYS_SPANS = 3 };
+
+struct sys_state {
+    _Atomic int64_t clients_max, heap_max;
+    _Atomic int64_t loads[SYS_RATES * SYS_SPANS]; /* hundredths */
+};
+
 struct mqtt {
     const struct mqtt_config *config;
     unsigned worker_count;
+    uint64_t instance; /* by chance, of this run */
+    uint64_t started_ns;
+    struct sys_state sys;
     struct map users;               /* name -> struct mqtt_user_config; read-only */
     struct mqtt_policies *policies; /* of the configuration */
     struct mqtt_worker *workers[MQTT_WORKERS_MAX];
-    _Atomic uint64_t retained_version;           /* drawn by publishers of retained messages */
-    _Atomic int64_t session_count, queued_bytes; /* of stored sessions, and what waits in them */
+    _Atomic uint64_t retained_version; /* drawn by publishers of retained messages */
+    _Atomic int64_t session_count;     /* of stored sessions */
+    _Atomic int64_t queued_bytes;      /* what waits in all sessions */
     _Atomic int64_t claims_under_way;
     _Atomic int64_t connection_count;
+    _Atomic uint64_t connection_number; /* of the last connection */
 };
 
 /* Whether a connection to a listener may come without credentials. */
@@ -111,7 +146,9 @@ struct route_target {
     uint32_t *ids; /* subscription identifiers; in route.ids */
     uint32_t id_count;
     uint8_t qos;
-    bool no_local, retain_as_published;
+    bool no_local; /* not for the session's own messages */
+    bool only_own; /* for none but them */
+    bool has_no_local, retain_as_published;
 };
 
 /* What is to be done with the messages of one topic. */
@@ -145,6 +182,10 @@ struct route *route_find(struct mqtt_worker *worker, struct str topic);
 
 /* The same, or NULL if the topic has none yet: nothing is made. */
 const struct route *route_peek(struct mqtt_worker *worker, struct str topic);
+
+/* Whether a subscriber or a rule would get a message of this topic. Makes no route: for topics of
+ * which there are many and that come seldom. */
+bool route_is_wanted(struct mqtt_worker *worker, struct str topic);
 
 /* A subscription, an interest or the rules have changed. */
 static inline void routes_expire(struct routes *routes) {
@@ -270,7 +311,7 @@ void holds_done(struct mqtt_worker *worker);
 
 /* ---- the worker, worker.c ---- */
 
-enum { SESSION_QUEUE_MAX = 1000, AUTH_UNDER_WAY_MAX = 64, PARKED_BYTES_MAX = 64 * 1024 };
+enum { AUTH_UNDER_WAY_MAX = 64, PARKED_BYTES_MAX = 64 * 1024 };
 
 struct mqtt_worker {
     struct mqtt *mqtt;
@@ -308,6 +349,11 @@ struct mqtt_worker {
     struct buf scratch;    /* encoded messages for fan-out */
     struct buf properties; /* of a PUBLISH whose topic alias was cut out */
     uint64_t wall_ms;      /* read once per feed */
+
+    struct map presences; /* client id -> struct presence, of those at home here; lifecycle.c */
+    struct buf event_topic, event_filters; /* of the SUBSCRIBE that is being handled */
+    bool event_wanted;
+    struct sys_topics *sys_topics; /* of the first worker; sys_topics.c */
 
     struct mqtt_policies *policies;
     struct buf resource, expanded; /* of a request to them */
@@ -383,6 +429,12 @@ struct will {
 };
 
 struct authority;
+struct aliases_told;
+
+/* What a client has published and was sent, for people. */
+struct connection_counts {
+    uint64_t received, received_bytes, sent, sent_bytes, dropped;
+};
 
 struct mqtt_connection {
     struct mqtt_worker *worker;
@@ -395,11 +447,15 @@ struct mqtt_connection {
     struct session *session;                     /* while OPEN */
     struct inbox *inbox;
     struct held *held;
-    struct str *aliases; /* topic_alias_max + 1 of them */
+    struct str *aliases;               /* the client's, topic_alias_max + 1 of them; alias.h */
+    struct aliases_told *aliases_told; /* the broker's; NULL: the client takes none */
     struct will *will;
     struct buf *gather; /* what leaves over a foreign transport at the end of the turn */
     char *peer;         /* "127.0.0.1:1234" */
     char *names;        /* client id and principal, one behind the other; never NULL */
+    struct connection_counts counts;
+    uint64_t number;       /* of all connections of this run */
+    uint64_t connected_ms; /* wall time; since it is OPEN */
     uint32_t session_expiry_s;
     uint32_t references;
     uint32_t seen_s;           /* wheel time of the last bytes */
@@ -410,6 +466,8 @@ struct mqtt_connection {
     uint8_t ip_at, ip_bytes; /* the address in `peer`, without port and brackets */
     uint8_t version;         /* 0 before CONNECT */
     uint8_t state;
+    uint8_t end_reason; /* why the broker has ended it; 0: it has not */
+    bool ended_by_client;
     /* What the CONNACK says or the client may do. */
     bool anonymous, id_assigned, clean_start, wants_expiry, expiry_capped, keep_alive_set;
     bool waiting; /* for credentials, a take-over or an interest: nothing is handled meanwhile */
@@ -492,8 +550,6 @@ void connect_granted(struct mqtt_connection *connection, struct session *session
 
 /* A new connection of the same client id ends this one. */
 void connect_taken_over(struct mqtt_connection *connection);
-
-void aliases_free(struct mqtt_connection *connection);
 
 /* Subscribes a session that is not subscribed yet: to a filter, or (`share_name` not empty) to the
  * share with the key `text`. */

@@ -8,11 +8,14 @@
  */
 #include <stdlib.h>
 
+#include "base/clock.h"
 #include "base/mem.h"
 #include "base/random.h"
 #include "flow/topic.h"
+#include "mqtt/alias.h"
 #include "mqtt/authorize.h"
 #include "mqtt/claim.h"
+#include "mqtt/lifecycle.h"
 #include "mqtt/password.h"
 #include "mqtt/stored.h"
 
@@ -24,7 +27,9 @@ static struct packet_connack connack_for(const struct mqtt_connection *connectio
                                          bool session_present) {
     const struct mqtt_config *config = connection->worker->config;
     return (struct packet_connack){
-        .session_present = session_present,
+        /* 3.1 has no such flag. */
+        .session_present = session_present && connection->version != PACKET_VERSION_3_1,
+        .retain_unavailable = config->retained_max == 0,
         .session_expiry = connection->expiry_capped,
         .session_expiry_s = connection->session_expiry_s,
         .receive_max = (uint16_t)config->inflight_max,
@@ -37,12 +42,30 @@ static struct packet_connack connack_for(const struct mqtt_connection *connectio
     };
 }
 
+/* What has to be said is larger than the client takes: nothing can be said. */
+static void refuse_small_packets(struct mqtt_connection *connection) {
+    metric_add(&connection->worker->metrics.refused_protocol, 1);
+    connection_retire(connection, false);
+    connection_close(connection);
+}
+
 static void open_connection(struct mqtt_connection *connection, bool session_present) {
     struct packet_connack connack = connack_for(connection, session_present);
+    struct buf *out = connection_out(connection);
+    size_t before = buf_len(out);
     connection->state = CONNECTION_OPEN;
     connection->waiting = false;
-    packet_write_connack(connection_out(connection), connection->version, &connack);
+    packet_write_connack(out, connection->version, &connack);
+    if (connection->packet_bytes_max && buf_len(out) - before > connection->packet_bytes_max) {
+        out->end = out->begin + before; /* [MQTT-3.1.2-24] */
+        refuse_small_packets(connection);
+        return;
+    }
     wheel_add(connection);
+    connection->connected_ms = clock_wall_ms();
+    metric_add(&connection->worker->metrics.clients, 1);
+    metric_add(&connection->worker->metrics.connects, 1);
+    lifecycle_connected(connection);
     connection_end_if_stopping(connection);
 }
 
@@ -55,8 +78,10 @@ void connect_taken_over(struct mqtt_connection *connection) {
 
 static void attach(struct mqtt_connection *connection, struct session *session) {
     struct mqtt_worker *worker = connection->worker;
-    if (!session)
+    if (!session) {
         session = session_new(connection);
+        session->queued_bytes = &worker->mqtt->queued_bytes;
+    }
     if (!session->stored && connection->session_expiry_s)
         stored_begin(worker, session, connection_client_id(connection));
     if (session->stored)
@@ -105,6 +130,7 @@ static void admit(struct mqtt_connection *connection) {
         return;
     }
     metric_add(&connection->worker->metrics.refused_policy, 1);
+    lifecycle_refused(connection);
     connection_end(connection, PACKET_NOT_AUTHORIZED);
 }
 
@@ -246,10 +272,10 @@ static void set_expiry(struct mqtt_connection *connection, const struct packet_c
     connection->session_expiry_s = wanted_s < most_s ? wanted_s : most_s;
 }
 
-static enum packet_reason check(const struct packet_connect *in) {
+static enum packet_reason check(const struct mqtt_config *config, const struct packet_connect *in) {
     bool v5 = in->version == PACKET_VERSION_5;
-    if (in->client_id.len > CLIENT_ID_BYTES_MAX ||
-        (!v5 && in->client_id.len == 0 && !in->clean_start))
+    bool may_be_empty = v5 || (in->version == PACKET_VERSION_3_1_1 && in->clean_start);
+    if (in->client_id.len > CLIENT_ID_BYTES_MAX || (in->client_id.len == 0 && !may_be_empty))
         return PACKET_CLIENT_ID_INVALID;
     if (packet_has(&in->properties, PROPERTY_AUTH_METHOD))
         return PACKET_BAD_AUTHENTICATION_METHOD;
@@ -257,6 +283,8 @@ static enum packet_reason check(const struct packet_connect *in) {
         return PACKET_PROTOCOL_ERROR; /* section 3.1.2.11.10 */
     if (in->will.present && !topic_name_valid(in->will.topic))
         return PACKET_TOPIC_NAME_INVALID;
+    if (in->will.retain && config->retained_max == 0)
+        return PACKET_RETAIN_UNSUPPORTED; /* [MQTT-3.2.2-13] */
     return PACKET_NORMAL;
 }
 
@@ -265,6 +293,9 @@ static void take_settings(struct mqtt_connection *connection, const struct packe
     connection->packet_bytes_max = properties->packet_bytes_max;
     connection->receive_max =
         packet_has(properties, PROPERTY_RECEIVE_MAX) ? properties->receive_max : UINT16_MAX;
+    int64_t aliases_max = connection->worker->config->topic_alias_max;
+    alias_allow(connection, properties->topic_alias_max < aliases_max ? properties->topic_alias_max
+                                                                      : (uint16_t)aliases_max);
     set_keep_alive(connection, in->keep_alive_s);
     set_expiry(connection, in);
     if (in->will.present)
@@ -297,9 +328,11 @@ void connect_take(struct mqtt_connection *connection, const struct packet *packe
     }
     struct packet_connect in;
     enum packet_reason reason = packet_read_connect(packet, &in);
+    if (in.version == PACKET_VERSION_5 && !packet_length_is_minimal(packet))
+        reason = PACKET_MALFORMED;
     bool named = reason != PACKET_MALFORMED || in.version == PACKET_VERSION_5;
     connection->version = named ? in.version : 0;
-    reason = reason ? reason : check(&in);
+    reason = reason ? reason : check(worker->config, &in);
     if (reason) {
         connection_fail(connection, reason, "CONNECT: %s", packet_reason_text(reason));
         return;

@@ -13,7 +13,9 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "mqtt/alias.h"
 #include "mqtt/claim.h"
+#include "mqtt/lifecycle.h"
 #include "mqtt/stored.h"
 
 /* ---- life ---- */
@@ -52,6 +54,8 @@ struct mqtt_connection *connection_new(struct mqtt_worker *worker, const char *p
     connection->worker = worker;
     connection->references = 1;
     connection->anonymous = anonymous;
+    connection->number =
+        atomic_fetch_add_explicit(&worker->mqtt->connection_number, 1, memory_order_relaxed) + 1;
     set_peer(connection, peer);
     connection->names = xstrdup("");
     connection->seen_s = worker->wheel.now_s;
@@ -61,6 +65,7 @@ struct mqtt_connection *connection_new(struct mqtt_worker *worker, const char *p
     list_push_back(&worker->connections, &connection->link);
     wheel_add(connection);
     metric_add(&worker->metrics.connections, 1);
+    metric_add(&worker->metrics.accepted, 1);
     return connection;
 }
 
@@ -100,6 +105,7 @@ void connection_unref(struct mqtt_connection *connection) {
 /* ---- out ---- */
 
 struct buf *connection_out(struct mqtt_connection *connection) {
+    metric_add(&connection->worker->metrics.packets_sent, 1);
     if (connection->tcp)
         return tcp_out(connection->tcp);
     if (!connection->gather)
@@ -123,6 +129,7 @@ void connection_write_gathered(struct mqtt_connection *connection) {
         *connection->gather = (struct buf){0};
     }
     free_gather(connection);
+    metric_add(&connection->worker->metrics.bytes_sent, (int64_t)buf_len(&bytes));
     if (buf_len(&bytes))
         connection->ops->write(connection->transport, buf_at(&bytes), buf_len(&bytes));
     buf_done(&bytes);
@@ -184,7 +191,8 @@ static void say_why(struct mqtt_connection *connection, enum packet_reason reaso
 void will_publish(struct mqtt_worker *worker, struct will *will, struct str client_id) {
     will->publication.message.client_id = client_id;
     worker->wall_ms = will->publication.message.received_ms = clock_wall_ms();
-    int result = publish(worker, &will->publication, NULL);
+    /* The client's own session, if it goes on, may have asked not to hear itself [MQTT-3.8.3-3]. */
+    int result = publish(worker, &will->publication, stored_find(worker, client_id));
     if (result < 0) {
         metric_add(&worker->metrics.dropped_refused, 1);
         log_warn("mqtt", "client \"%.*s\": its will message was not taken: %s", STR_ARG(client_id),
@@ -228,10 +236,24 @@ static void leave_session(struct mqtt_connection *connection, bool with_will) {
     stored_go_offline(worker, session, delayed);
 }
 
+/* Those that are ended for what the client did wrong are counted where that is found. */
+static void count_end(struct worker_metrics *metrics, const struct mqtt_connection *connection) {
+    metric_add(&metrics->clients, -1);
+    if (connection->ended_by_client)
+        metric_add(&metrics->closed_by_client, 1);
+    else if (!connection->end_reason)
+        metric_add(&metrics->closed_lost, 1);
+    else if (connection->end_reason == PACKET_ADMINISTRATIVE_ACTION)
+        metric_add(&metrics->closed_kicked, 1);
+    else if (connection->end_reason == PACKET_SHUTTING_DOWN)
+        metric_add(&metrics->closed_stopping, 1);
+}
+
 void connection_retire(struct mqtt_connection *connection, bool with_will) {
     struct mqtt_worker *worker = connection->worker;
     if (connection->state == CONNECTION_ENDED)
         return;
+    bool was_open = connection->state == CONNECTION_OPEN;
     connection->state = CONNECTION_ENDED;
     connection_unpark(connection);
     list_remove(&connection->wheel);
@@ -242,6 +264,10 @@ void connection_retire(struct mqtt_connection *connection, bool with_will) {
         publish_will(connection);
     free(connection->will);
     connection->will = NULL;
+    if (was_open) {
+        count_end(&worker->metrics, connection);
+        lifecycle_disconnected(connection);
+    }
     metric_add(&worker->metrics.connections, -1);
     atomic_fetch_sub_explicit(&worker->mqtt->connection_count, 1, memory_order_relaxed);
 }
@@ -250,6 +276,7 @@ void connection_end(struct mqtt_connection *connection, enum packet_reason reaso
     if (connection->state == CONNECTION_ENDED)
         return;
     bool was_open = connection->state == CONNECTION_OPEN;
+    connection->end_reason = (uint8_t)reason;
     say_why(connection, reason);
     connection_retire(connection, was_open);
     connection_close(connection);

@@ -3,15 +3,19 @@
  * RETAIN), and copied into each one's output with its own packet identifier. Only subscribers with
  * subscription identifiers get an encoding of their own.
  *
+ * Subscribers that take topic aliases get one too.
+ *
  * A subscriber that does not keep up: QoS 0 is dropped while more than out_bytes_max bytes wait for
  * its socket. QoS 1 and 2 wait in the session's queue while too much is unacknowledged or unsent,
- * and are dropped when that is full (stored.c). What waits is copied once per message, however many
+ * and are dropped when that is full (stored.c). Retained messages that a new subscription asked for go
+ * before what has been queued, so that they are not overtaken by what is published later [MQTT-4.6.0-5]. What waits is copied once per message, however many
  * wait for it; so is what a stored session is sent, because it may have to be sent again. Packets
  * that are larger than the client's Maximum Packet Size are dropped as if they had been sent
  * (section 3.1.2.11.4).
  */
 #include "base/clock.h"
 #include "base/mem.h"
+#include "mqtt/alias.h"
 #include "mqtt/authorize.h"
 #include "mqtt/stored.h"
 
@@ -42,6 +46,7 @@ static bool is_slow(const struct mqtt_connection *connection) {
 
 static void log_drop(struct mqtt_connection *connection, struct metric *metric, const char *why) {
     unsigned missed;
+    connection->counts.dropped++;
     metric_add(metric, 1);
     if (log_limit_pass(&connection->worker->log_slow, 10000, &missed))
         log_warn("mqtt", "client \"%.*s\" at %s: message dropped: %s (%u more like this)",
@@ -91,25 +96,30 @@ static void queue(struct fan_out *fan, const struct route_target *target, uint8_
 bool deliver_can_take(const struct session *session) {
     const struct mqtt_connection *connection = session->connection;
     return connection && !is_slow(connection) && session_queue_is_empty(session) &&
-           session_may_send(session, in_flight_max(connection));
+           !session_retained_first(session) && session_may_send(session, in_flight_max(connection));
 }
 
-static void send_copy(struct fan_out *fan, const struct route_target *target, uint8_t qos,
+static bool takes(const struct mqtt_connection *connection, size_t bytes) {
+    return connection->packet_bytes_max == 0 || bytes <= connection->packet_bytes_max;
+}
+
+/* True if it has been written, false if it waits or is dropped. */
+static bool send_copy(struct fan_out *fan, const struct route_target *target, uint8_t qos,
                       bool retain, const struct copy *copy) {
     struct session *session = target->session;
     struct mqtt_connection *connection = session->connection;
     size_t bytes = copy->marks.bytes;
-    if (connection->packet_bytes_max && bytes > connection->packet_bytes_max) {
+    if (!takes(connection, bytes)) {
         metric_add(&fan->worker->metrics.dropped_too_large, 1);
-        return;
+        return false;
     }
     if (qos == 0 && is_slow(connection)) {
         log_drop(connection, &fan->worker->metrics.dropped_slow, "it reads too slowly");
-        return;
+        return false;
     }
     if (qos && !deliver_can_take(session)) {
         queue(fan, target, qos, retain);
-        return;
+        return false;
     }
     struct buf *out = connection_out(connection);
     uint8_t *room = buf_room(out, bytes);
@@ -120,8 +130,47 @@ static void send_copy(struct fan_out *fan, const struct route_target *target, ui
         patch_id(room + copy->marks.packet_id_at, session_take_id(session, qos, known));
     }
     buf_added(out, bytes);
+    connection->counts.sent++;
+    connection->counts.sent_bytes += bytes;
     fan->sent[qos]++;
     fan->sent_bytes[qos] += bytes;
+    return true;
+}
+
+/* Chooses the topic alias. One that the client has not been told yet makes the packet larger: the caller
+ * goes without (`may_tell` false) if that is too much. */
+static struct alias_choice set_alias(const struct mqtt_connection *connection, struct str topic,
+                                     bool may_tell, struct packet_form *form) {
+    struct alias_choice choice = alias_choose(connection, topic);
+    if (!choice.known && !may_tell)
+        choice = (struct alias_choice){0};
+    form->topic_alias = choice.alias;
+    form->topic_left_out = choice.known;
+    return choice;
+}
+
+/* An encoding for this one client: with its subscription identifiers, and its topic alias. */
+static void send_own(struct fan_out *fan, const struct route_target *target, uint8_t qos,
+                     bool retain) {
+    struct mqtt_connection *connection = target->session->connection;
+    struct buf *scratch = &fan->worker->scratch;
+    struct str topic = fan->publication->message.topic;
+    struct packet_form form = {.version = connection->version,
+                               .qos = qos,
+                               .retain = retain,
+                               .subscription_ids = target->ids,
+                               .subscription_id_count = target->id_count};
+    struct alias_choice choice = set_alias(connection, topic, true, &form);
+    struct copy own;
+    encode(scratch, fan->publication, &form, &own);
+    if (!takes(connection, own.marks.bytes)) {
+        choice = set_alias(connection, topic, false, &form);
+        scratch->end = scratch->begin + own.at;
+        encode(scratch, fan->publication, &form, &own);
+    }
+    if (send_copy(fan, target, qos, retain, &own))
+        alias_told(connection, topic, choice);
+    scratch->end = scratch->begin + own.at;
 }
 
 static void send_to(struct fan_out *fan, const struct route_target *target) {
@@ -135,19 +184,11 @@ static void send_to(struct fan_out *fan, const struct route_target *target) {
         return;
     }
     uint8_t version = connection->version;
-    if (target->id_count == 0 || version != PACKET_VERSION_5) {
+    bool is_alike = target->id_count == 0 && !connection->aliases_told;
+    if (is_alike || version != PACKET_VERSION_5)
         send_copy(fan, target, qos, retain, copy_for(fan, version, qos, retain));
-        return;
-    }
-    struct packet_form form = {.version = version,
-                               .qos = qos,
-                               .retain = retain,
-                               .subscription_ids = target->ids,
-                               .subscription_id_count = target->id_count};
-    struct copy own;
-    encode(&fan->worker->scratch, fan->publication, &form, &own);
-    send_copy(fan, target, qos, retain, &own);
-    fan->worker->scratch.end = fan->worker->scratch.begin + own.at;
+    else
+        send_own(fan, target, qos, retain);
 }
 
 static void count_sent(struct worker_metrics *metrics, unsigned qos, uint64_t sent,
@@ -173,8 +214,8 @@ void deliver(struct mqtt_worker *worker, const struct route *route,
     buf_clear(&worker->scratch);
     for (uint32_t i = 0; i < route->target_count; i++) {
         const struct route_target *target = &route->targets[i];
-        bool is_own = target->no_local && target->session == from;
-        if (!is_own && stored_takes(target->session, origin) &&
+        bool is_left_out = target->session == from ? target->no_local : target->only_own;
+        if (!is_left_out && stored_takes(target->session, origin) &&
             authorize_receive(target->session->connection, publication->message.topic, route))
             send_to(&fan, target);
     }
@@ -210,18 +251,29 @@ struct parcel {
 /* False if it is larger than the client takes: then it counts as sent, and nothing is. */
 static bool write_parcel(struct mqtt_connection *connection, const struct parcel *parcel) {
     struct mqtt_worker *worker = connection->worker;
+    const struct message *message = &parcel->message->publication.message;
     struct buf *out = connection_out(connection);
+    struct packet_form form = parcel->form;
     struct packet_marks marks;
-    packet_write_publish(out, &parcel->message->publication.message, &parcel->form, &marks);
-    if (connection->packet_bytes_max && marks.bytes > connection->packet_bytes_max) {
+    struct alias_choice choice = set_alias(connection, message->topic, true, &form);
+    packet_write_publish(out, message, &form, &marks);
+    if (!takes(connection, marks.bytes)) {
+        out->end -= marks.bytes;
+        choice = set_alias(connection, message->topic, false, &form);
+        packet_write_publish(out, message, &form, &marks);
+    }
+    if (!takes(connection, marks.bytes)) {
         out->end -= marks.bytes;
         metric_add(&worker->metrics.dropped_too_large, 1);
         return false;
     }
+    alias_told(connection, message->topic, choice);
     uint32_t expiry_at = expiry_in_packet(&parcel->message->publication, &marks);
     if (expiry_at)
         publication_expiry_patch(out->at + out->end - marks.bytes + expiry_at, parcel->left_s);
     count_sent(&worker->metrics, parcel->form.qos, 1, marks.bytes);
+    connection->counts.sent++;
+    connection->counts.sent_bytes += marks.bytes;
     return true;
 }
 
@@ -341,8 +393,8 @@ void deliver_waiting(struct mqtt_connection *connection) {
     connection->worker->wall_ms = clock_wall_ms();
     while (send_again(connection)) {
     }
-    while (send_queued(connection)) {
-    }
     while (send_retained(connection)) {
+    }
+    while (send_queued(connection)) {
     }
 }

@@ -10,10 +10,15 @@
  * Nothing is read from the socket while PARKED_BYTES_MAX bytes wait in the inbox, or while more
  * than out_bytes_max bytes wait to be sent: a client that does not read its acknowledgements cannot
  * make them pile up.
+ *
+ * For keep alive a client is seen when a whole packet has come [MQTT-3.1.2-22]; so that a large one may
+ * take its time on a slow line, ALIVE_BYTES of it that come at once count too.
  */
 #include "base/clock.h"
 #include "base/mem.h"
 #include "mqtt/stored.h"
+
+enum { ALIVE_BYTES = 256 };
 
 /* ---- reading ---- */
 
@@ -93,6 +98,7 @@ static void take_disconnect(struct mqtt_connection *connection, const struct pac
     }
     if (packet_has(&properties, PROPERTY_SESSION_EXPIRY))
         change_expiry(connection, properties.session_expiry_s);
+    connection->ended_by_client = true;
     connection_retire(connection, said != PACKET_NORMAL);
     connection_close(connection);
 }
@@ -102,7 +108,8 @@ static void take_other(struct mqtt_connection *connection, const struct packet *
         "packet type 0", NULL, "CONNACK",  NULL, NULL,       NULL, NULL,  NULL, NULL,
         "SUBACK",        NULL, "UNSUBACK", NULL, "PINGRESP", NULL, "AUTH"};
     const char *name = names[packet->type & 15];
-    enum packet_reason reason = packet->type == 0 ? PACKET_MALFORMED : PACKET_PROTOCOL_ERROR;
+    bool malformed = packet->type == 0 || (packet->type == PACKET_AUTH && packet->flags);
+    enum packet_reason reason = malformed ? PACKET_MALFORMED : PACKET_PROTOCOL_ERROR;
     connection_fail(connection, reason, "%s is not for a client to send here",
                     name ? name : "packet");
 }
@@ -175,10 +182,17 @@ static size_t take_packets(struct mqtt_connection *connection, const uint8_t *at
                                   : "packet length is no variable byte integer");
             break;
         }
+        if (connection->version == PACKET_VERSION_5 && !packet_length_is_minimal(&packet)) {
+            connection_fail(connection, PACKET_MALFORMED,
+                            "packet length takes more bytes than it needs");
+            break;
+        }
         if (packet.type == PACKET_PUBLISH && must_park(connection)) {
             park(connection);
             break;
         }
+        metric_add(&connection->worker->metrics.packets_received, 1);
+        connection->seen_s = connection->worker->wheel.now_s;
         take_packet(connection, &packet);
         taken += packet.bytes;
     }
@@ -236,8 +250,10 @@ static size_t complete_packet(struct mqtt_connection *connection, const uint8_t 
 void mqtt_connection_feed(struct mqtt_connection *connection, const uint8_t *at, size_t len) {
     if (connection->worker->stopping) /* What came before is finished, and nothing else. */
         return;
-    connection->seen_s = connection->worker->wheel.now_s;
+    if (is_blocked(connection) || len >= ALIVE_BYTES)
+        connection->seen_s = connection->worker->wheel.now_s;
     connection->worker->wall_ms = clock_wall_ms();
+    metric_add(&connection->worker->metrics.bytes_received, (int64_t)len);
     while (len && connection->state != CONNECTION_ENDED && !is_blocked(connection)) {
         size_t taken = connection->inbox ? complete_packet(connection, at, len)
                                          : take_packets(connection, at, len);

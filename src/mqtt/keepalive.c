@@ -5,7 +5,9 @@
  * connection it is closed if its deadline has passed, else moved to the slot of the new deadline.
  * Deadlines farther away than the wheel is round are looked at once per round.
  */
+#include "mqtt/lifecycle.h"
 #include "mqtt/stored.h"
+#include "mqtt/sys_topics.h"
 
 /* The tick at which nothing can be too early any more: a tick may be up to a second old. */
 static uint32_t deadline(const struct mqtt_connection *connection) {
@@ -65,6 +67,8 @@ static void on_tick(struct timer *timer) {
     wheel_tick(worker);
     stored_tick(worker);
     retained_tick(&worker->retained, loop_now_ms(worker->loop));
+    lifecycle_tick(worker);
+    sys_topics_tick(worker);
 }
 
 void wheel_start(struct mqtt_worker *worker) {

@@ -63,6 +63,7 @@ static struct tcp *on_accept(void *data, const struct sockaddr_storage *peer) {
     client->tcp.events = &client_events;
     client->connection = connection;
     connection->tcp = &client->tcp;
+    client->tcp.sent = &listener->worker->metrics.bytes_sent;
     connection->listener = listener->config;
     return &client->tcp;
 }

@@ -72,7 +72,10 @@ struct mqtt_config {
     int64_t keep_alive_max_ms, connect_timeout_ms;
     int64_t session_expiry_max_ms, sessions_max;
     int64_t queue_max, queue_bytes_max, queue_total_bytes_max;
+    int64_t clean_queue_max, clean_queue_bytes_max;
     int queue_full; /* enum mqtt_queue_full */
+    bool lifecycle_events;
+    int64_t sys_interval_ms;
 };
 
 extern const struct option mqtt_options[];
@@ -176,6 +179,49 @@ void mqtt_connection_drained(struct mqtt_connection *connection);
 
 /* The transport is gone; neither side uses the other from now on. */
 void mqtt_connection_detach(struct mqtt_connection *connection);
+
+/* ---- looking in ---- */
+
+/*
+ * A question about what all workers hold. It goes from worker to worker as a task, so it takes a
+ * turn of each and sees each at another moment: who moves from one to another meanwhile may be
+ * missed, or be told of twice under one key, of which the first stays. Looking for the first
+ * clients of a page costs each worker a comparison per client, and nothing else grows with them.
+ *
+ * Its answer is a list of JSON objects, sorted by bytes: of clients by their id, of subscriptions by
+ * client id and filter, of retained messages by topic; or none.
+ */
+enum mqtt_question {
+    MQTT_LIST_CLIENTS,       /* whose id begins with `text` */
+    MQTT_SHOW_CLIENT,        /* the one with the id `text`, with all that there is to tell */
+    MQTT_LIST_SUBSCRIPTIONS, /* of the client `text`; empty: of all */
+    MQTT_LIST_RETAINED,      /* whose topic the filter `text` matches; empty: all */
+    MQTT_SHOW_RETAINED,      /* that of the topic `text`, with its payload */
+    MQTT_END_CLIENT,         /* ends the connection of `text` (DISCONNECT 0x98) */
+};
+
+enum { MQTT_PAGE_MAX = 1000 };
+
+struct mqtt_inquiry {
+    enum mqtt_question question;
+    struct str text, after; /* `after`: where the last page ended; views that live until `done` */
+    unsigned limit;         /* of a list, 1 to MQTT_PAGE_MAX */
+    bool connected_only;    /* of MQTT_LIST_CLIENTS */
+    bool end_session;       /* of MQTT_END_CLIENT: its stored session too, also when it is away */
+    bool prevent_will;      /* and its will stays unsaid */
+    void (*done)(struct mqtt_inquiry *inquiry);
+    /* The answer, when `done` runs. */
+    struct buf items; /* JSON objects with commas between them */
+    size_t count;
+    struct buf next; /* `after` of the next page; empty: this is the last one */
+};
+
+/* Asks, from the thread of a worker's loop, on which `done` runs later. The loops of all workers
+ * must be running until then. */
+void mqtt_inquire(struct mqtt_worker *worker, struct mqtt_inquiry *inquiry);
+
+/* Frees the answer. */
+void mqtt_inquiry_done(struct mqtt_inquiry *inquiry);
 
 /* ---- passwords ---- */
 

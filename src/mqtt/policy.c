@@ -72,10 +72,6 @@ static const struct conf *item_at(const struct conf *conf, size_t i) {
 
 /* ---- keys, in both forms ---- */
 
-struct key {
-    const char *here, *aws;
-};
-
 enum { KEYS_MAX = 8 };
 
 static struct conf key_place(const struct conf *map, size_t i) {
@@ -83,29 +79,9 @@ static struct conf key_place(const struct conf *map, size_t i) {
         .file = map->file, .line = map->keys[i].line, .column = map->keys[i].column};
 }
 
-/* The values in the order of `keys`, NULL where there is none. */
-static int read_keys(struct compiler *compiler, const struct conf *conf, const struct key *keys,
-                     const struct conf *ret_values[KEYS_MAX]) {
-    memset(ret_values, 0, KEYS_MAX * sizeof *ret_values);
-    if (conf->type != CONF_MAP)
-        return conf_error(conf, compiler->err, ERR_INVALID,
-                          "a map with keys such as \"%s\" is wanted", keys[0].here);
-    for (size_t i = 0; i < conf->count; i++) {
-        const char *text = conf->keys[i].text;
-        const struct conf at = key_place(conf, i);
-        size_t found = 0;
-        while (keys[found].here && strcmp(text, keys[found].here) && strcmp(text, keys[found].aws))
-            found++;
-        if (!keys[found].here)
-            return conf_error(
-                &at, compiler->err, ERR_INVALID,
-                "unknown key \"%.60s\" in a policy; such as \"%s\" or \"%s\" are known", text,
-                keys[0].here, keys[0].aws);
-        if (ret_values[found])
-            return conf_error(&at, compiler->err, ERR_INVALID, "a second \"%.60s\"", text);
-        ret_values[found] = conf->items[i];
-    }
-    return 0;
+static int read_keys(struct compiler *compiler, const struct conf *conf,
+                     const struct conf_spelling *keys, const struct conf *ret_values[KEYS_MAX]) {
+    return conf_spelled(conf, keys, "a policy", ret_values, compiler->err);
 }
 
 /* ---- actions ---- */
@@ -405,13 +381,13 @@ static int read_effect(struct compiler *compiler, const struct conf *conf,
 static int read_statement(struct compiler *compiler, const struct conf *conf,
                           struct policy_statement *statement) {
     enum { EFFECT, ACTION, RESOURCE, NOT_RESOURCE, CONDITION };
-    static const struct key keys[KEYS_MAX] = {{"effect", "Effect"},
-                                              {"action", "Action"},
-                                              {"resource", "Resource"},
-                                              {"not_resource", "NotResource"},
-                                              {"condition", "Condition"},
-                                              {"sid", "Sid"},
-                                              {NULL, NULL}};
+    static const struct conf_spelling keys[KEYS_MAX] = {{"effect", "Effect"},
+                                                        {"action", "Action"},
+                                                        {"resource", "Resource"},
+                                                        {"not_resource", "NotResource"},
+                                                        {"condition", "Condition"},
+                                                        {"sid", "Sid"},
+                                                        {NULL, NULL}};
     const struct conf *values[KEYS_MAX];
     int failed = read_keys(compiler, conf, keys, values);
     if (failed)
@@ -434,7 +410,7 @@ static int read_statement(struct compiler *compiler, const struct conf *conf,
 
 static int read_policy(struct compiler *compiler, const struct conf *conf, struct policy *policy) {
     enum { STATEMENT, VERSION };
-    static const struct key keys[KEYS_MAX] = {
+    static const struct conf_spelling keys[KEYS_MAX] = {
         {"statement", "Statement"}, {"version", "Version"}, {"id", "Id"}, {NULL, NULL}};
     const struct conf *values[KEYS_MAX];
     int failed = read_keys(compiler, conf, keys, values);

@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "flow/topic.h"
+#include "mqtt/alias.h"
 #include "mqtt/authorize.h"
 #include "mqtt/stored.h"
 
@@ -63,47 +64,6 @@ int publish(struct mqtt_worker *worker, const struct publication *publication,
     return result;
 }
 
-/* ---- topic aliases, section 3.3.2.3.4 ---- */
-
-void aliases_free(struct mqtt_connection *connection) {
-    if (!connection->aliases)
-        return;
-    for (int64_t i = 0; i <= connection->worker->config->topic_alias_max; i++)
-        free((char *)connection->aliases[i].at);
-    free(connection->aliases);
-    connection->aliases = NULL;
-}
-
-/* Learns or replaces the alias by its topic; takes it out of the properties, which go to
- * subscribers. */
-static enum packet_reason resolve_alias(struct mqtt_connection *connection,
-                                        struct packet_publish *in) {
-    const struct mqtt_config *config = connection->worker->config;
-    if (in->topic_alias > config->topic_alias_max)
-        return PACKET_TOPIC_ALIAS_INVALID;
-    if (!connection->aliases)
-        connection->aliases =
-            xcalloc((size_t)config->topic_alias_max + 1, sizeof *connection->aliases);
-    struct str *alias = &connection->aliases[in->topic_alias];
-    if (in->topic.len) {
-        free((char *)alias->at);
-        *alias = str_from(str_dup(in->topic), in->topic.len);
-    } else if (!alias->at) {
-        return PACKET_PROTOCOL_ERROR;
-    }
-    in->topic = *alias;
-    enum { ALIAS_PROPERTY_BYTES = 3 };
-    struct buf *cut = &connection->worker->properties;
-    size_t at = (size_t)in->alias_at;
-    buf_clear(cut);
-    buf_add(cut, in->properties.at, at);
-    buf_add_str(cut, str_skip(in->properties, at + ALIAS_PROPERTY_BYTES));
-    in->properties = buf_str(cut);
-    if (in->expiry_at > in->alias_at)
-        in->expiry_at -= ALIAS_PROPERTY_BYTES;
-    return PACKET_NORMAL;
-}
-
 /* ---- from a client ---- */
 
 static void count_received(struct worker_metrics *metrics, const struct packet_publish *in) {
@@ -140,15 +100,17 @@ static enum packet_reason read_in(struct mqtt_connection *connection, const stru
         return reason;
     if (is_too_many(connection, ret))
         return PACKET_RECEIVE_MAXIMUM;
-    return ret->topic_alias ? resolve_alias(connection, ret) : PACKET_NORMAL;
+    reason = ret->topic_alias ? alias_resolve(connection, ret) : PACKET_NORMAL;
+    bool retains = ret->retain && connection->worker->config->retained_max == 0;
+    return !reason && retains ? PACKET_RETAIN_UNSUPPORTED : reason;
 }
 
 static void refuse(struct mqtt_connection *connection, const struct packet_publish *in, int code) {
     struct mqtt_worker *worker = connection->worker;
     if (code == ERR_INVALID) {
-        connection_fail(connection,
-                        in->topic.len ? PACKET_TOPIC_NAME_INVALID : PACKET_PROTOCOL_ERROR,
-                        "PUBLISH to a topic that is empty, not UTF-8, or holds '+', '#' or U+0000");
+        connection_fail(connection, in->topic.len ? PACKET_MALFORMED : PACKET_PROTOCOL_ERROR,
+                        "PUBLISH to a topic that is empty, not UTF-8, or holds '+', '#' or control "
+                        "characters");
         return;
     }
     unsigned missed;
@@ -223,6 +185,8 @@ void publish_take(struct mqtt_connection *connection, const struct packet *packe
         return;
     }
     count_received(&worker->metrics, &in);
+    connection->counts.received++;
+    connection->counts.received_bytes += in.payload.len;
     if (in.qos == 2)
         session_receive(connection->session, in.packet_id);
     if (in.qos)

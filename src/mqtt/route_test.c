@@ -32,15 +32,18 @@ static void only_topic_names_get_in(void **state) {
     assert_string_equal(route_find(rig.worker, STR("rule/a"))->rules, "rule");
 }
 
-static void overlapping_subscriptions_become_one_target(void **state) {
+static void overlapping_subscriptions_become_one_copy(void **state) {
     peer_send(&a, "82 0b 0001 02 0b 05 0003't/#' 04"); /* QoS 0, no local */
     peer_send(&a, "82 0b 0002 02 0b 06 0003't/+' 09"); /* QoS 1, retain as published */
     struct route *route = route_find(rig.worker, STR("t/x"));
-    assert_int_equal(route->target_count, 1);
+    assert_int_equal(route->target_count, 2); /* for the messages of others, and its own */
     assert_int_equal(route->targets[0].qos, 1);
     assert_int_equal(route->targets[0].id_count, 2);
-    assert_false(route->targets[0].no_local);
+    assert_true(route->targets[0].no_local && !route->targets[0].only_own);
     assert_true(route->targets[0].retain_as_published);
+    assert_int_equal(route->targets[1].id_count, 1);
+    assert_int_equal(route->targets[1].ids[0], 6);
+    assert_true(!route->targets[1].no_local && route->targets[1].only_own);
     peer_send(&a, "a2 08 0003 00 0003't/+'");
     route = route_find(rig.worker, STR("t/x"));
     assert_int_equal(route->targets[0].qos, 0);
@@ -98,7 +101,7 @@ static void messages_of_too_many_levels_are_not_retained(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        TEST(only_topic_names_get_in), TEST(overlapping_subscriptions_become_one_target),
+        TEST(only_topic_names_get_in), TEST(overlapping_subscriptions_become_one_copy),
         TEST(new_rules_are_asked),     TEST(topics_are_bounded),
         TEST(memory_is_bounded),       TEST(messages_of_too_many_levels_are_not_retained),
     };

@@ -255,6 +255,12 @@ static struct delivery *take_delivery(struct flight *flight, uint64_t serial) {
     return delivery;
 }
 
+enum flight_state session_awaits(const struct session *session, uint16_t packet_id) {
+    uint64_t serial;
+    bool found = find_serial(session->flight, packet_id, &serial);
+    return found ? *state_at(session->flight, serial) : FLIGHT_FREE;
+}
+
 bool session_acknowledge(struct session *session, uint16_t packet_id, enum flight_state state) {
     struct flight *flight = session->flight;
     uint64_t serial;

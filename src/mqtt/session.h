@@ -108,6 +108,9 @@ uint16_t session_take_id(struct session *session, uint8_t qos, struct delivery *
  * came: false if nothing with this identifier waited for it. */
 bool session_acknowledge(struct session *session, uint16_t packet_id, enum flight_state state);
 
+/* What the message with this identifier waits for; FLIGHT_FREE: there is none. */
+enum flight_state session_awaits(const struct session *session, uint16_t packet_id);
+
 /* PUBREC came: the message waits for PUBCOMP from now on. True also when it did before. */
 bool session_advance(struct session *session, uint16_t packet_id);
 

@@ -39,6 +39,11 @@ struct session *stored_find(const struct mqtt_worker *worker, struct str client_
     return map_get(&worker->stored, client_id);
 }
 
+static void set_away(struct mqtt_worker *worker, struct stored *stored, bool away) {
+    metric_add(&worker->metrics.sessions_away, (int)away - (int)stored->away);
+    stored->away = away;
+}
+
 static void unsettle(struct held *held) {
     list_remove(&held->unsettling);
     held->unsettled = NULL;
@@ -53,6 +58,7 @@ void stored_forget(struct mqtt_worker *worker, struct session *session) {
         unsettle(LIST_ITEM(item, struct held, unsettling));
     }
     list_remove(&stored->wheel);
+    set_away(worker, stored, false);
     map_remove(&worker->stored, stored->client_id);
     free((char *)stored->client_id.at);
     free(stored);
@@ -91,6 +97,7 @@ void stored_wait(struct mqtt_worker *worker, struct session *session, struct wil
     stored->will = will;
     stored->will_at_s = due_in(worker, will_in_s);
     wheel_put(worker, stored);
+    set_away(worker, stored, true);
 }
 
 void stored_go_offline(struct mqtt_worker *worker, struct session *session, struct will *will) {
@@ -119,6 +126,7 @@ void stored_go_online(struct session *session, struct mqtt_connection *connectio
     if (!stored)
         return;
     list_remove(&stored->wheel);
+    set_away(connection->worker, stored, false);
     free(stored->will);
     stored->will = NULL;
 }
@@ -189,14 +197,14 @@ static bool total_is_full(const struct mqtt_worker *worker) {
            worker->config->queue_total_bytes_max;
 }
 
-/* A session that ends with its connection is bounded as what is sent to the connection is. */
+/* A session that ends with its connection has bounds of its own. */
 static bool is_full(const struct mqtt_worker *worker, const struct session *session) {
     const struct mqtt_config *config = worker->config;
     bool stored = stored_survives(session);
-    int64_t count_max = stored ? config->queue_max : SESSION_QUEUE_MAX;
-    int64_t bytes_max = stored ? config->queue_bytes_max : config->out_bytes_max;
+    int64_t count_max = stored ? config->queue_max : config->clean_queue_max;
+    int64_t bytes_max = stored ? config->queue_bytes_max : config->clean_queue_bytes_max;
     return session_queue_count(session) >= count_max ||
-           (int64_t)session_queue_bytes(session) >= bytes_max || (stored && total_is_full(worker));
+           (int64_t)session_queue_bytes(session) >= bytes_max || total_is_full(worker);
 }
 
 static void drop(struct mqtt_worker *worker, const struct session *session,

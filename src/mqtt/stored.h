@@ -24,6 +24,7 @@ struct stored {
     struct will *will;      /* that waits for its delay; or NULL */
     struct claim *leaving;  /* the claim of another worker that the session moves to; or NULL */
     struct claim *arriving; /* that it comes with from another worker; or NULL */
+    bool away;              /* counted as one whose client is not connected */
     uint64_t refused;       /* workers whose messages the session does not take here, see claim.c */
     struct link unsettled;  /* struct held of former connections: PUBRECs wait for the disk */
 };

@@ -11,6 +11,8 @@
 #include "base/mem.h"
 #include "flow/topic.h"
 #include "mqtt/authorize.h"
+#include "mqtt/lifecycle.h"
+#include "mqtt/sys_topics.h"
 
 /* An answer that waits for the other workers. */
 struct answer {
@@ -26,6 +28,7 @@ struct answer {
 struct wanted {
     uint32_t filter_bytes, subscription_id;
     uint8_t qos;
+    bool no_local;
 };
 
 /* ---- the tree ---- */
@@ -48,6 +51,7 @@ static struct subscription *find(const struct mqtt_connection *connection,
 struct subscription *subscribe_add(struct mqtt_worker *worker, struct session *session,
                                    struct str text, struct str share_name) {
     metric_add(&worker->metrics.subscriptions, 1);
+    metric_add(&worker->metrics.shared_subscriptions, share_name.len > 0);
     if (share_name.len)
         return share_join(worker, session, share_name, text);
     bool first;
@@ -86,6 +90,7 @@ static void unsubscribe_filter(struct mqtt_worker *worker, struct subscription *
 }
 
 static void unsubscribe(struct mqtt_worker *worker, struct subscription *subscription) {
+    metric_add(&worker->metrics.shared_subscriptions, subscription->share ? -1 : 0);
     if (subscription->share)
         share_leave(worker, subscription);
     else
@@ -116,6 +121,9 @@ struct search {
 static void want_retained(void *data, struct kept *retained) {
     struct search *search = data;
     struct mqtt_worker *worker = search->connection->worker;
+    struct str publisher = retained->publication.message.client_id;
+    if (search->wanted.no_local && str_eq(publisher, connection_client_id(search->connection)))
+        return;
     if (!session_retained_push(search->connection->session, retained, search->wanted.qos,
                                search->wanted.subscription_id,
                                (size_t)worker->config->retained_max))
@@ -128,16 +136,25 @@ static void find_retained(const struct answer *answer) {
     for (struct str rest = buf_str(&answer->wanted); rest.len;) {
         memcpy(&search.wanted, rest.at, sizeof search.wanted);
         rest = str_skip(rest, sizeof search.wanted);
-        retained_find(&worker->retained, str_from(rest.at, search.wanted.filter_bytes),
-                      worker->wall_ms, want_retained, &search);
+        struct str filter = str_from(rest.at, search.wanted.filter_bytes);
+        retained_find(&worker->retained, filter, worker->wall_ms, want_retained, &search);
+        sys_topics_find(worker, filter, want_retained, &search);
         rest = str_skip(rest, search.wanted.filter_bytes);
     }
 }
 
 static void give_answer(const struct answer *answer) {
     struct mqtt_connection *connection = answer->connection;
-    packet_write_suback(connection_out(connection), answer->type, connection->version,
-                        answer->packet_id, buf_str(&answer->codes));
+    struct buf *out = connection_out(connection);
+    size_t before = buf_len(out);
+    packet_write_suback(out, answer->type, connection->version, answer->packet_id,
+                        buf_str(&answer->codes));
+    if (connection->packet_bytes_max && buf_len(out) - before > connection->packet_bytes_max) {
+        out->end = out->begin + before; /* [MQTT-3.1.2-24] */
+        connection_fail(connection, PACKET_TOO_LARGE,
+                        "its answer is larger than the client's Maximum Packet Size");
+        return;
+    }
     find_retained(answer);
     deliver_waiting(connection);
 }
@@ -179,22 +196,28 @@ static bool too_deep(const struct mqtt_connection *connection, struct str filter
                        &ignored);
 }
 
-/* False if it is neither a valid filter nor a valid share. */
-static bool parse_target(struct str text, struct target *ret) {
+/*
+ * What breaks the rules of filters is malformed (section 4.7). What does not, but begins as a share and
+ * is none (section 4.8.2), is refused for itself.
+ */
+static enum packet_reason parse_target(struct str text, struct target *ret) {
     *ret = (struct target){.filter = text};
     if (topic_share_parse(text, &ret->share_name, &ret->filter)) {
         ret->share_key = str_skip(text, sizeof "$share/" - 1);
-        return true;
+        return PACKET_NORMAL;
     }
-    return topic_filter_valid(text) && !str_starts(text, STR("$share/"));
+    if (str_starts(text, STR("$share/")) || str_eq(text, STR("$share")))
+        return PACKET_TOPIC_FILTER_INVALID;
+    return topic_filter_valid(text) ? PACKET_NORMAL : PACKET_MALFORMED;
 }
 
 static enum packet_reason subscribe_one(struct answer *answer, const struct packet_filter *filter,
                                         uint32_t id) {
     struct mqtt_connection *connection = answer->connection;
     struct target target;
-    if (!parse_target(filter->filter, &target))
-        return PACKET_TOPIC_FILTER_INVALID;
+    enum packet_reason reason = parse_target(filter->filter, &target);
+    if (reason)
+        return reason;
     if (!authorize_subscribe(connection, filter->filter, target.filter))
         return PACKET_NOT_AUTHORIZED;
     if (too_deep(connection, target.filter))
@@ -205,7 +228,7 @@ static enum packet_reason subscribe_one(struct answer *answer, const struct pack
      * gets none (section 4.8.2). */
     bool wants = filter->retain_handling == 0 || (filter->retain_handling == 1 && is_new);
     if (code < PACKET_UNSPECIFIED && wants && !target.share_name.len) {
-        struct wanted wanted = {(uint32_t)filter->filter.len, id, code};
+        struct wanted wanted = {(uint32_t)filter->filter.len, id, code, filter->no_local};
         buf_add(&answer->wanted, &wanted, sizeof wanted);
         buf_add_str(&answer->wanted, filter->filter);
     }
@@ -215,8 +238,9 @@ static enum packet_reason subscribe_one(struct answer *answer, const struct pack
 static enum packet_reason unsubscribe_one(struct answer *answer,
                                           const struct packet_filter *filter) {
     struct target target;
-    if (!parse_target(filter->filter, &target))
-        return PACKET_TOPIC_FILTER_INVALID;
+    enum packet_reason reason = parse_target(filter->filter, &target);
+    if (reason)
+        return reason;
     struct subscription *subscription = find(answer->connection, &target);
     if (!subscription)
         return PACKET_NO_SUBSCRIPTION_EXISTED;
@@ -224,22 +248,38 @@ static enum packet_reason unsubscribe_one(struct answer *answer,
     return PACKET_NORMAL;
 }
 
+/* A packet that is not right as a whole changes nothing. */
+static enum packet_reason check_filters(struct packet_filters filters) {
+    for (;;) {
+        struct packet_filter filter;
+        struct target ignored;
+        bool more;
+        enum packet_reason reason = packet_next_filter(&filters, &filter, &more);
+        if (reason || !more)
+            return reason;
+        if (parse_target(filter.filter, &ignored) == PACKET_MALFORMED)
+            return PACKET_MALFORMED;
+    }
+}
+
 static enum packet_reason take_filters(struct answer *answer, const struct packet *packet) {
     struct mqtt_connection *connection = answer->connection;
     struct packet_filters filters;
+    struct packet_filter filter;
     enum packet_reason reason = packet_read_filters(packet, connection->version, &filters);
+    reason = reason ? reason : check_filters(filters);
+    if (reason)
+        return reason;
     answer->packet_id = filters.packet_id;
-    for (bool more = true; !reason;) {
-        struct packet_filter filter;
-        reason = packet_next_filter(&filters, &filter, &more);
-        if (reason || !more)
-            return reason;
+    for (bool more; !packet_next_filter(&filters, &filter, &more) && more;) {
         enum packet_reason code = packet->type == PACKET_SUBSCRIBE
                                       ? subscribe_one(answer, &filter, filters.subscription_id)
                                       : unsubscribe_one(answer, &filter);
         buf_add_u8(&answer->codes, code_for(connection, code));
+        if (code < PACKET_UNSPECIFIED && code != PACKET_NO_SUBSCRIPTION_EXISTED)
+            lifecycle_filter(connection->worker, filter.filter);
     }
-    return reason;
+    return PACKET_NORMAL;
 }
 
 static void take(struct mqtt_connection *connection, const struct packet *packet,
@@ -247,6 +287,7 @@ static void take(struct mqtt_connection *connection, const struct packet *packet
     struct answer *answer = xcalloc(1, sizeof *answer);
     answer->connection = connection;
     answer->type = answer_type;
+    lifecycle_filters_begin(connection, packet->type);
     enum packet_reason reason = take_filters(answer, packet);
     if (reason) {
         connection_fail(connection, reason, "%s: %s",
@@ -255,6 +296,7 @@ static void take(struct mqtt_connection *connection, const struct packet *packet
         answer_free(answer);
         return;
     }
+    lifecycle_filters_end(connection, packet->type);
     answer_when_confirmed(answer);
 }
 

@@ -3,9 +3,12 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "base/random.h"
 #include "mqtt/claim.h"
+#include "mqtt/lifecycle.h"
 #include "mqtt/policy.h"
 #include "mqtt/stored.h"
+#include "mqtt/sys_topics.h"
 
 /* ---- the broker ---- */
 
@@ -14,6 +17,8 @@ struct mqtt *mqtt_new(const struct mqtt_config *config, unsigned worker_count) {
     struct mqtt *mqtt = xcalloc(1, sizeof *mqtt);
     mqtt->config = config;
     mqtt->worker_count = worker_count;
+    mqtt->instance = random_u64();
+    mqtt->started_ns = clock_mono_ns();
     mqtt->policies = mqtt_policies_new(config);
     for (size_t i = 0; i < config->users.count; i++) {
         struct mqtt_user_config *user = OPTION_AT(config->users, struct mqtt_user_config, i);
@@ -80,7 +85,8 @@ static int publish_message(struct message_publisher *publisher, const struct mes
     struct publication publication;
     if (!publication_from_message(message, &publication))
         return ERR_INVALID;
-    if (message->republish_depth == 0 && !worker_has_room(worker))
+    bool may_wait = message->republish_depth == 0;
+    if (may_wait && (worker->stopping || !worker_has_room(worker)))
         return ERR_FULL;
     worker->wall_ms = clock_wall_ms();
     if (message->received_ms == 0)
@@ -161,6 +167,8 @@ void mqtt_worker_free(struct mqtt_worker *worker) {
     map_done(&worker->clients);
     map_done(&worker->stored);
     claims_done(worker);
+    lifecycle_done(worker);
+    sys_topics_done(worker);
     buf_done(&worker->scratch);
     buf_done(&worker->properties);
     buf_done(&worker->resource);

@@ -2,6 +2,7 @@
  * Firehose, Republish). */
 #include "flow/topic.h"
 #include "rule/engine.h"
+#include "rule/outside.h"
 
 static struct sink *find_sink(struct rule_engine *engine, struct engine_action *action,
                               enum sink_kind kind, struct str name, struct err *why) {
@@ -10,6 +11,8 @@ static struct sink *find_sink(struct rule_engine *engine, struct engine_action *
     if (!sink)
         err_set(why, ERR_NOT_FOUND, "there is no %s \"%.*s\"",
                 kind == SINK_STREAM ? "stream" : "delivery stream", STR_ARG(name));
+    else if (action->action->target.kind == TEMPLATE_TEXT)
+        action->sink = sink;
     return sink;
 }
 
@@ -183,6 +186,10 @@ static int run_outside(struct rule_engine *engine, struct engine_action *action,
                        struct str payload, struct str *ret_resource, struct err *why) {
     int result = resolve_params(action->action, evaluation, frame, why);
     *ret_resource = buf_str(&frame->target);
+    const struct action_params params = {buf_str(&frame->params),
+                                         (unsigned)action->action->param_count};
+    if (result == 0)
+        result = rule_outside_permit(action->rule, action->action, &params, why);
     if (result < 0)
         return result;
     write_record(action->action, evaluation, frame, payload);
@@ -198,6 +205,8 @@ int rule_action_run(struct rule_engine *engine, struct engine_action *action,
     int result =
         evaluate_template(&action->action->target, evaluation, &frame->target, &target, why);
     *ret_resource = target;
+    if (result == 0 && action->action->role && !action->action->permitted)
+        result = rule_action_permit(action->rule, action->action, target, why);
     if (result < 0)
         return result;
     switch (action->action->kind) {

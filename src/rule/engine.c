@@ -280,9 +280,11 @@ static void init_metric(struct metric *metric, const char *name, const char *hel
     buf_done(&labels);
 }
 
-static void init_action(struct engine_action *action, const struct rule_action *made,
-                        struct str rule, bool error) {
+static void init_action(struct engine_action *action, const struct rule *owner,
+                        const struct rule_action *made, bool error) {
     const char *kind = rule_action_name(made);
+    struct str rule = owner->name;
+    action->rule = owner;
     action->action = made;
     if (error) {
         init_metric(&action->success, "weir_rule_error_action_success_total", "error actions done",
@@ -296,9 +298,10 @@ static void init_action(struct engine_action *action, const struct rule_action *
     }
 }
 
-static void init_rule(struct rule_engine *engine, struct engine_rule *rule,
-                      const struct rule *made) {
-    rule->rule = made;
+static struct engine_rule *rule_new(struct rule *made) {
+    struct engine_rule *rule = xcalloc(1, sizeof *rule);
+    rule->references = 1;
+    rule->rule = rule_ref(made);
     init_metric(&rule->match, "weir_rule_topic_match_total", "messages whose topic a rule takes",
                 made->name, NULL);
     init_metric(&rule->executed, "weir_rule_executed_total", "messages a rule ran its actions for",
@@ -307,13 +310,15 @@ static void init_rule(struct rule_engine *engine, struct engine_rule *rule,
                 "messages whose payload is no JSON where a rule needs it", made->name, NULL);
     init_metric(&rule->exhausted, "weir_rule_exhausted_total",
                 "messages that cost a rule more than its bounds", made->name, NULL);
-    rule->actions = arena_zalloc(&engine->arena, made->action_count * sizeof *rule->actions);
+    rule->actions = arena_zalloc(&rule->arena, made->action_count * sizeof *rule->actions);
     for (size_t i = 0; i < made->action_count; i++)
-        init_action(&rule->actions[i], &made->actions[i], made->name, false);
+        init_action(&rule->actions[i], made, &made->actions[i], false);
     if (made->error_action) {
-        rule->error_action = arena_zalloc(&engine->arena, sizeof *rule->error_action);
-        init_action(rule->error_action, made->error_action, made->name, true);
+        rule->error_action = arena_zalloc(&rule->arena, sizeof *rule->error_action);
+        init_action(rule->error_action, made, made->error_action, true);
     }
+    rule_route_basic(rule);
+    return rule;
 }
 
 static void done_action(struct engine_action *action) {
@@ -321,7 +326,9 @@ static void done_action(struct engine_action *action) {
     metric_done(&action->failure);
 }
 
-static void done_rule(struct engine_rule *rule) {
+static void unref_rule(struct engine_rule *rule) {
+    if (!rule || --rule->references)
+        return;
     metric_done(&rule->match);
     metric_done(&rule->executed);
     metric_done(&rule->parse_error);
@@ -330,6 +337,9 @@ static void done_rule(struct engine_rule *rule) {
         done_action(&rule->actions[i]);
     if (rule->error_action)
         done_action(rule->error_action);
+    rule_unref(rule->rule);
+    arena_done(&rule->arena);
+    free(rule);
 }
 
 static int resolve_action(struct rule_engine *engine, const struct rule *rule,
@@ -347,7 +357,7 @@ static int resolve_action(struct rule_engine *engine, const struct rule *rule,
                             : err_set(err, ERR_NOT_FOUND, "%s: rule %.*s: action %s has no log",
                                       made->place, STR_ARG(rule->name), rule_action_name(made));
     }
-    if (made->target.kind != TEMPLATE_TEXT || rule->disabled)
+    if (made->target.kind != TEMPLATE_TEXT || rule->disabled || rule->from_client)
         return 0;
     bool stream = made->kind == RULE_ACTION_KINESIS;
     action->sink =
@@ -368,6 +378,19 @@ static int resolve_rule(struct rule_engine *engine, struct engine_rule *rule, st
     return result;
 }
 
+/* The previous engine's, if it has the very same rule; else a new one. */
+static int add_rule(struct rule_engine *engine, const struct rule_engine *previous,
+                    struct rule *made, struct err *err) {
+    struct engine_rule *rule = previous ? map_get(&previous->by_name, made->name) : NULL;
+    bool same = rule && rule->rule == made;
+    if (same)
+        rule->references++;
+    else
+        rule = rule_new(made);
+    engine->rules[engine->count++] = rule;
+    return same ? 0 : resolve_rule(engine, rule, err);
+}
+
 int rule_engine_new(const struct rule_engine_config *config, struct rule_engine **ret_engine,
                     struct err *err) {
     struct rule_engine *engine = xcalloc(1, sizeof *engine);
@@ -376,22 +399,53 @@ int rule_engine_new(const struct rule_engine_config *config, struct rule_engine 
     engine->sinks = config->sinks;
     engine->publisher = config->publisher;
     engine->environment = config->environment ? config->environment : &rule_environment_default;
-    engine->count = config->set->count;
-    engine->rules = arena_zalloc(&engine->arena, engine->count * sizeof *engine->rules);
+    engine->rules = arena_zalloc(&engine->arena, config->set->count * sizeof *engine->rules);
     metric_init(&engine->not_found, METRIC_COUNTER, "weir_rule_not_found_total",
                 "messages to $aws/rules/NAME without such a rule", NULL);
-    for (size_t i = 0; i < engine->count; i++)
-        init_rule(engine, &engine->rules[i], &config->set->rules[i]);
-    rule_routes_init(engine);
-    for (size_t i = 0; i < engine->count; i++) {
-        int result = resolve_rule(engine, &engine->rules[i], err);
-        if (result < 0) {
-            rule_engine_free(engine);
-            return result;
-        }
+    int result = 0;
+    for (size_t i = 0; result == 0 && i < config->set->count; i++)
+        result = add_rule(engine, config->previous, config->set->rules[i], err);
+    if (result < 0) {
+        rule_engine_free(engine);
+        return result;
     }
+    rule_routes_init(engine);
     *ret_engine = engine;
     return 0;
+}
+
+static void move_count(struct metric *to, struct metric *from) {
+    int64_t count = metric_get(from);
+    metric_set(from, 0);
+    metric_add(to, count);
+}
+
+static void move_action(struct engine_action *to, struct engine_action *from) {
+    if (!to || !from || rule_action_name(to->action) != rule_action_name(from->action))
+        return;
+    move_count(&to->success, &from->success);
+    move_count(&to->failure, &from->failure);
+}
+
+static void move_counts(struct engine_rule *to, struct engine_rule *from) {
+    move_count(&to->match, &from->match);
+    move_count(&to->executed, &from->executed);
+    move_count(&to->parse_error, &from->parse_error);
+    move_count(&to->exhausted, &from->exhausted);
+    for (size_t i = 0; i < to->rule->action_count && i < from->rule->action_count; i++)
+        move_action(&to->actions[i], &from->actions[i]);
+    move_action(to->error_action, from->error_action);
+}
+
+void rule_engine_succeed(struct rule_engine *engine, struct rule_engine *previous) {
+    if (!previous)
+        return;
+    move_count(&engine->not_found, &previous->not_found);
+    for (size_t i = 0; i < engine->count; i++) {
+        struct engine_rule *before = map_get(&previous->by_name, engine->rules[i]->rule->name);
+        if (before && before != engine->rules[i])
+            move_counts(engine->rules[i], before);
+    }
 }
 
 static void free_frame(struct engine_frame *frame) {
@@ -414,7 +468,7 @@ void rule_engine_free(struct rule_engine *engine) {
     for (size_t i = 0; i < ENGINE_FRAMES; i++)
         free_frame(engine->frames[i]);
     for (size_t i = 0; i < engine->count; i++)
-        done_rule(&engine->rules[i]);
+        unref_rule(engine->rules[i]);
     metric_done(&engine->not_found);
     rule_routes_done(engine);
     rule_cache_done(&engine->cache);

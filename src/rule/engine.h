@@ -20,19 +20,23 @@ struct rule_route {
 };
 
 struct engine_action {
+    const struct rule *rule;
     const struct rule_action *action;
     struct sink *sink; /* of a constant target; NULL: found by name for each message */
     struct metric success, failure;
     struct log_limit limit;
 };
 
+/* Engines that follow one another share those of the rules that both have. */
 struct engine_rule {
-    const struct rule *rule;
+    unsigned references;
+    struct rule *rule;
     struct metric match, executed, parse_error, exhausted;
     struct engine_action *actions;
     struct engine_action *error_action; /* or NULL */
     struct log_limit limit;
     struct rule_route *basic; /* this rule alone */
+    struct arena arena;       /* of the above */
 };
 
 /* What one push needs while it runs. A republish pushes from within a push, so there is one per
@@ -59,7 +63,7 @@ struct rule_engine {
     struct message_publisher *publisher;
     const struct rule_environment *environment;
     struct rule_cache cache;
-    struct engine_rule *rules;
+    struct engine_rule **rules;
     size_t count;
     struct arena arena; /* what lives as long as the engine */
     struct map by_name;

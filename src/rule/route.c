@@ -20,16 +20,17 @@ static struct rule_route *route_new(struct arena *arena, size_t count) {
     return route;
 }
 
+void rule_route_basic(struct engine_rule *rule) {
+    rule->basic = route_new(&rule->arena, 1);
+    rule->basic->rules[0] = rule;
+    rule->basic->topic_skip = basic_prefix.len + rule->rule->name.len + 1;
+}
+
 void rule_routes_init(struct rule_engine *engine) {
     engine->unknown = route_new(&engine->arena, 0);
     engine->unknown->unknown = true;
-    for (size_t i = 0; i < engine->count; i++) {
-        struct engine_rule *rule = &engine->rules[i];
-        rule->basic = route_new(&engine->arena, 1);
-        rule->basic->rules[0] = rule;
-        rule->basic->topic_skip = basic_prefix.len + rule->rule->name.len + 1;
-        map_put(&engine->by_name, rule->rule->name, rule);
-    }
+    for (size_t i = 0; i < engine->count; i++)
+        map_put(&engine->by_name, engine->rules[i]->rule->name, engine->rules[i]);
 }
 
 void rule_routes_done(struct rule_engine *engine) {
@@ -66,7 +67,7 @@ const struct rule_route *rule_route_find(struct rule_engine *engine, struct str 
     char bits[BITS_BYTES] = {0};
     size_t count = 0;
     for (size_t i = 0; i < engine->count; i++) {
-        const struct rule *rule = engine->rules[i].rule;
+        const struct rule *rule = engine->rules[i]->rule;
         if (!rule->disabled && rule_route_matches(rule->plan, topic)) {
             bits[i / 8] |= (char)(1 << i % 8);
             count++;
@@ -83,7 +84,7 @@ const struct rule_route *rule_route_find(struct rule_engine *engine, struct str 
     route = route_new(&engine->routes_arena, count);
     for (size_t i = 0, to = 0; i < engine->count; i++)
         if (bits[i / 8] & 1 << i % 8)
-            route->rules[to++] = &engine->rules[i];
+            route->rules[to++] = engine->rules[i];
     map_put(&engine->routes, str_from(arena_strdup(&engine->routes_arena, key), key.len), route);
     return route;
 }

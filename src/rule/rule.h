@@ -3,9 +3,9 @@
  * they give it (actions). The dialect is that of AWS IoT Core, in its versions 2015-10-08 and
  * 2016-03-23.
  *
- * A *rule set* is made once from the configuration, checked as a whole, immutable and shared by all
- * threads. Each worker has an *engine* over it, which belongs to that thread and does everything
- * there: it implements message_sink for the broker, pushes records into the thread's sinks, and
+ * A *rule* is compiled once, from the configuration or from what a client sent (book.h), immutable and
+ * shared by all threads. A *rule set* is the rules in force together. Each worker has an *engine* over it,
+ * which belongs to that thread and does everything there: it implements message_sink for the broker, pushes records into the thread's sinks, and
  * republishes through the thread's message_publisher, during push(). Nothing here blocks, and
  * nothing is called back later.
  *
@@ -33,7 +33,7 @@
 #include "flow/sink.h"
 
 enum {
-    RULE_COUNT_MAX = 1000,     /* AWS: rules per account */
+    RULE_COUNT_MAX = 16384,    /* AWS: 1000 rules per account, adjustable */
     RULE_ACTIONS_MAX = 10,     /* AWS: actions per rule */
     RULE_NAME_CHARS_MAX = 128, /* letters, digits, underscores */
     RULE_REPUBLISH_DEPTH_MAX =
@@ -42,12 +42,14 @@ enum {
 
 struct rule_kinesis_config {
     struct option_head head;
+    const char *role;          /* name or ARN; here and below */
     const char *stream_name;   /* template */
     const char *partition_key; /* template; absent: a random UUID per message */
 };
 
 struct rule_firehose_config {
     struct option_head head;
+    const char *role;
     const char *delivery_stream_name; /* template */
     const char *separator;            /* "\n", "\t", "\r\n", ","; absent: none */
     bool batch_mode;                  /* an array is one record per item */
@@ -55,6 +57,7 @@ struct rule_firehose_config {
 
 struct rule_republish_config {
     struct option_head head;
+    const char *role;
     const char *topic; /* template */
     int64_t qos;
 };
@@ -74,29 +77,59 @@ struct rule_config {
     int sql_version; /* enum rule_version */
     const char *description;
     bool disabled;
+    const char *role;            /* of actions that name none; may be NULL */
     struct option_items actions; /* struct rule_action_config */
     struct rule_action_config error_action;
+    bool from_client; /* not from the file: its targets may come later than the rule */
 };
 
 /* For the key `rules`: OPTION_MAP with .fields = rule_options, .item_size = sizeof(struct
  * rule_config). */
 extern const struct option rule_options[];
 
-struct rule_set;
+/*
+ * The policies under the key `roles` (role.h says how they look), which limit what actions may touch;
+ * `conf` NULL: none. Region and account are those of our ARNs. Counted, from any thread, as all below.
+ */
+struct rule_roles;
+int rule_roles_compile(const struct conf *conf, const char *region, const char *account,
+                       struct rule_roles **ret_roles, struct err *err);
+struct rule_roles *rule_roles_ref(struct rule_roles *roles);
+void rule_roles_unref(struct rule_roles *roles);
+
+/* What rules are compiled against. Zeroed is valid: there is nothing. */
+struct rule_surroundings {
+    struct rule_roles *roles;
+    const struct action_kind *const *kinds; /* of actions that reach outside, NULL-terminated */
+};
+
+bool rule_name_valid(struct str name);
 
 /*
- * Compiles `rules` (struct rule_config, of which nothing is kept). `kinds` are those of actions that
- * reach outside, NULL-terminated, or NULL. On failure `err` says where in the configuration and where
- * in the SQL: "weir.yaml:12:10: rule sensors: sql 1:8: ...". INVALID, or UNSUPPORTED for what AWS has
- * and Weir has not. The caller gets one reference; any thread may take and drop them.
+ * Compiles a rule, of whose configuration nothing is kept. On failure `err` says where in the
+ * configuration and where in the SQL: "weir.yaml:12:10: rule sensors: sql 1:8: ...". INVALID;
+ * UNSUPPORTED for what AWS has and Weir has not; DENIED for what its role forbids. The caller gets one
+ * reference.
  */
-int rule_set_compile(const struct option_items *rules, const struct action_kind *const *kinds,
+struct rule;
+int rule_compile(const struct rule_config *config, const struct rule_surroundings *surroundings,
+                 struct rule **ret_rule, struct err *err);
+struct rule *rule_ref(struct rule *rule);
+void rule_unref(struct rule *rule);
+
+struct rule_set;
+
+/* Of rules with different names; takes a reference of each. */
+struct rule_set *rule_set_new(struct rule *const *rules, size_t count);
+
+/* Compiles `rules` (struct rule_config) and makes a set of them. Errors as rule_compile(). */
+int rule_set_compile(const struct option_items *rules, const struct rule_surroundings *surroundings,
                      struct rule_set **ret_set, struct err *err);
 struct rule_set *rule_set_ref(struct rule_set *set);
 void rule_set_unref(struct rule_set *set);
 
-/* The set's actions that reach outside, those of disabled rules too. They live as long as the set,
- * which is their owner. */
+/* The set's actions that reach outside, those of disabled rules too. They live as long as the set, and
+ * each as long as the rule that owns it. */
 const struct action_specs *rule_set_actions(const struct rule_set *set);
 
 /* What functions of the dialect see of the world. Calls come from the engine's thread. */
@@ -134,6 +167,9 @@ struct rule_engine_config {
     struct sink_resolver *sinks;
     struct message_publisher *publisher;        /* NULL: rules that republish are refused */
     const struct rule_environment *environment; /* NULL: rule_environment_default */
+    struct rule_engine
+        *previous; /* NULL, or the one that this is to follow on the same thread: rules
+                                     that both have are not made again, and their counts go on */
 };
 
 /* Resolves every target with a constant name; one that does not exist is an error that names rule,
@@ -141,6 +177,10 @@ struct rule_engine_config {
 int rule_engine_new(const struct rule_engine_config *config, struct rule_engine **ret_engine,
                     struct err *err);
 void rule_engine_free(struct rule_engine *engine);
+
+/* `engine` is now in force in the place of its `previous`: counts of rules that were replaced under their
+ * name go on, and so do traces. */
+void rule_engine_succeed(struct rule_engine *engine, struct rule_engine *previous);
 
 /*
  * The broker's way in, alive as long as the engine. push() may come again from within push(), by

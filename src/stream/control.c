@@ -106,6 +106,7 @@ int stream_create(struct stream_log *log, struct loop *loop, const struct stream
     if (is_under_way(log, config))
         return err_set(err, ERR_EXISTS, "stream %s is being made or deleted", config->name);
     struct change change = {.kind = CHANGE_CREATE, .stream = stream_new(log, config)};
+    change.stream->config.corrupted = log->config.corrupted;
     submit(&change, loop, done, data);
     return 0;
 }

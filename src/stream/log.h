@@ -8,11 +8,12 @@
 #include "base/log.h"
 #include "base/map.h"
 #include "stream/layout.h"
+#include "stream/shard.h"
 #include "stream/stream.h"
 
 struct stream_metrics {
-    struct metric records, bytes, commits, failures, trimmed_segments, damaged, disk_bytes, full,
-        open_shards;
+    struct metric records, bytes, commits, failures, trimmed_segments, damaged, damaged_records,
+        disk_bytes, full, open_shards;
 };
 
 struct stream {
@@ -52,6 +53,7 @@ struct stream_log {
     struct change *change;                /* [log] begun and not finished */
     unsigned unconfirmed;                 /* [log] producers that have not confirmed it */
     struct turn_hook hook;                /* [log] */
+    struct shard_files files;             /* [log] */
     struct timer house, sync;             /* [log] retention and retries; STREAM_SYNC_INTERVAL */
     uint64_t trim_due_ms;                 /* [log] */
     struct metric syncs, sync_us, batches, sync_failures; /* [log] */
@@ -84,6 +86,9 @@ void stream_done_metrics(struct stream *stream);
 
 /* Closes its shards. The log does not know it any more. */
 void stream_free(struct stream *stream);
+
+/* What recovery has left to be made durable (stream_log_config.defers_sync). [main] */
+int log_sync_recovered(struct stream_log *log, struct err *err);
 
 /* The log without its thread. */
 int log_core_open(const struct stream_log_config *config, struct stream_log **ret_log,
@@ -158,8 +163,8 @@ void log_submit(struct stream_log *log, struct batch *batch);
  * go on. [log] */
 void log_commit(struct stream_log *log, uint64_t now_ms);
 
-/* A reader has come upon a damaged place. [any thread] */
-void log_count_damage(struct stream *stream);
+/* A reader has come upon a damaged place that takes `records` with it. [any thread] */
+void log_count_damage(struct stream *stream, uint64_t records);
 
 /* Syncs what STREAM_SYNC_INTERVAL has left unsynced. [log] */
 void log_sync_all(struct stream_log *log, uint64_t now_ms);
@@ -187,6 +192,11 @@ uint64_t retention_segment_age_ms(const struct stream_config *stream);
 /* stream_view_list() for any kind. */
 int view_list_kind(const char *directory, enum stream_kind kind,
                    void (*each)(void *data, const char *name), void *data, struct err *err);
+
+/* ---- writer.c ---- */
+
+/* The writer's sink of a stream that is there. [owner] */
+struct sink *stream_writer_sink(struct stream_writer *writer, const struct stream *stream);
 
 /* ---- reader.c ---- */
 

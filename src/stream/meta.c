@@ -2,7 +2,7 @@
  * stream.meta is lines of words, written anew as a whole when something changes:
  *
  *      weir-stream 2                                        format and its version
- *      kind data                                            or delivery, action
+ *      kind data                                            or delivery, action, sessions
  *      created 1789780016                                   seconds since 1970
  *      seed 3735928559                                      of the blocks' sums
  *      retention 86400000                                   milliseconds; 0: for ever
@@ -34,7 +34,7 @@
 
 enum { VERSION = 2, FILE_BYTES_MAX = STREAM_SHARDS_MAX * 220 };
 
-const char *const meta_kind_names[STREAM_KINDS] = {"data", "delivery", "action"};
+const char *const meta_kind_names[STREAM_KINDS] = {"data", "delivery", "action", "sessions"};
 
 void meta_done(struct meta *meta) {
     free(meta->shards);

@@ -40,6 +40,7 @@ struct stream_reader {
     void (*on_ready)(struct stream_reader *reader, void *data);
     void *data;
     bool closing;
+    uint64_t stopped_at; /* the damaged counter that it stands before and has told of, plus 1 */
     struct log_limit limit;
 
     _Atomic int state;
@@ -157,18 +158,27 @@ void stream_reader_close(struct stream_reader *reader) {
         sched_yield();
 }
 
+static bool is_stopping(const struct stream_reader *reader) {
+    return reader->stream->config.corrupted == STREAM_CORRUPTED_STOP;
+}
+
+/* A stopped reader looks at the same place again and again: it is told and counted once. */
 static void report_damage(struct stream_reader *reader) {
     const struct cursor *cursor = &reader->cursor;
-    log_count_damage(reader->stream);
+    if (reader->stopped_at == cursor->damage.from + 1)
+        return;
+    reader->stopped_at = is_stopping(reader) ? cursor->damage.from + 1 : 0;
+    log_count_damage(reader->stream, cursor->damage.to - cursor->damage.from);
     unsigned missed;
     if (!log_limit_pass(&reader->limit, 1000, &missed))
         return;
     char *path = segment_path(cursor->directory, cursor->damage.segment_first);
     log_warn("stream",
              "%s: damaged at byte %" PRId64 "; records %" PRIu64 " to %" PRIu64
-             " of %s are lost (%u more like this)",
+             " of %s are %s (%u more like this)",
              path, cursor->damage.offset, cursor->damage.from, cursor->damage.to - 1,
-             reader->shard->label, missed);
+             reader->shard->label,
+             is_stopping(reader) ? "not passed over: corrupted_blocks is stop" : "lost", missed);
     free(path);
 }
 
@@ -193,6 +203,16 @@ static int end_of_closed(struct stream_reader *reader, const struct shard_tip *t
     return ERR_CLOSED;
 }
 
+static int on_damage(struct stream_reader *reader) {
+    struct cursor *cursor = &reader->cursor;
+    report_damage(reader);
+    if (!is_stopping(reader))
+        return ERR_CORRUPT;
+    cursor->skipped -= cursor->damage.to - cursor->damage.from;
+    cursor_seek(cursor, cursor->damage.from);
+    return ERR_STOPPED;
+}
+
 int stream_reader_next(struct stream_reader *reader, size_t records_max, size_t bytes_max,
                        struct stream_batch *ret_batch) {
     int status;
@@ -206,9 +226,7 @@ int stream_reader_next(struct stream_reader *reader, size_t records_max, size_t 
         if (status == ERR_AGAIN && phase != SHARD_OPEN && records_max)
             return end_of_closed(reader, &tip);
     } while (status == ERR_AGAIN && !arm(reader));
-    if (status == ERR_CORRUPT)
-        report_damage(reader);
-    return status;
+    return status == ERR_CORRUPT ? on_damage(reader) : status;
 }
 
 void stream_reader_seek(struct stream_reader *reader, uint64_t counter) {

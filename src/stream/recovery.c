@@ -15,7 +15,8 @@
  * a write that had failed, and is cut off like them.
  *
  * The cut is synced before anything else is written, so that no remains can ever come to stand
- * behind new blocks.
+ * behind new blocks, and what is read before anybody may read it. With thousands of shards this is one
+ * sync of the file system for all (log.c).
  */
 #include "stream/recovery.h"
 
@@ -71,6 +72,7 @@ static int scan_blocks(struct shard *shard, struct block_file *blocks) {
 static void report_damage(struct shard *shard, const char *path, int64_t from, int64_t to,
                           uint64_t lost_from, uint64_t lost_to) {
     shard->damaged++;
+    shard->damaged_records += lost_to - lost_from;
     shard->must_roll = true;
     log_warn("stream",
              "%s: damaged between bytes %" PRId64 " and %" PRId64 "; records %" PRIu64
@@ -115,10 +117,31 @@ static int cut_tail(struct shard *shard, const char *path, int64_t file_bytes) {
         return status;
     if (file_bytes > shard->end)
         status = file->truncate(file->self, fd, shard->end);
-    if (status == 0)
+    if (shard->config.files && shard->config.files->defers_sync)
+        list_push_back(&shard->config.files->unsynced, &shard->in_unsynced);
+    else if (status == 0)
         status = file->datasync(file->self, fd);
     file->close(file->self, fd);
     return status;
+}
+
+int shard_sync_recovered(struct shard *shard) {
+    const struct file_ops *file = shard->config.file;
+    char *path = segment_path(shard->directory, shard->segments[shard->segment_count - 1].first);
+    int fd, status = file->open(file->self, path, O_RDWR | O_CLOEXEC, 0, &fd);
+    if (status == 0) {
+        status = file->datasync(file->self, fd);
+        file->close(file->self, fd);
+    }
+    free(path);
+    return status;
+}
+
+/* The index is not synced: after a power cut it may point to what was cut off. It is made anew. */
+static void forget_index(struct shard *shard, uint64_t first) {
+    char *path = segment_index_path(shard->directory, first);
+    shard->config.file->unlink(shard->config.file->self, path);
+    free(path);
 }
 
 static int recover_last(struct shard *shard, struct block_file *blocks) {
@@ -126,6 +149,7 @@ static int recover_last(struct shard *shard, struct block_file *blocks) {
     char *path = segment_path(shard->directory, segment->first);
     int64_t file_bytes = segment->bytes;
     shard->next = segment->first;
+    forget_index(shard, segment->first);
     int status = block_file_open(blocks, path);
     blocks->end = file_bytes;
     if (status == 0)

@@ -11,7 +11,8 @@
 
 enum { SHARDS_MAX = META_SHARDS_MAX, NAME_CHARS_MAX = 128, ACTION_NAME_CHARS_MAX = 192 };
 
-const char *const stream_kind_directories[STREAM_KINDS] = {"streams", "deliveries", "actions"};
+const char *const stream_kind_directories[STREAM_KINDS] = {"streams", "deliveries", "actions",
+                                                           "sessions"};
 
 void stream_init_metrics(struct stream *stream) {
     struct buf labels = {0};
@@ -31,6 +32,8 @@ void stream_init_metrics(struct stream *stream) {
                 "Segments removed by retention or release.", with);
     metric_init(&metrics->damaged, METRIC_COUNTER, "weir_stream_damaged_total",
                 "Damaged places found in segments.", with);
+    metric_init(&metrics->damaged_records, METRIC_COUNTER, "weir_stream_damaged_records_total",
+                "Records in damaged places: passed over, or stopped before.", with);
     metric_init(&metrics->disk_bytes, METRIC_GAUGE, "weir_stream_disk_bytes",
                 "Bytes of records on disk.", with);
     metric_init(&metrics->full, METRIC_GAUGE, "weir_stream_full",
@@ -61,6 +64,7 @@ void stream_done_metrics(struct stream *stream) {
     metric_done(&metrics->failures);
     metric_done(&metrics->trimmed_segments);
     metric_done(&metrics->damaged);
+    metric_done(&metrics->damaged_records);
     metric_done(&metrics->disk_bytes);
     metric_done(&metrics->full);
     metric_done(&metrics->open_shards);
@@ -110,6 +114,7 @@ void stream_set_layout(struct stream *stream, struct layout *layout) {
 struct shard *stream_add_shard(struct stream *stream, unsigned number) {
     struct shard_config config = {
         .file = stream->log->config.file,
+        .files = &stream->log->files,
         .segment_bytes_max = retention_segment_bytes(&stream->log->config, &stream->config),
         .segment_age_ms_max = retention_segment_age_ms(&stream->config),
         .sync = stream->log->config.sync == STREAM_SYNC_ALWAYS,
@@ -283,6 +288,11 @@ static int recover_shards(struct stream *stream, struct err *err) {
         int status = shard_recover(shard, err);
         if (status)
             return status;
+        if (shard->damaged && stream->config.corrupted == STREAM_CORRUPTED_STOP)
+            return err_set(err, ERR_STOPPED,
+                           "stream %s: %s is damaged (the log names the place), and "
+                           "corrupted_blocks is stop",
+                           stream->name, shard->label);
         if (meta->shards[i].state == META_CLOSED)
             shard_close(shard, 0);
     }
@@ -295,6 +305,7 @@ static void show_recovered(struct stream *stream) {
         struct shard *shard = LIST_ITEM(item, struct shard, in_stream);
         bytes += shard_bytes(shard);
         metric_add(&stream->metrics.damaged, (int64_t)shard->damaged);
+        metric_add(&stream->metrics.damaged_records, (int64_t)shard->damaged_records);
         metric_set(&shard->next_counter, (int64_t)shard->next);
     }
     metric_set(&stream->metrics.disk_bytes, bytes);
@@ -370,7 +381,8 @@ static void open_left(void *data, const char *name) {
         .name = name,
         .kind = opening->kind,
         .shard_count = meta.shard_count < META_SHARDS_MAX ? meta.shard_count : META_SHARDS_MAX,
-        .retention_ms = meta.retention_ms};
+        .retention_ms = meta.retention_ms,
+        .corrupted = opening->log->config.corrupted};
     if (meta.deleting)
         finish_deletion(opening->log, opening->kind, name);
     else
@@ -381,7 +393,9 @@ static void open_left(void *data, const char *name) {
 static int open_rest(struct stream_log *log, enum stream_kind kind, struct err *err) {
     struct opening opening = {.log = log, .kind = kind, .err = err};
     int status = view_list_kind(log->directory, kind, open_left, &opening, err);
-    return status ? status : opening.status;
+    if (status == 0)
+        status = opening.status;
+    return status ? status : log_sync_recovered(log, err);
 }
 
 int stream_open_rest(struct stream_log *log, struct err *err) {

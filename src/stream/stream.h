@@ -37,13 +37,24 @@ struct stream_reader;
 
 enum stream_sync { STREAM_SYNC_ALWAYS, STREAM_SYNC_INTERVAL, STREAM_SYNC_NONE };
 
+/* What happens at a damaged block in the middle of a shard. Both are told in the log with file and
+ * offset, and counted. */
+enum stream_corrupted {
+    STREAM_CORRUPTED_SKIP, /* readers go on behind it */
+    STREAM_CORRUPTED_STOP, /* readers stay before it; a stream that is found damaged when it is opened
+                              is not opened */
+};
+
 struct stream_log_config {
-    const char *directory; /* DATA/streams and DATA/deliveries are made below it */
+    const char *directory; /* DATA/streams, /deliveries and /sessions are made below it */
     enum stream_sync sync;
     int64_t sync_interval_ms;  /* STREAM_SYNC_INTERVAL */
     int64_t segment_bytes_max; /* 0: 64 MiB */
     int64_t staging_bytes_max; /* per writer, staged and under way; 0: 8 MiB. Beyond it: has_room()
                                   is false */
+    enum stream_corrupted corrupted; /* of streams that no configuration names */
+    bool defers_sync; /* what the streams are found to hold is synced by stream_open_rest(), for all
+                         at once; no writer and no reader before it */
     const struct file_ops *file; /* NULL: file_ops_real */
 };
 
@@ -62,6 +73,7 @@ enum stream_kind {
     STREAM_DELIVERY, /* the buffer of a delivery stream; kept until released (stream_release), at
                         most bytes_max */
     STREAM_ACTION,   /* the log of a rule's action (src/action/): kept as STREAM_DELIVERY is */
+    STREAM_SESSIONS, /* the broker's journal (flow/journal.h); kept until released. No API shows it */
 };
 
 struct stream_config {
@@ -72,6 +84,7 @@ struct stream_config {
     int64_t retention_ms; /* STREAM_DATA */
     int64_t bytes_max; /* 0: unbounded. STREAM_DATA: the oldest segments go; the other kinds: pushes
                           fail with NO_SPACE */
+    enum stream_corrupted corrupted;
 };
 
 /* Opens the stream, recovering its shards (torn tail cut, damaged segments kept aside and reported
@@ -82,7 +95,7 @@ int stream_open(struct stream_log *log, const struct stream_config *config,
                 struct stream **ret_stream, struct err *err);
 
 /* Opens the data streams of the directory that are not open yet: those that were made while the log
- * ran. [main] */
+ * ran. Once, after all calls of stream_open(). [main] */
 int stream_open_rest(struct stream_log *log, struct err *err);
 
 /* The same for the logs of actions, which are bounded by what the configuration says of them; one
@@ -112,8 +125,8 @@ void stream_shard_id(unsigned shard, char ret_text[STREAM_SHARD_ID_CHARS]);
  * [service] */
 int stream_shard_for(const struct stream *stream, const struct record *record, unsigned *ret_shard);
 
-/* Consumers of a STREAM_DELIVERY or STREAM_ACTION are done with all records of the shard below `counter`: their
- * segments may go. [any loop thread] */
+/* Consumers of a stream that keeps until released are done with all records of the shard below
+ * `counter`: their segments may go. [any loop thread] */
 void stream_release(struct stream *stream, unsigned shard, uint64_t counter);
 
 /* ---- sequence numbers ---- */
@@ -165,6 +178,20 @@ struct stream_receipt {
 };
 int stream_writer_put(struct stream_writer *writer, struct stream *stream,
                       const struct record *record, struct stream_receipt *receipt);
+
+/*
+ * The journal of one thread, over a STREAM_SESSIONS stream with one shard; all threads have the same
+ * stream, and what they append is in the order in which their batches reached the log thread. The
+ * writer must outlive it. [owner]
+ */
+struct journal;
+struct journal *stream_journal_new(struct stream_writer *writer, struct stream *stream,
+                                   struct loop *loop);
+void stream_journal_free(struct journal *journal); /* NULL is fine */
+
+/* Sends what is staged to the log thread now, as the end of the turn does: what any thread stages
+ * because of what this one does next, comes behind it. [owner] */
+void stream_writer_seal(struct stream_writer *writer);
 
 /* ---- changing streams while they run: all of it [service], on `loop` ---- */
 
@@ -289,7 +316,9 @@ void stream_reader_close(struct stream_reader *reader);
  * any), in order, and moves behind them. AGAIN: nothing committed beyond the position now. CLOSED: the
  * shard is closed and all of it was read (it says so again and again; stream_reader_seek() may move
  * back), or the stream was deleted (stream_is_deleted). CORRUPT: a block in the middle does not
- * check; it was reported in the log and counted, and the next call goes on behind it.
+ * check; it was reported in the log and counted, and the next call goes on behind it. STOPPED: the
+ * same with STREAM_CORRUPTED_STOP, again and again until the file is mended or the reader is moved
+ * behind the place.
  */
 int stream_reader_next(struct stream_reader *reader, size_t records_max, size_t bytes_max,
                        struct stream_batch *ret_batch);
@@ -377,6 +406,30 @@ void stream_view_sequence_text(const struct stream_view *view, unsigned shard, u
 int stream_view_sequence_parse(const struct stream_view *view, unsigned shard, struct str text,
                                uint64_t *ret_counter);
 void stream_view_close(struct stream_view *view);
+
+/* The last damaged place that stream_view_next() said CORRUPT of, as a sentence with file and
+ * offset. */
+void stream_view_damage(const struct stream_view *view, unsigned shard, struct buf *out);
+
+/* What `weir stream verify` has seen so far. */
+struct stream_verify_counts {
+    uint64_t streams, shards, segments, blocks, records;
+    uint64_t bytes, bytes_all; /* of blocks that check; of all segment files */
+    uint64_t faults;
+};
+
+struct stream_verify_watch {
+    /* A fault: `offset` in the file, -1 if it has none. */
+    void (*fault)(void *data, const char *path, int64_t offset, const char *what);
+    /* Or NULL; after every block. */
+    void (*progress)(void *data, const char *path, const struct stream_verify_counts *counts);
+    void *data;
+};
+
+/* Checks all data and delivery streams of a data directory, also while another process writes to
+ * them; changes nothing. Fails only if it cannot look; faults are counted. Blocking. */
+int stream_verify(const char *directory, const struct stream_verify_watch *watch,
+                  struct stream_verify_counts *ret_counts, struct err *err);
 
 /* Calls `each` with the name of every data stream of the directory, sorted. */
 int stream_view_list(const char *directory, void (*each)(void *data, const char *name), void *data,

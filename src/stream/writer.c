@@ -276,6 +276,10 @@ static void on_turn_end(struct turn_hook *hook) {
     loop_post(writer->log->thread.loop, &batch->task);
 }
 
+void stream_writer_seal(struct stream_writer *writer) {
+    on_turn_end(&writer->hook);
+}
+
 /* ---- gate and resolver ---- */
 
 static bool has_room(struct sink_gate *gate) {
@@ -296,7 +300,7 @@ static uint64_t present_ticket(struct sink_gate *gate) {
 static void add_sink(struct stream_writer *writer, struct stream *stream, struct layout *layout) {
     struct stream_sink *sink = xcalloc(1, sizeof *sink);
     enum stream_kind kind = stream->config.kind;
-    static const char *const labels[STREAM_KINDS] = {"kinesis", "firehose", "action"};
+    static const char *const labels[STREAM_KINDS] = {"kinesis", "firehose", "action", "sessions"};
     sink->label = xprintf("%s %s", labels[kind], stream->name);
     sink->sink = (struct sink){.push = on_push, .name = sink->label};
     sink->writer = writer;
@@ -329,6 +333,10 @@ static struct sink *find_sink(struct sink_resolver *resolver, enum sink_kind sin
     };
     struct stream_sink *sink = map_get(&writer->by_name[kinds[sink_kind]], name);
     return sink ? ready_sink(sink) : NULL;
+}
+
+struct sink *stream_writer_sink(struct stream_writer *writer, const struct stream *stream) {
+    return ready_sink(map_get(&writer->by_name[stream->config.kind], str_of(stream->name)));
 }
 
 struct sink_gate *stream_writer_gate(struct stream_writer *writer) {
