@@ -34,6 +34,7 @@
 #ifndef ACTION_ACTION_H
 #define ACTION_ACTION_H
 
+#include "bucket/bucket.h"
 #include "flow/action.h"
 #include "flow/message.h"
 #include "flow/sink.h"
@@ -79,12 +80,18 @@ struct action_services {
      * later; TOO_LARGE. */
     int (*invoke)(void *data, struct str function, struct str event, action_invoked_cb *done,
                   void *done_data);
+    /* The bucket of this name in the configuration, or NULL. */
+    const struct bucket_config *(*bucket)(void *data, struct str name);
     void *data; /* of these functions */
 };
 
 /* Opens the logs of the directory and makes those that `specs` need. Before the loops run. [main] */
 int action_logs_open(struct stream_log *log, const struct action_specs *specs,
                      enum stream_corrupted corrupted, struct err *err);
+
+/* The bucket that an `s3` action names, if that is no template; NULL of every other action. For checking
+ * that it exists. */
+const char *action_bucket_of(const struct action_spec *spec);
 
 struct action_host;
 

@@ -2,5 +2,6 @@
 
 #include <stddef.h>
 
-const struct action_kind *const action_kinds[] = {&action_redis.kind, &action_http.kind,
-                                                  &action_lambda.kind, NULL};
+const struct action_kind *const action_kinds[] = {
+    &action_redis.kind, &action_http.kind, &action_lambda.kind, &action_s3.kind, NULL,
+};

@@ -4,6 +4,6 @@
 
 #include "action/target.h"
 
-extern const struct action_target_kind action_redis, action_http, action_lambda;
+extern const struct action_target_kind action_redis, action_http, action_lambda, action_s3;
 
 #endif

@@ -101,11 +101,6 @@ bool web_hook_url_read(struct str url, struct web_hook_url *ret_url) {
 
 /* ---- checks ---- */
 
-static const struct conf *place(const struct option_head *head, const char *key) {
-    const struct conf *at = conf_get(head->conf, key);
-    return at ? at : head->conf;
-}
-
 static bool is_template(const char *text) {
     return strstr(text, "${") != NULL;
 }
@@ -115,21 +110,21 @@ static int check_urls(const struct web_hook_settings *settings, struct err *err)
     const char *confirmation = settings->confirmation_url;
     struct web_hook_url parts;
     if (confirmation && !web_hook_url_read(str_of(confirmation), &parts))
-        return conf_error(place(head, "confirmation_url"), err, ERR_INVALID,
-                          "http: confirmation_url: https://host/path is wanted");
+        return option_error(head, "confirmation_url", err, ERR_INVALID,
+                            "http: confirmation_url: https://host/path is wanted");
     if (is_template(settings->url) && !confirmation)
-        return conf_error(
-            place(head, "url"), err, ERR_INVALID,
+        return option_error(
+            head, "url", err, ERR_INVALID,
             "http: a url with templates needs confirmation_url, with which it begins");
     if (!is_template(settings->url) && !web_hook_url_read(str_of(settings->url), &parts))
-        return conf_error(place(head, "url"), err, ERR_INVALID,
-                          "http: url: https://host/path is wanted, without user, at most %d "
-                          "characters",
-                          URL_CHARS_MAX);
+        return option_error(head, "url", err, ERR_INVALID,
+                            "http: url: https://host/path is wanted, without user, at most %d "
+                            "characters",
+                            URL_CHARS_MAX);
     if (confirmation && !is_template(settings->url) &&
         !str_starts(str_of(settings->url), str_of(confirmation)))
-        return conf_error(place(head, "confirmation_url"), err, ERR_INVALID,
-                          "http: confirmation_url is not what url begins with");
+        return option_error(head, "confirmation_url", err, ERR_INVALID,
+                            "http: confirmation_url is not what url begins with");
     return 0;
 }
 
@@ -152,17 +147,17 @@ static bool is_reserved(const char *key) {
 
 static int check_headers(const struct web_hook_settings *settings, struct err *err) {
     if (settings->headers.count > HEADERS_MAX)
-        return conf_error(place(&settings->common.head, "headers"), err, ERR_INVALID,
-                          "http: more than %d headers", HEADERS_MAX);
+        return option_error(&settings->common.head, "headers", err, ERR_INVALID,
+                            "http: more than %d headers", HEADERS_MAX);
     for (size_t i = 0; i < settings->headers.count; i++) {
         const struct web_hook_header *header =
             OPTION_AT(settings->headers, struct web_hook_header, i);
         if (!is_token(header->key) || is_reserved(header->key))
-            return conf_error(place(&header->head, "key"), err, ERR_INVALID,
-                              "http: \"%s\" is no header that an action can set", header->key);
+            return option_error(&header->head, "key", err, ERR_INVALID,
+                                "http: \"%s\" is no header that an action can set", header->key);
         if (strpbrk(header->value, "\r\n"))
-            return conf_error(place(&header->head, "value"), err, ERR_INVALID,
-                              "http: a header's value has one line");
+            return option_error(&header->head, "value", err, ERR_INVALID,
+                                "http: a header's value has one line");
     }
     return 0;
 }
@@ -173,11 +168,11 @@ int web_hook_check(const void *data, struct err *err) {
     if (!code)
         code = check_headers(settings, err);
     if (!code && settings->auth.head.conf && !settings->auth.sigv4.head.conf)
-        code =
-            conf_error(settings->auth.head.conf, err, ERR_INVALID, "http: auth: sigv4 is wanted");
+        code = option_error(&settings->auth.head, "sigv4", err, ERR_INVALID,
+                            "http: auth: sigv4 is wanted");
     if (!code && settings->batch.head.conf && !settings->enable_batching)
-        code = conf_error(settings->batch.head.conf, err, ERR_INVALID,
-                          "http: batch_config means nothing without enable_batching: true");
+        code = option_error(&settings->common.head, "batch_config", err, ERR_INVALID,
+                            "http: batch_config means nothing without enable_batching: true");
     return code;
 }
 

@@ -91,6 +91,16 @@ static int invoke_function(void *data, struct str function, struct str event,
     return code;
 }
 
+static const struct bucket_config *find_bucket(void *data, struct str name) {
+    const struct option_items *buckets = &((const struct service *)data)->config->buckets;
+    for (size_t i = 0; i < buckets->count; i++) {
+        const struct bucket_config *bucket = OPTION_AT(*buckets, struct bucket_config, i);
+        if (str_eq(str_of(bucket->head.name), name))
+            return bucket;
+    }
+    return NULL;
+}
+
 static int start_actions(struct service *service, struct err *err) {
     const struct config *config = service->config;
     struct rule_set *set = rule_book_set(service->rules->book);
@@ -106,6 +116,7 @@ static int start_actions(struct service *service, struct err *err) {
         .confirm_url = "",
         .fail = fail_action,
         .invoke = invoke_function,
+        .bucket = find_bucket,
         .data = service,
     };
     int code = action_host_open(service->lane->thread.loop, &service->action_services,

@@ -30,8 +30,8 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/random.h"
+#include "bucket/bucket.h"
 #include "delivery/body.h"
-#include "delivery/bucket.h"
 #include "delivery/intent.h"
 #include "delivery/meter.h"
 
@@ -550,11 +550,11 @@ static void delivery_free(struct delivery *delivery) {
 }
 
 int delivery_open(struct loop *loop, struct facts *facts, struct http_client *client,
-                  const struct delivery_config *config, const struct delivery_bucket_config *bucket,
+                  const struct delivery_config *config, const struct bucket_config *bucket,
                   struct stream *stream, struct delivery **ret_delivery, struct err *err) {
     int code = delivery_config_check(config, err);
     if (!code)
-        code = delivery_bucket_check(bucket, err);
+        code = bucket_check(bucket, err);
     if (code)
         return code;
     ASSERT(stream_shard_count(stream) == 1);
@@ -563,8 +563,7 @@ int delivery_open(struct loop *loop, struct facts *facts, struct http_client *cl
     delivery->facts = facts;
     delivery->config = config;
     delivery->stream = stream;
-    delivery->bucket = delivery_bucket_is_s3(bucket) ? s3_open(client, bucket)
-                                                     : directory_open(loop, bucket->directory);
+    delivery->bucket = bucket_open(loop, client, bucket);
     delivery->bucket->done = on_put;
     delivery->bucket->data = delivery;
     meter_init(&delivery->meter, name_of(delivery));

@@ -14,6 +14,7 @@ import urllib.request
 import pytest
 
 from test_redis import RedisServer
+from test_s3 import S3Server
 from weir import PROGRAM, pipeline, wait_for
 
 
@@ -352,4 +353,87 @@ def test_lambda_is_invoked_and_tried_twice_more(make_weir):
     assert sum("bad" in event for event in events()) == 3
     assert report["failures"][0]["failedAction"] == "LambdaAction" and "Bad" in report["failures"][0]["errorMessage"]
     assert json.loads(base64.b64decode(report["base64OriginalPayload"])) == {"f": 1, "bad": True}
+    assert weir.stop() == 0
+
+
+# ---- s3 ----
+
+@pytest.fixture
+def s3():
+    instance = S3Server().start()
+    yield instance
+    instance.stop()
+
+
+def test_s3_writes_an_object_per_message_through_an_outage(make_weir, s3):
+    buckets = {"store": {"s3": {"endpoint": f"http://127.0.0.1:{s3.port}", "region": "us-east-1", "bucket": "archive",
+                                "access_key_id": "S3RVER", "secret_access_key": "S3RVER", "path_style": True}}}
+    config = config_for([{"s3": {"bucket_name": "store", "key": "raw/${topic(2)}/${n}.json", "canned_acl": "public-read"}}], select="SELECT n")
+    config["buckets"] = buckets
+    weir = make_weir(config)
+    publish(weir, [json.dumps({"n": n, "m": 1}) for n in range(30)])
+    wait_for(lambda: len(s3.objects()) == 30, what="the first objects")
+    s3.stop()
+    publish(weir, [json.dumps({"n": n}) for n in range(30, 60)])
+    weir.kill()
+    weir.start()
+    s3.start()
+    wait_for(lambda: len(s3.objects()) == 60, timeout_s=60, what="everything")
+    for key, answer in s3.objects().items():
+        assert key == f"raw/a/{json.loads(answer['Body'].read())['n']}.json" and answer["ContentType"] == "application/json"
+
+
+def test_s3_directory_keeps_the_last_message_of_a_key_and_stays_inside(make_weir):
+    config = config_for([{"s3": {"bucket_name": "files", "key": "${key}"}}], error_action={"kinesis": {"stream_name": "sensors"}})
+    config["buckets"] = {"files": {"directory": "./files"}}
+    weir = make_weir(config)
+    publish(weir, ['{"key":"../../outside"}', '{"other":1}'] + [json.dumps({"key": "same/key", "n": n}) for n in range(50)])
+    reports = wait_for(lambda: len(weir.stream_records()) == 2 and weir.stream_records(), what="two reports")
+    assert [json.loads(report["data"])["failures"][0]["failedAction"] for report in reports] == ["S3Action"] * 2
+
+    def last():
+        with open(weir.path("files", "same", "key"), encoding="utf-8") as file:
+            return json.load(file)["n"]
+    wait_for(lambda: last() == 49, what="the last one")
+    assert not os.path.exists(weir.path("..", "outside"))
+
+
+def test_s3_bucket_must_exist(make_weir):
+    config = config_for([{"s3": {"bucket_name": "nowhere", "key": "k"}}])
+    weir = make_weir(config, start=False)
+    result = subprocess.run([PROGRAM, "check", weir.config_path], capture_output=True, text=True, check=False)
+    assert result.returncode != 0 and 'rule out: there is no bucket "nowhere"' in result.stderr
+    assert result.stderr.split(":")[1].isdigit()
+
+
+# ---- rules made while Weir runs ----
+
+def test_rules_of_the_api_bring_their_actions(make_weir, hook):
+    import boto3
+    weir = make_weir(pipeline(functions=None, event_source_mappings=None, api={"bind": "127.0.0.1:0", "auth": "open"}))
+    iot = boto3.client("iot", endpoint_url=f"http://127.0.0.1:{weir.port('api')}", region_name="us-east-1",
+                       aws_access_key_id="a", aws_secret_access_key="b")
+
+    def rule(path, **more):
+        return {"sql": "SELECT n FROM 'out/#'", "awsIotSqlVersion": "2016-03-23",
+                "actions": [{"http": {"url": hook.url(path), "headers": [{"key": "X-N", "value": "${n}"}], **more}}]}
+    iot.create_topic_rule(ruleName="made", topicRulePayload=rule("/one"))
+    publish(weir, ['{"n":1}'])
+    wait_for(lambda: [path for path, _, _ in hook.requests] == ["/one"], what="the first")
+    assert hook.requests[0][1]["X-N"] == "1"
+    assert iot.get_topic_rule(ruleName="made")["rule"]["actions"][0]["http"]["headers"] == [{"key": "X-N", "value": "${n}"}]
+    iot.replace_topic_rule(ruleName="made", topicRulePayload=rule("/two"))
+    publish(weir, ['{"n":2}'])
+    weir.kill()
+    weir.start()
+    wait_for(lambda: hook.requests[-1][0] == "/two", what="the second")
+    iot = boto3.client("iot", endpoint_url=f"http://127.0.0.1:{weir.port('api')}", region_name="us-east-1",
+                       aws_access_key_id="a", aws_secret_access_key="b")
+    for n in range(10):  # come and go quickly
+        iot.delete_topic_rule(ruleName="made")
+        iot.create_topic_rule(ruleName="made", topicRulePayload=rule(f"/n{n}"))
+    publish(weir, ['{"n":3}'])
+    wait_for(lambda: hook.requests[-1][0] == "/n9", what="the third")
+    iot.delete_topic_rule(ruleName="made")
+    wait_for(lambda: not os.path.exists(weir.path("data", "actions", "made-1-http")), what="the log to go")
     assert weir.stop() == 0

@@ -14,6 +14,7 @@ FOUNDATION = {
     "base": set(),
     "io": {"base"},
     "http": {"io", "base"},
+    "bucket": {"http", "io", "base"},
     "flow": {"base"},
 }
 FLOW = {"sense", "mqtt", "rule", "stream", "function", "delivery", "action", "state", "web", "aws"}
