@@ -105,8 +105,8 @@ static int run_firehose(struct rule_engine *engine, struct engine_action *action
 /* The republished message is a new one: neither the publisher's client id nor its address goes
  * along. */
 static int run_republish(struct rule_engine *engine, struct engine_action *action,
-                         struct evaluation *evaluation, struct str payload, struct str target,
-                         struct err *why) {
+                         struct evaluation *evaluation, struct engine_frame *frame,
+                         struct str payload, struct str target, struct err *why) {
     const struct message *origin = evaluation->message;
     if (origin->republish_depth >= RULE_REPUBLISH_DEPTH_MAX || engine->depth >= ENGINE_FRAMES)
         return err_set(why, ERR_REFUSED,
@@ -114,9 +114,15 @@ static int run_republish(struct rule_engine *engine, struct engine_action *actio
                        RULE_REPUBLISH_DEPTH_MAX);
     if (!topic_name_valid(target))
         return err_set(why, ERR_INVALID, "\"%.*s\" is no topic to publish to", STR_ARG(target));
+    buf_clear(&frame->params);
+    int headers = rule_headers_write(&action->action->headers, evaluation, &frame->key,
+                                     &frame->record, &frame->params, why);
+    if (headers < 0)
+        return headers;
     struct message message = {
         .topic = target,
         .payload = payload,
+        .properties = buf_str(&frame->params),
         .received_ms = engine->environment->now_ms(engine->environment),
         .qos = action->action->qos,
         .republish_depth = (uint8_t)(origin->republish_depth + 1),
@@ -215,7 +221,7 @@ int rule_action_run(struct rule_engine *engine, struct engine_action *action,
     case RULE_ACTION_FIREHOSE:
         return run_firehose(engine, action, evaluation, frame, payload, target, why);
     case RULE_ACTION_REPUBLISH:
-        return run_republish(engine, action, evaluation, payload, target, why);
+        return run_republish(engine, action, evaluation, frame, payload, target, why);
     case RULE_ACTION_OUTSIDE:
         break;
     }

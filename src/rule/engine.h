@@ -47,7 +47,7 @@ struct engine_frame {
     struct buf out, scratch;
     struct buf target, key; /* templates of the action that runs */
     struct buf record;   /* payload and separator; the record of an action that reaches outside */
-    struct buf params;   /* its parameters */
+    struct buf params;   /* its parameters; the properties of a republished message */
     struct buf failures; /* for the error action: JSON objects with commas between them */
     struct buf error_report; /* and its document */
     struct json batch;

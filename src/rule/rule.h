@@ -55,11 +55,25 @@ struct rule_firehose_config {
     bool batch_mode;                  /* an array is one record per item */
 };
 
+/* MQTT 5 properties; all are templates, NULL: absent. */
+struct rule_user_property_config {
+    struct option_head head;
+    const char *key, *value;
+};
+
+struct rule_headers_config {
+    struct option_head head; /* head.conf NULL: none */
+    const char *payload_format_indicator, *content_type, *response_topic, *correlation_data,
+        *message_expiry;
+    struct option_items user_properties; /* struct rule_user_property_config */
+};
+
 struct rule_republish_config {
     struct option_head head;
     const char *role;
     const char *topic; /* template */
     int64_t qos;
+    struct rule_headers_config headers;
 };
 
 /* One of these, the others absent. */

@@ -69,7 +69,12 @@ static const struct option republish_options[] = {
      .min = 0,
      .max = 1,
      .help = "0 or 1"},
-    LATER("headers", "MQTT 5 properties of republished messages are not available yet"),
+    {.key = "headers",
+     .type = OPTION_STRUCT,
+     .offset = offsetof(struct rule_republish_config, headers),
+     .fields = rule_headers_options,
+     .item_size = sizeof(struct rule_headers_config),
+     .help = "MQTT 5 properties"},
     ROLE(rule_republish_config),
     {.key = NULL},
 };
@@ -244,7 +249,11 @@ static int compile_republish(struct compiler *compiler, const struct rule_republ
     action->qos = (uint8_t)config->qos;
     if (str_starts(str_of(topic), STR("$$aws/")))
         topic++;
-    return compile_template(compiler, config->head.conf, "topic", topic, &action->target);
+    int result = compile_template(compiler, config->head.conf, "topic", topic, &action->target);
+    if (result == 0 && config->headers.head.conf)
+        result = rule_headers_compile(compiler->arena, &config->headers, compiler->plan,
+                                      &action->headers, compiler->err);
+    return result;
 }
 
 /* The role that the action names, or else the rule. A client that brings roles of its own to where none are

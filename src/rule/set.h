@@ -5,6 +5,7 @@
 #include <stdatomic.h>
 
 #include "base/arena.h"
+#include "rule/header.h"
 #include "rule/plan.h"
 #include "rule/role.h"
 #include "rule/rule.h"
@@ -33,6 +34,7 @@ struct rule_action {
     struct str separator;              /* firehose */
     bool batch;                        /* firehose: an array is a record per item */
     uint8_t qos;                       /* republish */
+    struct rule_headers headers;       /* republish */
     const struct action_spec *outside; /* RULE_ACTION_OUTSIDE */
     struct rule_param *params;         /* of it; the first is what is acted upon */
     size_t param_count;

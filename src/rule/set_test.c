@@ -80,10 +80,6 @@ static void errors_say_where(void **state) {
          "weir.yaml:1:105: rule r: separator must be \"\\n\", \"\\t\", \"\\r\\n\" or \",\", in "
          "double quotes"},
         {"{\"rules\":{\"r\":{\"sql\":\"SELECT * FROM "
-         "'a'\",\"actions\":[{\"republish\":{\"topic\":\"t\",\"headers\":{}}}]}}}",
-         "weir.yaml:1:89: headers: MQTT 5 properties of republished messages are not available "
-         "yet"},
-        {"{\"rules\":{\"r\":{\"sql\":\"SELECT * FROM "
          "'a'\",\"actions\":[{\"republish\":{\"topic\":\"t\",\"qos\":2}}]}}}",
          "weir.yaml:1:85: qos: 2 is out of range (0 to 1)"},
     };

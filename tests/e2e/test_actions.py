@@ -437,3 +437,28 @@ def test_rules_of_the_api_bring_their_actions(make_weir, hook):
     iot.delete_topic_rule(ruleName="made")
     wait_for(lambda: not os.path.exists(weir.path("data", "actions", "made-1-http")), what="the log to go")
     assert weir.stop() == 0
+
+
+# ---- republish ----
+
+def test_republished_messages_carry_headers(make_weir):
+    import paho.mqtt.client as mqtt
+    headers = {"payload_format_indicator": "UTF8_DATA", "content_type": "${type}", "response_topic": "answers/${topic(2)}",
+               "correlation_data": base64.b64encode(b"\x00id").decode(), "message_expiry": "300",
+               "user_properties": [{"key": "n", "value": "${n}"}, {"key": "n", "value": "again"}]}
+    weir = make_weir(config_for([{"republish": {"topic": "copy", "qos": 1, "headers": headers}}]))
+    got, ready = [], threading.Event()
+    client = mqtt.Client(protocol=mqtt.MQTTv5)
+    client.on_message = lambda _client, _data, message: got.append(message)
+    client.on_subscribe = lambda *_: ready.set()
+    client.on_connect = lambda client, *_: client.subscribe("copy", 1)
+    client.connect("127.0.0.1", weir.port())
+    client.loop_start()
+    assert ready.wait(20)
+    publish(weir, ['{"type":"text/x","n":7}'])
+    properties = wait_for(lambda: got and got[0], what="the message").properties
+    client.disconnect()
+    client.loop_stop()
+    assert (properties.PayloadFormatIndicator, properties.ContentType, properties.ResponseTopic) == (1, "text/x", "answers/a")
+    assert properties.CorrelationData == b"\x00id" and 0 < properties.MessageExpiryInterval <= 300
+    assert properties.UserProperty == [("n", "7"), ("n", "again")]
