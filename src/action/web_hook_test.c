@@ -37,11 +37,9 @@ static struct web_hook_request request_with(struct arena *arena,
     struct buf params = {0};
     action_param_write(&params, STR("url"), STR("http://h/"));
     action_param_write(&params, STR("header.X-A"), str_of(value));
-    struct action_record record = {.params = {str_of(arena_strdup(arena, buf_str(&params))), 2}};
-    record.params.bytes.len = buf_len(&params);
     char *bytes = arena_alloc(arena, buf_len(&params));
     memcpy(bytes, buf_at(&params), buf_len(&params));
-    record.params.bytes = str_from(bytes, buf_len(&params));
+    struct action_record record = {.params = {str_from(bytes, buf_len(&params)), 2}};
     buf_done(&params);
     struct web_hook_request request = {.url = STR("http://h/"), .body = STR("x")};
     web_hook_headers(arena, settings, &record, is_json, 1700000000000, &request);

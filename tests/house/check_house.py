@@ -86,6 +86,14 @@ def check_tests():
 
 # Sources that another test covers; say which.
 TESTED_ELSEWHERE = {
+    "src/action/destination.c": "tests/e2e/test_actions.py",
+    "src/action/host.c": "tests/e2e/test_actions.py: rules that come and go",
+    "src/action/http.c": "tests/e2e/test_actions.py",
+    "src/action/kinds.c": "tests/e2e/test_actions.py",
+    "src/action/lambda.c": "tests/e2e/test_actions.py",
+    "src/action/meter.c": "runner_test.c, tests/e2e/test_actions.py",
+    "src/action/redis.c": "tests/e2e/test_actions.py",
+    "src/action/s3.c": "tests/e2e/test_actions.py",
     "src/app/app.c": "tests/e2e: every test starts and stops it",
     "src/app/command_passwd.c": "tests/e2e/test_broker.py",
     "src/app/command_rule.c": "tests/e2e/test_rule_command.py",
@@ -100,6 +108,8 @@ TESTED_ELSEWHERE = {
     "src/app/targets.c": "config_test.c",
     "src/aws/iot_rules.c": "iot_test.c, tests/e2e/test_rule_api.py",
     "src/aws/iot_tags.c": "iot_test.c, tests/e2e/test_rule_api.py",
+    "src/bucket/options.c": "src/delivery/options_test.c",
+    "src/bucket/s3.c": "src/delivery/s3_test.c",
     "src/base/arena.c": "buf_test.c",
     "src/base/conf.c": "option_test.c",
     "src/base/err.c": "str_test.c",
