@@ -27,9 +27,7 @@
  * What a removed action could not deliver before Weir stops stays on disk, is named in the log at
  * every start, and goes on when an action of this rule, place and kind is back.
  *
- * Metrics, labels rule and action: weir_action_lag_records, weir_action_behind_ms,
- * weir_action_retries_total, weir_action_checkpoint_failures_total, and the rule's own
- * weir_rule_action_success_total and weir_rule_action_failure_total (or _error_action_).
+ * Metrics: meter.h.
  */
 #ifndef ACTION_ACTION_H
 #define ACTION_ACTION_H

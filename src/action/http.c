@@ -184,15 +184,23 @@ static void send_post(struct hook *hook, struct post *post) {
     post->call = http_client_send(hook->services->client, &config, on_answer, post);
 }
 
+/* The host must be the same too: what follows "https://host" could go on with another one. */
+static bool is_confirmed(const struct web_hook_settings *settings, struct str url) {
+    struct str confirmation = str_of(settings->confirmation_url);
+    struct web_hook_url ours, theirs;
+    return !settings->confirmation_url ||
+           (str_starts(url, confirmation) && web_hook_url_read(url, &ours) &&
+            web_hook_url_read(confirmation, &theirs) && str_eq(ours.authority, theirs.authority));
+}
+
 static void begin(struct action_walk *walk, struct action_item *leader) {
     struct hook *hook = hook_of(leader);
-    const char *confirmation = hook->settings->confirmation_url;
-    struct web_hook_url parts;
     struct str url = url_of(leader);
+    struct web_hook_url parts;
     if (!web_hook_url_read(url, &parts))
         action_walk_settle(walk, leader, ACTION_FAILED, "\"%.*s\" is no URL to post to",
                            STR_ARG(url));
-    else if (confirmation && !str_starts(url, str_of(confirmation)))
+    else if (!is_confirmed(hook->settings, url))
         action_walk_settle(walk, leader, ACTION_FAILED,
                            "%.*s does not begin with the confirmation_url", STR_ARG(url));
     else

@@ -81,6 +81,10 @@ static const struct option options[] = {
 
 void config_show(struct buf *out) {
     option_show(out, options, 0);
+    for (const struct action_kind *const *kind = action_kinds; *kind; kind++) {
+        buf_printf(out, "\nof an action `%s`:\n", (*kind)->name);
+        option_show(out, (*kind)->options, 1);
+    }
 }
 
 /* ---- names that refer to one another ---- */

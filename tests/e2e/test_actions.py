@@ -154,6 +154,38 @@ def test_a_removed_action_keeps_what_it_could_not_deliver(make_weir, server):
     wait_for(lambda: server.client().lrange("seen", 0, -1) == [b"1"], timeout_s=60, what="what waited")
 
 
+def test_a_full_log_refuses_publishers(make_weir, server):
+    import paho.mqtt.client as mqtt
+    action = to_list(server, "@{payload}")
+    action["redis"]["backlog_size"] = "1MiB"
+    weir = make_weir(config_for([action]))
+    server.stop()
+    ready = threading.Event()
+    client = mqtt.Client(protocol=mqtt.MQTTv5)
+    client.on_connect = lambda *_: ready.set()
+    client.connect("127.0.0.1", weir.port())
+    client.loop_start()
+    assert ready.wait(20)
+    sent = 0
+
+    def is_refused():
+        nonlocal sent
+        client.publish("out/a", b"x" * 60000, 1).wait_for_publish(20)
+        sent += 1
+        return weir.metric("weir_stream_full")
+    wait_for(is_refused, what="the bound")
+    client.publish("out/a", b"refused", 1).wait_for_publish(20)
+    wait_for(lambda: "action out-1-redis: no space left" in weir.log(), what="the refusal")
+    server.start()
+    wait_for(lambda: server.client().llen("seen") >= sent, timeout_s=60, what="what was kept")
+    wait_for(lambda: not weir.metric("weir_stream_full"), what="room")
+    client.publish("out/a", b"taken again", 1).wait_for_publish(20)
+    wait_for(lambda: server.client().lrange("seen", -1, -1) == [b"taken again"], what="the last one")
+    assert b"refused" not in server.client().lrange("seen", 0, -1)
+    client.disconnect()
+    client.loop_stop()
+
+
 # ---- http ----
 
 class Hook(http.server.ThreadingHTTPServer):
