@@ -16,6 +16,9 @@
 /* The bound of all small facts together (LMDB's map: address space, not memory). */
 static const size_t facts_bytes_max = (size_t)1 << 30;
 
+/* How long another machine that keeps a stream has to take what was published before the end. */
+enum { ENGINE_GRACE_MS = 5000 };
+
 struct listener {
     const struct mqtt_listener_config *config;
     struct tls_context *tls;
@@ -90,24 +93,27 @@ static int open_streams(struct app *app, struct err *err) {
     int code = 0;
     for (size_t i = 0; !code && i < config->streams.count; i++) {
         const struct config_stream *settings = OPTION_AT(config->streams, struct config_stream, i);
-        const struct stream_config data = {.name = settings->head.name,
-                                           .kind = STREAM_DATA,
-                                           .shard_count = settings->shard_count,
-                                           .retention_ms = settings->retention_ms,
-                                           .bytes_max = settings->bytes_max,
-                                           .corrupted =
-                                               corrupted_of(config, settings->corrupted_blocks)};
+        const struct stream_config data = {
+            .name = settings->head.name,
+            .kind = STREAM_DATA,
+            .shard_count = settings->shard_count,
+            .retention_ms = settings->retention_ms,
+            .bytes_max = settings->bytes_max,
+            .corrupted = corrupted_of(config, settings->corrupted_blocks),
+            .kafka = settings->kafka.head.conf ? &settings->kafka : NULL,
+            .kinesis = settings->kinesis.head.conf ? &settings->kinesis : NULL};
         code = stream_open(app->log, &data, &stream, err);
     }
     for (size_t i = 0; !code && i < config->delivery_streams.count; i++) {
         const struct delivery_config *settings =
             OPTION_AT(config->delivery_streams, struct delivery_config, i);
-        const struct stream_config buffer = {.name = settings->head.name,
-                                             .kind = STREAM_DELIVERY,
-                                             .shard_count = 1,
-                                             .bytes_max = settings->backlog_bytes_max,
-                                             .corrupted =
-                                                 corrupted_of(config, CONFIG_CORRUPTED_GLOBAL)};
+        const struct stream_config buffer = {
+            .name = settings->head.name,
+            .kind = STREAM_DELIVERY,
+            .shard_count = 1,
+            .bytes_max = settings->backlog_bytes_max,
+            .kafka = settings->kafka.head.conf ? &settings->kafka : NULL,
+            .corrupted = corrupted_of(config, CONFIG_CORRUPTED_GLOBAL)};
         code = stream_open(app->log, &buffer, &stream, err);
     }
     if (!code)
@@ -292,6 +298,7 @@ static void stop_lanes(struct app *app) {
     if (!app->lanes)
         return;
     service_stop_actions(&app->service);
+    stream_log_finish(app->log, ENGINE_GRACE_MS);
     stop_workers(app);
     service_stop(&app->service);
     for (unsigned i = 0; i <= app->worker_count; i++)

@@ -36,6 +36,11 @@ static const struct option stream_options[] = {
     {"corrupted_blocks", OPTION_ENUM, offsetof(struct config_stream, corrupted_blocks),
      .names = stream_corrupted_names, .default_text = "global",
      .help = "as the key of this name at the top, for this stream"},
+    {"kafka", OPTION_STRUCT, offsetof(struct config_stream, kafka), .fields = stream_kafka_options,
+     .help = "a Kafka topic in place of the log of the data directory"},
+    {"kinesis", OPTION_STRUCT, offsetof(struct config_stream, kinesis),
+     .fields = stream_kinesis_options,
+     .help = "a stream of Amazon Kinesis, or of another Weir, in its place"},
     {0}};
 
 static const struct option options[] = {
@@ -138,6 +143,31 @@ static int check_names(const struct option_items *items, size_t item_size, const
     return 0;
 }
 
+/* What the other side decides is not to be said here. */
+static int check_engine(const struct config_stream *stream, struct err *err) {
+    static const char *const not_ours[] = {"shard_count", "retention_size"};
+    const struct conf *kafka = stream->kafka.head.conf, *kinesis = stream->kinesis.head.conf;
+    if (!kafka && !kinesis)
+        return 0;
+    if (kafka && kinesis)
+        return conf_error(kinesis, err, ERR_INVALID, "a stream is either of kafka or of kinesis");
+    for (size_t i = 0; i < COUNT_OF(not_ours); i++) {
+        const struct conf *at = conf_get(stream->head.conf, not_ours[i]);
+        if (at)
+            return conf_error(at, err, ERR_INVALID, "%s is decided by the %s", not_ours[i],
+                              kafka ? "Kafka topic" : "Kinesis stream");
+    }
+    return kafka ? stream_kafka_check(&stream->kafka, err)
+                 : stream_kinesis_check(&stream->kinesis, err);
+}
+
+static int check_engines(const struct config *config, struct err *err) {
+    int code = 0;
+    for (size_t i = 0; !code && i < config->streams.count; i++)
+        code = check_engine(OPTION_AT(config->streams, struct config_stream, i), err);
+    return code;
+}
+
 static int check_mappings(const struct config *config, struct err *err) {
     for (size_t i = 0; i < config->mappings.count; i++) {
         const struct function_mapping_config *mapping =
@@ -229,6 +259,8 @@ static int check(struct config *config, struct err *err) {
                            err);
     if (!code)
         code = check_names(&config->rules, sizeof(struct rule_config), "rule", 128, "_", err);
+    if (!code)
+        code = check_engines(config, err);
     if (!code)
         code = check_mappings(config, err);
     if (!code)

@@ -27,7 +27,9 @@ struct config_log {
 struct config_stream {
     struct option_head head;
     int64_t shard_count, retention_ms, bytes_max;
-    int corrupted_blocks; /* enum stream_corrupted, or CONFIG_CORRUPTED_GLOBAL */
+    int corrupted_blocks;             /* enum stream_corrupted, or CONFIG_CORRUPTED_GLOBAL */
+    struct stream_kafka_config kafka; /* at most one of the two */
+    struct stream_kinesis_config kinesis;
 };
 
 /* The stream does as corrupted_blocks at the top says. */

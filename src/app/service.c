@@ -17,15 +17,20 @@ enum { GRACE_MS = 5000 };
 static int start_deliveries(struct service *service, struct err *err) {
     const struct config *config = service->config;
     struct loop *loop = service->lane->thread.loop;
-    service->deliveries = xcalloc(config->delivery_streams.count + 1, sizeof *service->deliveries);
+    size_t count = config->delivery_streams.count + 1;
+    service->deliveries = xcalloc(count, sizeof(struct delivery *));
+    service->shares = xcalloc(count, sizeof(struct delivery_share *));
     for (size_t i = 0; i < config->delivery_streams.count; i++) {
         const struct delivery_config *delivery =
             OPTION_AT(config->delivery_streams, struct delivery_config, i);
         struct stream *stream =
             stream_find(service->log, STREAM_DELIVERY, str_of(delivery->head.name));
-        int code = delivery_open(loop, service->facts, service->client, delivery,
-                                 config_find_bucket(config, delivery->bucket), stream,
-                                 &service->deliveries[i], err);
+        const struct bucket_config *bucket = config_find_bucket(config, delivery->bucket);
+        int code = stream_is_shared(stream)
+                       ? delivery_share_open(loop, service->client, delivery, bucket, stream,
+                                             &service->shares[i], err)
+                       : delivery_open(loop, service->facts, service->client, delivery, bucket,
+                                       stream, &service->deliveries[i], err);
         if (code)
             return code;
         service->delivery_count = i + 1;
@@ -203,6 +208,24 @@ static void apply_rules(void *data, void (*done)(void *done_data, int code), voi
     rules_apply(((const struct service *)data)->rules, done, done_data);
 }
 
+/* What is asked for by its path on the api listener. */
+static void add_rest(struct service *service, struct aws_services *services) {
+    const struct config *config = service->config;
+    const struct manage_config manage = {.worker = service->lane->worker,
+                                         .gate = stream_writer_gate(service->lane->writer),
+                                         .payload_bytes_max =
+                                             (size_t)config->mqtt.packet_bytes_max};
+    service->manage = manage_new(&manage);
+    for (unsigned i = 0; i < MANAGE_SERVICES; i++)
+        services->rest[services->rest_count++] = manage_service(service->manage, i);
+    const struct iot_config iot = {
+        .region = config->api.region,
+        .account = config->api.account,
+        .host = {.book = book_of, .is_frozen = is_frozen, .apply = apply_rules, .data = service}};
+    service->iot = iot_new(&iot);
+    services->rest[services->rest_count++] = iot_service(service->iot);
+}
+
 static int start_api(struct service *service, struct err *err) {
     const struct config *config = service->config;
     if (!config->api.head.conf)
@@ -213,12 +236,7 @@ static int start_api(struct service *service, struct err *err) {
                                     .credentials = &config->credentials,
                                     .is_configured = is_configured,
                                     .data = service};
-    const struct iot_config iot = {
-        .region = config->api.region,
-        .account = config->api.account,
-        .host = {.book = book_of, .is_frozen = is_frozen, .apply = apply_rules, .data = service}};
-    service->iot = iot_new(&iot);
-    services.rest[services.rest_count++] = iot_service(service->iot);
+    add_rest(service, &services);
     return aws_open(service->lane->thread.loop, &config->api, &services, &service->api_address,
                     &service->api, err);
 }
@@ -246,6 +264,8 @@ static void do_start(void *data) {
         order->code = start_web(service, order->err);
     if (!order->code)
         order->code = start_api(service, order->err);
+    if (!order->code)
+        service->consumers = consumers_open(loop, service->log, service->facts);
 }
 
 int service_start(struct service *service, const struct config *config, struct lane *lane,
@@ -333,15 +353,25 @@ static void close_listeners(struct stage *stage) {
     }
 }
 
+/* Behind the listeners, whose calls these are. */
 static void close_consumers(struct stage *stage) {
     struct service *service = stage->service;
+    manage_free(service->manage);
+    if (service->consumers) {
+        stage->waiting++;
+        consumers_close(service->consumers, on_closed, stage);
+    }
     if (service->functions) {
         stage->waiting++;
         function_host_close(service->functions, GRACE_MS, on_closed, stage);
     }
     stage->waiting += service->delivery_count;
-    for (size_t i = 0; i < service->delivery_count; i++)
-        delivery_close(service->deliveries[i], GRACE_MS, on_closed, stage);
+    for (size_t i = 0; i < service->delivery_count; i++) {
+        if (service->shares[i])
+            delivery_share_close(service->shares[i], GRACE_MS, on_closed, stage);
+        else
+            delivery_close(service->deliveries[i], GRACE_MS, on_closed, stage);
+    }
 }
 
 static void close_connections(struct stage *stage) {
@@ -395,5 +425,6 @@ void service_stop(struct service *service) {
     iot_free(service->iot);
     free(service->deliveries);
     free(service->confirm_url);
+    free(service->shares);
     *service = (struct service){0};
 }

@@ -6,10 +6,12 @@
 #define APP_SERVICE_H
 
 #include "app/config.h"
+#include "app/consumers.h"
 #include "app/lane.h"
 #include "app/mqtt_websocket.h"
 #include "app/rules.h"
 #include "aws/iot.h"
+#include "manage/manage.h"
 
 struct service {
     const struct config *config;
@@ -23,12 +25,15 @@ struct service {
     struct function_host *functions;
     struct action_services action_services;
     struct action_host *actions;
-    char *confirm_url; /* of this host, for destinations of actions */
-    struct delivery **deliveries;
+    char *confirm_url;            /* of this host, for destinations of actions */
+    struct delivery **deliveries; /* NULL: it is shared */
+    struct delivery_share **shares;
     size_t delivery_count;
     struct web *web;
     struct sockaddr_storage web_address;
     struct mqtt_websocket mqtt_websocket;
+    struct manage *manage;
+    struct consumers *consumers;
     struct rules *rules;
     struct iot *iot;
     struct aws *api; /* NULL: none is configured */

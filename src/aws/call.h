@@ -42,6 +42,7 @@ struct aws {
     struct http_server *server;
     uint8_t token_key[TOKEN_KEY_BYTES];
     struct catalog catalog;
+    struct limits limits;
     struct sink_gate_listener gate;
     struct link committing, waiting; /* calls, in order: for their ticket; for room */
     size_t waiting_bytes;

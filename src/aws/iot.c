@@ -11,19 +11,18 @@
 static void describe_endpoint(struct rest_call *call);
 
 static const struct rest_route routes[] = {
-    {"POST", "/rules/{ruleName}", iot_create_rule},
-    {"GET", "/rules/{ruleName}", iot_get_rule},
-    {"GET", "/rules", iot_list_rules},
-    {"PATCH", "/rules/{ruleName}", iot_replace_rule},
-    {"DELETE", "/rules/{ruleName}", iot_delete_rule},
-    {"POST", "/rules/{ruleName}/enable", iot_enable_rule},
-    {"POST", "/rules/{ruleName}/disable", iot_disable_rule},
-    {"POST", "/tags", iot_tag},
-    {"POST", "/untag", iot_untag},
-    {"GET", "/tags", iot_list_tags},
-    {"GET", "/endpoint", describe_endpoint},
-    {NULL, NULL, NULL},
-};
+    {"POST", "/rules/{ruleName}", iot_create_rule, "iot:CreateTopicRule", "rule/0"},
+    {"GET", "/rules/{ruleName}", iot_get_rule, "iot:GetTopicRule", "rule/0"},
+    {"GET", "/rules", iot_list_rules, "iot:ListTopicRules", NULL},
+    {"PATCH", "/rules/{ruleName}", iot_replace_rule, "iot:ReplaceTopicRule", "rule/0"},
+    {"DELETE", "/rules/{ruleName}", iot_delete_rule, "iot:DeleteTopicRule", "rule/0"},
+    {"POST", "/rules/{ruleName}/enable", iot_enable_rule, "iot:EnableTopicRule", "rule/0"},
+    {"POST", "/rules/{ruleName}/disable", iot_disable_rule, "iot:DisableTopicRule", "rule/0"},
+    {"POST", "/tags", iot_tag, "iot:TagResource", NULL},
+    {"POST", "/untag", iot_untag, "iot:UntagResource", NULL},
+    {"GET", "/tags", iot_list_tags, "iot:ListTagsForResource", NULL},
+    {"GET", "/endpoint", describe_endpoint, "iot:DescribeEndpoint", NULL},
+    {0}};
 
 struct iot *iot_new(const struct iot_config *config) {
     struct iot *iot = xcalloc(1, sizeof *iot);

@@ -19,8 +19,6 @@
 
 enum { PUT_BYTES_MAX = 10 * 1024 * 1024 };
 
-static const char throttled_type[] = "ProvisionedThroughputExceededException";
-
 struct put {
     struct stream *stream;
     struct record *records; /* in the call's arena */
@@ -145,6 +143,11 @@ static void answer_single(struct call *call, const struct put *put) {
     if (receipt->status == ERR_NOT_FOUND) {
         call_fail(call, "ResourceNotFoundException", "Stream %s under account %s not found.",
                   stream_name(put->stream), call->aws->config->account);
+    } else if (receipt->status == ERR_FULL) {
+        struct buf text = {0};
+        kinesis_limit_text(call->aws, stream_name(put->stream), receipt->shard, &text);
+        call_fail(call, kinesis_throttled_type, "%.*s", STR_ARG(buf_str(&text)));
+        buf_done(&text);
     } else if (receipt->status) {
         call_fail(call, "InternalFailure", "The record is not stored: %s",
                   failure_text(receipt->status));
@@ -157,6 +160,20 @@ static void answer_single(struct call *call, const struct put *put) {
     }
 }
 
+static void put_failure(struct call *call, const struct put *put,
+                        const struct stream_receipt *receipt) {
+    struct buf text = {0};
+    bool limited = receipt->status == ERR_FULL;
+    if (limited)
+        kinesis_limit_text(call->aws, stream_name(put->stream), receipt->shard, &text);
+    else
+        buf_add_str(&text, str_of(failure_text(receipt->status)));
+    aws_member_string(&call->output, "ErrorCode",
+                      limited ? str_of(kinesis_throttled_type) : STR("InternalFailure"));
+    aws_member_string(&call->output, "ErrorMessage", buf_str(&text));
+    buf_done(&text);
+}
+
 static void answer_all(struct call *call, const struct put *put) {
     struct aws_output *output = &call->output;
     int64_t failed = 0;
@@ -167,8 +184,7 @@ static void answer_all(struct call *call, const struct put *put) {
         const struct stream_receipt *receipt = &put->receipts[i];
         aws_map_begin(output);
         if (receipt->status) {
-            aws_member_string(output, "ErrorCode", STR("InternalFailure"));
-            aws_member_string(output, "ErrorMessage", str_of(failure_text(receipt->status)));
+            put_failure(call, put, receipt);
             failed++;
         } else {
             put_success(call, put, receipt);
@@ -195,14 +211,35 @@ static void answer(struct call *call) {
 
 /* ---- put ---- */
 
+/* The stream whose limits count; NULL: there are none, or it was deleted while the call waited. */
+static struct catalog_stream *limited(struct call *call, const struct put *put) {
+    struct catalog_stream *target =
+        call->aws->config->limits.head.conf
+            ? catalog_find(&call->aws->catalog, str_of(stream_name(put->stream)))
+            : NULL;
+    return target && target->stream == put->stream ? target : NULL;
+}
+
+/* FULL: beyond a limit of its shard; receipt->shard says which. */
+static int put_one(struct call *call, const struct put *put, struct catalog_stream *limits,
+                   const struct record *record, struct stream_receipt *receipt) {
+    if (limits && stream_shard_for(put->stream, record, &receipt->shard) == 0 &&
+        !kinesis_limit_write(call, limits, receipt->shard, record)) {
+        metric_add(&call->aws->throttled, 1);
+        return ERR_FULL;
+    }
+    return stream_writer_put(call->aws->services.writer, put->stream, record, receipt);
+}
+
 static void put_all(struct call *call) {
     struct put *put = call->state;
     struct stream_writer *writer = call->aws->services.writer;
+    struct catalog_stream *limits = limited(call, put);
     bool staged = false;
     call->ticket = sink_gate_ticket(stream_writer_gate(writer));
     for (size_t i = 0; i < put->count; i++) {
         struct stream_receipt *receipt = &put->receipts[i];
-        int status = stream_writer_put(writer, put->stream, &put->records[i], receipt);
+        int status = put_one(call, put, limits, &put->records[i], receipt);
         if (status)
             receipt->status = status;
         else
@@ -217,7 +254,7 @@ static void put_all(struct call *call) {
 static void fail_throttled(struct call *call) {
     const struct put *put = call->state;
     metric_add(&call->aws->throttled, (int64_t)put->count);
-    call_fail(call, throttled_type, "Rate exceeded for stream %s under account %s.",
+    call_fail(call, kinesis_throttled_type, "Rate exceeded for stream %s under account %s.",
               stream_name(put->stream), call->aws->config->account);
 }
 

@@ -302,7 +302,7 @@ void kinesis_list_shards(struct call *call) {
     int64_t limit = call_integer(call, "MaxResults", KINESIS_SHARDS_PAGE);
     struct catalog_stream *target = call_has(call, "NextToken") ? resume_listing(call, &listing)
                                                                 : begin_listing(call, &listing);
-    if (!target)
+    if (!target || !kinesis_limit_stream_call(call, target, &target->limits.list_shards, 1000))
         return;
     aws_map_begin(output);
     aws_key(output, "Shards");

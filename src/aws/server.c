@@ -58,6 +58,8 @@ const struct option aws_options[] = {
      .help = "in ARNs; clients may use any region"},
     {"account", OPTION_STRING, offsetof(struct aws_config, account), .default_text = "000000000000",
      .help = "the 12 digits in ARNs"},
+    {"limits", OPTION_STRUCT, offsetof(struct aws_config, limits), .fields = aws_limits_options,
+     .help = "throughput as AWS limits it; absent: no limits; {}: AWS's own"},
     {0}};
 
 /* ---- configuration ---- */
@@ -364,7 +366,7 @@ static void begin(struct aws *aws, struct http_request *request, enum content co
         aws_respond(aws, request, 404, "application/json", str_of(unknown_operation_json));
     } else if (!operation) {
         call_fail(call, "UnknownOperationException", "%s", "");
-    } else if (check_signature(aws, call) && aws_authorize_call(call)) {
+    } else if (check_signature(aws, call) && aws_authorize_call(call) && kinesis_limit_call(call)) {
         run(call);
     }
 }
@@ -431,6 +433,7 @@ static void free_aws(struct aws *aws) {
     }
     kinesis_close(aws);
     catalog_done(&aws->catalog);
+    limits_done(&aws->limits);
     tls_context_free(aws->tls);
     metric_done(&aws->requests);
     metric_done(&aws->errors);
@@ -446,7 +449,8 @@ static void init_metrics(struct aws *aws) {
     metric_init(&aws->errors, METRIC_COUNTER, "weir_aws_errors_total",
                 "Requests answered with an error.", NULL);
     metric_init(&aws->throttled, METRIC_COUNTER, "weir_aws_throttled_records_total",
-                "Records refused because too much was waiting for the log.", NULL);
+                "Records refused because of a limit, or because too much was waiting for the log.",
+                NULL);
 }
 
 int aws_open(struct loop *loop, const struct aws_config *config,

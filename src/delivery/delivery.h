@@ -37,6 +37,7 @@ struct delivery_config {
     int format;                 /* "json", the only one: records as they are */
     int64_t backlog_bytes_max;  /* key backlog_size: what may wait on disk while the bucket is down;
                                    default 10 GiB */
+    struct stream_kafka_config kafka; /* the buffer is this topic, which needs a group */
 };
 
 extern const struct option delivery_options[];
@@ -57,6 +58,15 @@ struct delivery;
 int delivery_open(struct loop *loop, struct facts *facts, struct http_client *client,
                   const struct delivery_config *config, const struct bucket_config *bucket,
                   struct stream *stream, struct delivery **ret_delivery, struct err *err);
+
+/* The same for a stream that nodes share (stream_is_shared): this node delivers the shards that it is
+ * given (share.c). */
+struct delivery_share;
+int delivery_share_open(struct loop *loop, struct http_client *client,
+                        const struct delivery_config *config, const struct bucket_config *bucket,
+                        struct stream *stream, struct delivery_share **ret_share, struct err *err);
+void delivery_share_close(struct delivery_share *share, unsigned grace_ms,
+                          void (*closed)(void *data), void *data);
 
 /*
  * Stops: an object that is being written is finished if that takes no longer than `grace_ms` (else

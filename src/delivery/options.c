@@ -36,6 +36,11 @@ const struct option delivery_options[] = {
     {"custom_time_zone", OPTION_LATER, .help = "times in keys are UTC in this version"},
     {"dynamic_partitioning", OPTION_LATER,
      .help = "partitioning by content is not part of this version"},
+    {"kafka", OPTION_STRUCT, offsetof(struct delivery_config, kafka),
+     .fields = stream_kafka_options,
+     .help =
+         "a Kafka topic as the buffer, in place of the data directory; nodes of its group share "
+         "the work"},
     {0}};
 
 enum delivery_compression delivery_compression(const struct delivery_config *config) {
@@ -55,5 +60,14 @@ int delivery_config_check(const struct delivery_config *config, struct err *err)
         return option_error(&config->head, "", err, ERR_INVALID,
                             "delivery stream \"%s\": 1 to %d of letters, digits and _.- are wanted",
                             config->head.name, NAME_CHARS_MAX);
+    if (config->kafka.head.conf) {
+        int code = stream_kafka_check(&config->kafka, err);
+        if (!code && !(config->kafka.group && config->kafka.group[0]))
+            code = option_error(&config->kafka.head, "group", err, ERR_INVALID,
+                                "kafka: a delivery stream needs a group: it keeps there what it is "
+                                "about to write");
+        if (code)
+            return code;
+    }
     return object_key_check(config, err);
 }

@@ -95,7 +95,7 @@ void rest_run(struct rest_call *call) {
         return;
     }
     if (!call->route) {
-        rest_fail(call, 405, "UnknownOperationException", "%.*s cannot be asked with %.*s.",
+        rest_fail(call, 405, "MethodNotAllowedException", "%.*s cannot be asked with %.*s.",
                   STR_ARG(request->path), STR_ARG(request->method));
         return;
     }
@@ -105,7 +105,8 @@ void rest_run(struct rest_call *call) {
                       STR_ARG(request->path));
             return;
         }
-    call->route->run(call);
+    if (!call->host->is_allowed || call->host->is_allowed(call))
+        call->route->run(call);
 }
 
 static void end(struct rest_call *call) {

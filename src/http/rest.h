@@ -28,6 +28,9 @@ struct rest_route {
     const char *method; /* "GET"; NULL ends a table */
     const char *path;
     void (*run)(struct rest_call *call);
+    /* For policies: "iot:CreateTopicRule" and "rule/0", the tail of the ARN with the number of a label for
+     * the label. NULL: all actions of the service must be allowed; no resource. */
+    const char *action, *resource;
 };
 
 struct rest_service {
@@ -52,6 +55,8 @@ struct rest_host {
     /* Answers call->request, which is there; `error` is the type of an error or NULL. */
     void (*respond)(struct rest_call *call, int status, const char *content_type, const char *error,
                     struct str body);
+    /* Or NULL. Whether the caller may do what the route does; false: it has failed the call. */
+    bool (*is_allowed)(struct rest_call *call);
     /* The call has ended, and its memory goes. */
     void (*ended)(struct rest_call *call);
 };

@@ -58,6 +58,8 @@
     X(sessions_expired, COUNTER, "weir_mqtt_stored_sessions_expired_total",                        \
       "Stored sessions that ended because their client stayed away", NULL)                         \
     X(parked, GAUGE, "weir_mqtt_parked_connections", "Publishers that wait for room", NULL)        \
+    X(crowded, GAUGE, "weir_mqtt_crowded_subscribers",                                             \
+      "Subscribers whose queue makes publishers wait", NULL)                                       \
     X(routes, GAUGE, "weir_mqtt_routes", "Topics in the route cache", NULL)                        \
     X(retained_count, GAUGE, "weir_mqtt_retained_messages", "Retained messages", NULL)             \
     X(retained_bytes, GAUGE, "weir_mqtt_retained_bytes", "Memory of retained messages", NULL)      \
@@ -128,6 +130,7 @@ struct mqtt {
     _Atomic uint64_t retained_version; /* drawn by publishers of retained messages */
     _Atomic int64_t session_count;     /* of stored sessions */
     _Atomic int64_t queued_bytes;      /* what waits in all sessions */
+    _Atomic uint64_t crowded;          /* the workers with a held session: bit per index, crowd.c */
     _Atomic int64_t claims_under_way;
     _Atomic int64_t connection_count;
     _Atomic uint64_t connection_number; /* of the last connection */
@@ -345,6 +348,10 @@ struct mqtt_worker {
     struct holds holds;
     struct link listeners;
     unsigned auth_under_way;
+    struct link crowd; /* struct session, those that make publishers wait */
+    bool fed_crowd;    /* a message has just been queued for one of them */
+    bool crowd_eased;  /* crowd_task is posted */
+    struct task crowd_task;
 
     struct buf scratch;    /* encoded messages for fan-out */
     struct buf properties; /* of a PUBLISH whose topic alias was cut out */
@@ -470,7 +477,8 @@ struct mqtt_connection {
     bool ended_by_client;
     /* What the CONNACK says or the client may do. */
     bool anonymous, id_assigned, clean_start, wants_expiry, expiry_capped, keep_alive_set;
-    bool waiting; /* for credentials, a take-over or an interest: nothing is handled meanwhile */
+    bool waiting;   /* for credentials, a take-over or an interest: nothing is handled meanwhile */
+    bool fed_crowd; /* it published to a session that makes publishers wait; crowd.c */
     bool reading_stopped; /* too much waits in the inbox, or to be sent */
     bool peer_ended; /* the client has closed its side: the end comes when the inbox is empty */
     bool closing, detached;

@@ -15,6 +15,7 @@
 #include "base/mem.h"
 #include "mqtt/alias.h"
 #include "mqtt/claim.h"
+#include "mqtt/crowd.h"
 #include "mqtt/lifecycle.h"
 #include "mqtt/stored.h"
 
@@ -222,6 +223,7 @@ static void leave_session(struct mqtt_connection *connection, bool with_will) {
     struct str client_id = connection_client_id(connection);
     struct session *session = connection->session;
     map_remove(&worker->clients, client_id);
+    crowd_leave(worker, session);
     connection->session = NULL;
     if (!stored_survives(session)) {
         stored_end(worker, session);

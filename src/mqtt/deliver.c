@@ -6,8 +6,8 @@
  * Subscribers that take topic aliases get one too.
  *
  * A subscriber that does not keep up: QoS 0 is dropped while more than out_bytes_max bytes wait for
- * its socket. QoS 1 and 2 wait in the session's queue while too much is unacknowledged or unsent,
- * and are dropped when that is full (stored.c). Retained messages that a new subscription asked for go
+ * its socket. QoS 1 and 2 wait in the session's queue while too much is unacknowledged or unsent;
+ * its publishers are made to wait (crowd.c), and messages dropped when it is full (stored.c). Retained messages that a new subscription asked for go
  * before what has been queued, so that they are not overtaken by what is published later [MQTT-4.6.0-5]. What waits is copied once per message, however many
  * wait for it; so is what a stored session is sent, because it may have to be sent again. Packets
  * that are larger than the client's Maximum Packet Size are dropped as if they had been sent
@@ -17,6 +17,7 @@
 #include "base/mem.h"
 #include "mqtt/alias.h"
 #include "mqtt/authorize.h"
+#include "mqtt/crowd.h"
 #include "mqtt/stored.h"
 
 /* An encoding; marks.bytes is 0 until it is made. */
@@ -397,4 +398,5 @@ void deliver_waiting(struct mqtt_connection *connection) {
     }
     while (send_queued(connection)) {
     }
+    crowd_drained(connection->worker, connection->session);
 }

@@ -46,6 +46,17 @@ struct str describe_client_id(const struct session *session) {
                                : session->stored->client_id;
 }
 
+static struct str protocol_of(const struct mqtt_connection *connection) {
+    switch (connection->version) {
+    case PACKET_VERSION_3_1:
+        return STR("MQTT 3.1");
+    case PACKET_VERSION_3_1_1:
+        return STR("MQTT 3.1.1");
+    default:
+        return STR("MQTT 5.0");
+    }
+}
+
 static const char *transport_of(const struct mqtt_connection *connection) {
     if (!connection->tcp)
         return "websocket";
@@ -53,8 +64,7 @@ static const char *transport_of(const struct mqtt_connection *connection) {
 }
 
 static void add_connection(struct buf *out, const struct mqtt_connection *connection) {
-    add_text(out, "protocol",
-             connection->version == PACKET_VERSION_5 ? STR("MQTT 5.0") : STR("MQTT 3.1.1"));
+    add_text(out, "protocol", protocol_of(connection));
     add_text(out, "transport", str_of(transport_of(connection)));
     add_text(out, "address", str_of(connection->peer));
     add_text(out, "principal", connection_principal(connection));

@@ -16,6 +16,7 @@
  */
 #include "base/clock.h"
 #include "base/mem.h"
+#include "mqtt/crowd.h"
 #include "mqtt/stored.h"
 
 enum { ALIVE_BYTES = 256 };
@@ -151,15 +152,15 @@ static void take_packet(struct mqtt_connection *connection, const struct packet 
 
 /* ---- bytes ---- */
 
-/* Whether a PUBLISH has to wait: for room, or in 3.1.1 because the client has too much
- * unacknowledged. */
+/* Whether a PUBLISH has to wait: for room, for a subscriber, or in 3.1.1 because the client has too
+ * much unacknowledged. */
 static bool must_park(struct mqtt_connection *connection) {
     struct mqtt_worker *worker = connection->worker;
     if (connection->state != CONNECTION_OPEN)
         return false;
     bool too_many = connection->version != PACKET_VERSION_5 &&
                     hold_count(connection) >= worker->config->inflight_max;
-    return too_many || !worker_has_room(worker);
+    return too_many || !worker_has_room(worker) || crowd_holds(connection);
 }
 
 static void park(struct mqtt_connection *connection) {
@@ -270,6 +271,7 @@ void mqtt_connection_feed(struct mqtt_connection *connection, const uint8_t *at,
 
 void connection_resume(struct mqtt_connection *connection) {
     connection_unpark(connection);
+    connection->fed_crowd = false;
     if (connection->state == CONNECTION_ENDED || connection->waiting)
         return;
     if (connection->inbox)

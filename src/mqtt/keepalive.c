@@ -5,6 +5,7 @@
  * connection it is closed if its deadline has passed, else moved to the slot of the new deadline.
  * Deadlines farther away than the wheel is round are looked at once per round.
  */
+#include "mqtt/crowd.h"
 #include "mqtt/lifecycle.h"
 #include "mqtt/stored.h"
 #include "mqtt/sys_topics.h"
@@ -66,6 +67,7 @@ static void on_tick(struct timer *timer) {
     struct mqtt_worker *worker = CONTAINER_OF(timer, struct mqtt_worker, wheel.timer);
     wheel_tick(worker);
     stored_tick(worker);
+    crowd_tick(worker);
     retained_tick(&worker->retained, loop_now_ms(worker->loop));
     lifecycle_tick(worker);
     sys_topics_tick(worker);

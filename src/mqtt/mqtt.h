@@ -1,5 +1,5 @@
 /*
- * The MQTT broker: MQTT 3.1.1 and 5.0, QoS 0 to 2, stored sessions (in memory), retained messages,
+ * The MQTT broker: MQTT 3.1, 3.1.1 and 5.0, QoS 0 to 2, stored sessions (in memory), retained messages,
  * wills, shared subscriptions.
  *
  * There is one `struct mqtt` and, on each loop that has MQTT connections or publishes internally,

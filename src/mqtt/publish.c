@@ -7,6 +7,7 @@
 #include "flow/topic.h"
 #include "mqtt/alias.h"
 #include "mqtt/authorize.h"
+#include "mqtt/crowd.h"
 #include "mqtt/stored.h"
 
 void publish_keep(struct mqtt_worker *worker, struct kept *retained) {
@@ -185,6 +186,8 @@ void publish_take(struct mqtt_connection *connection, const struct packet *packe
         return;
     }
     count_received(&worker->metrics, &in);
+    if (in.qos)
+        crowd_published(connection, in.topic);
     connection->counts.received++;
     connection->counts.received_bytes += in.payload.len;
     if (in.qos == 2)

@@ -29,6 +29,12 @@ struct session {
     uint32_t subscription_count;
     struct flight *flight;         /* made by the first message that needs it */
     _Atomic int64_t *queued_bytes; /* where what waits is counted with that of others; or NULL */
+    struct {                       /* see crowd.c */
+        struct link link;
+        uint8_t state;
+        uint32_t since_s, low_count;
+        size_t low_bytes;
+    } crowd;
 };
 
 /* One filter of one session. It stands in its session's list and in the list of its filter's node.

@@ -16,6 +16,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "mqtt/claim.h"
+#include "mqtt/crowd.h"
 
 bool stored_has_room(const struct mqtt_worker *worker) {
     return atomic_load_explicit(&worker->mqtt->session_count, memory_order_relaxed) <
@@ -198,13 +199,19 @@ static bool total_is_full(const struct mqtt_worker *worker) {
 }
 
 /* A session that ends with its connection has bounds of its own. */
+static int64_t count_max(const struct mqtt_config *config, const struct session *session) {
+    return stored_survives(session) ? config->queue_max : config->clean_queue_max;
+}
+
+static int64_t bytes_max(const struct mqtt_config *config, const struct session *session) {
+    return stored_survives(session) ? config->queue_bytes_max : config->clean_queue_bytes_max;
+}
+
 static bool is_full(const struct mqtt_worker *worker, const struct session *session) {
     const struct mqtt_config *config = worker->config;
-    bool stored = stored_survives(session);
-    int64_t count_max = stored ? config->queue_max : config->clean_queue_max;
-    int64_t bytes_max = stored ? config->queue_bytes_max : config->clean_queue_bytes_max;
-    return session_queue_count(session) >= count_max ||
-           (int64_t)session_queue_bytes(session) >= bytes_max || total_is_full(worker);
+    return session_queue_count(session) >= count_max(config, session) ||
+           (int64_t)session_queue_bytes(session) >= bytes_max(config, session) ||
+           total_is_full(worker);
 }
 
 static void drop(struct mqtt_worker *worker, const struct session *session,
@@ -230,6 +237,8 @@ bool stored_queue(struct mqtt_worker *worker, struct session *session, struct de
         return false;
     }
     session_queue_push(session, delivery);
+    crowd_queued(worker, session, count_max(worker->config, session),
+                 bytes_max(worker->config, session));
     return true;
 }
 

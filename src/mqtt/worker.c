@@ -141,6 +141,7 @@ struct mqtt_worker *mqtt_worker_new(struct mqtt *mqtt, unsigned index, struct lo
     list_init(&worker->connections);
     list_init(&worker->parked);
     list_init(&worker->writing);
+    list_init(&worker->crowd);
     list_init(&worker->listeners);
     retained_store_init(&worker->retained, (size_t)worker->config->retained_max,
                         (size_t)worker->config->retained_bytes_max, mqtt->worker_count == 1);

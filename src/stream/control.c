@@ -79,6 +79,8 @@ static void submit(const struct change *what, struct loop *loop, stream_change_c
 static int check_changeable(const struct stream *stream, struct err *err) {
     if (stream->seen.deleted)
         return err_set(err, ERR_NOT_FOUND, "stream %s is deleted", stream->name);
+    if (stream->ops->unchanged)
+        return err_set(err, ERR_UNSUPPORTED, "stream %s: %s", stream->name, stream->ops->unchanged);
     if (stream->seen.changing)
         return err_set(err, ERR_FULL, "stream %s: another change is under way", stream->name);
     return 0;

@@ -104,6 +104,7 @@ int log_core_open(const struct stream_log_config *config, struct stream_log **re
     list_init(&log->streams);
     list_init(&log->deleted);
     list_init(&log->producers);
+    list_init(&log->engine_list);
     list_init(&log->changes);
     list_init(&log->files.open);
     list_init(&log->files.unsynced);
@@ -244,6 +245,7 @@ int stream_log_open(const struct stream_log_config *config, struct stream_log **
 void stream_log_close(struct stream_log *log) {
     if (!log)
         return;
+    engine_close_all(log);
     loop_call(log->thread.loop, tear_down_thread, log);
     loop_thread_stop(&log->thread);
     log_core_close(log);

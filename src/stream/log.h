@@ -7,6 +7,7 @@
 
 #include "base/log.h"
 #include "base/map.h"
+#include "stream/engine.h"
 #include "stream/layout.h"
 #include "stream/shard.h"
 #include "stream/stream.h"
@@ -21,6 +22,8 @@ struct stream {
     char *name, *directory;
     uint64_t created_s;
     struct stream_config config; /* [log] retention_ms; the rest is constant */
+    const struct engine_ops *ops;
+    struct stream_engine *engine; /* NULL: the log itself */
 
     struct layout *layout; /* [log] */
     struct link shards;    /* [log] struct shard: all that have, or may get, files */
@@ -40,7 +43,11 @@ struct stream {
 struct stream_log {
     struct stream_log_config config;
     char *directory;
-    int lock_fd;               /* holds the directory against a second process */
+    int lock_fd;                /* holds the directory against a second process */
+    struct loop_thread engines; /* without a loop until a stream has an engine of its own */
+    struct link engine_list;    /* struct stream_engine */
+    struct timer give_up_timer; /* the engine thread's */
+    unsigned give_up_ms;
     struct loop_thread thread; /* without a loop in tests of the core: then the caller drives it */
     struct map by_name[STREAM_KINDS]; /* [service] */
     struct link under_way;            /* [service] struct change */
@@ -80,6 +87,9 @@ void stream_set_layout(struct stream *stream, struct layout *layout);
 
 /* Removes what is on disk, metadata last. */
 int stream_remove_files(struct stream *stream);
+
+/* Makes it known to the log, to stream_find() and to writers. [main] */
+void stream_add(struct stream *stream);
 
 void stream_init_metrics(struct stream *stream);
 void stream_done_metrics(struct stream *stream);

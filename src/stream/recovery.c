@@ -6,7 +6,7 @@
  * the last one is read whole. Its blocks must follow each other without a gap in bytes or counters.
  * Where that ends there is one of three things (segment.c, "What the synced counter is for"):
  *
- *  - zeros, space that was made ready: cut off;
+ *  - zeros, space that was made ready: it stays, and is ready;
  *  - the remains of a commit that was interrupted, of which nobody was told: cut off;
  *  - damage, known by a later block which says that more had been on disk: the file is kept as it
  * is, the place is logged and counted, reading goes on at that block, and writing in a new segment.
@@ -101,21 +101,27 @@ static int scan_last(struct shard *shard, struct block_file *blocks, const char 
     }
 }
 
-static bool has_remains(struct block_file *blocks, int64_t end) {
-    uint8_t bytes[4096];
-    ssize_t got = blocks->file->pread(blocks->file->self, blocks->fd, bytes, sizeof bytes, end);
-    for (ssize_t i = 0; i < got; i++)
-        if (bytes[i])
-            return true;
-    return false;
+/* Whether anything but zeros stands behind the end. */
+static bool has_remains(const struct block_file *blocks, int64_t end) {
+    uint8_t bytes[64 * 1024];
+    ssize_t got;
+    for (int64_t at = end;; at += got) {
+        got = blocks->file->pread(blocks->file->self, blocks->fd, bytes, sizeof bytes, at);
+        for (ssize_t i = 0; i < got; i++)
+            if (bytes[i])
+                return true;
+        if (got <= 0)
+            return got < 0;
+    }
 }
 
-static int cut_tail(struct shard *shard, const char *path, int64_t file_bytes) {
+/* Cuts the file at the end of what it holds, if it must be cut, and has it on disk. */
+static int settle_tail(struct shard *shard, const char *path, bool cut) {
     const struct file_ops *file = shard->config.file;
     int fd, status = file->open(file->self, path, O_RDWR | O_CLOEXEC, 0, &fd);
     if (status)
         return status;
-    if (file_bytes > shard->end)
+    if (cut)
         status = file->truncate(file->self, fd, shard->end);
     if (shard->config.files && shard->config.files->defers_sync)
         list_push_back(&shard->config.files->unsynced, &shard->in_unsynced);
@@ -155,14 +161,16 @@ static int recover_last(struct shard *shard, struct block_file *blocks) {
     if (status == 0)
         status = scan_last(shard, blocks, path);
     if (status == 0) {
-        if (has_remains(blocks, shard->end))
+        bool cut = has_remains(blocks, shard->end);
+        if (cut)
             log_info("stream", "%s: an unfinished write behind byte %" PRId64 " is cut off", path,
                      shard->end);
-        status = cut_tail(shard, path, file_bytes);
+        shard->made = cut || file_bytes < shard->end ? shard->end : file_bytes;
+        status = settle_tail(shard, path, cut);
     }
     block_file_close(blocks);
     free(path);
-    segment->bytes = shard->made = shard->end;
+    segment->bytes = shard->end;
     shard->synced = shard->next;
     return status;
 }

@@ -118,7 +118,7 @@ enum { SHARD_RETRY_MS = 1000 };
 void shard_init(struct shard *shard, const struct shard_config *config, char *directory,
                 char *label, uint32_t seed, unsigned index);
 
-/* Closes the last segment (cut to its length) and frees what the shard holds. */
+/* Closes the last segment (cut to its length if there is much behind it) and frees what the shard holds. */
 void shard_done(struct shard *shard);
 
 /* Closes descriptors until no more than count_max are open. What was written is synced, or will be through

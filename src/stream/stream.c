@@ -82,6 +82,7 @@ struct stream *stream_new(struct stream_log *log, const struct stream_config *co
     list_init(&stream->shards);
     list_init(&stream->gone);
     stream->seen.retention_ms = config->retention_ms;
+    stream->ops = &engine_log;
     return stream;
 }
 
@@ -318,7 +319,7 @@ static void link_stream(void *data) {
     log_tell_added(stream->log, stream);
 }
 
-static void add_stream(struct stream *stream) {
+void stream_add(struct stream *stream) {
     struct stream_log *log = stream->log;
     stream_init_metrics(stream);
     show_recovered(stream);
@@ -332,6 +333,8 @@ static void add_stream(struct stream *stream) {
 
 int stream_open(struct stream_log *log, const struct stream_config *config,
                 struct stream **ret_stream, struct err *err) {
+    if (config->kafka || config->kinesis)
+        return engine_open(log, config, ret_stream, err);
     int status = stream_config_check(log, config, err);
     if (status)
         return status;
@@ -343,7 +346,7 @@ int stream_open(struct stream_log *log, const struct stream_config *config,
         stream_free(stream);
         return status;
     }
-    add_stream(stream);
+    stream_add(stream);
     *ret_stream = stream;
     return 0;
 }
@@ -425,7 +428,7 @@ const char *stream_name(const struct stream *stream) {
 }
 
 unsigned stream_shard_count(const struct stream *stream) {
-    return stream->seen.layout->meta.shard_count;
+    return engine_layout(stream)->meta.shard_count;
 }
 
 uint64_t stream_created_s(const struct stream *stream) {
@@ -438,22 +441,15 @@ int64_t stream_retention_ms(const struct stream *stream) {
 
 void stream_shard_get(const struct stream *stream, unsigned number,
                       struct stream_shard_info *ret_info) {
-    const struct layout *layout = stream->seen.layout;
-    const struct meta_shard *known = &layout->meta.shards[number];
-    const struct shard *shard = layout->shards[number];
+    const struct meta_shard *known = &engine_layout(stream)->meta.shards[number];
     *ret_info = (struct stream_shard_info){.open = known->state == META_OPEN,
-                                           .removed = true,
                                            .parent = known->parents[0],
                                            .adjacent_parent = known->parents[1],
                                            .start = known->start,
                                            .end = known->end,
                                            .opened_ms = known->opened_ms,
                                            .closed_ms = known->closed_ms};
-    if (!shard)
-        return;
-    ret_info->removed = shard_phase(shard) == SHARD_GONE;
-    ret_info->first_counter = atomic_load(&shard->oldest);
-    ret_info->next_counter = shard_tip_get(shard).counter;
+    stream->ops->shard_get(stream, number, ret_info);
 }
 
 static int by_name(const void *a, const void *b) {
@@ -490,7 +486,7 @@ void stream_shard_id(unsigned shard, char ret_text[STREAM_SHARD_ID_CHARS]) {
 
 int stream_shard_for(const struct stream *stream, const struct record *record,
                      unsigned *ret_shard) {
-    return layout_shard_for(stream->seen.layout, record, ret_shard);
+    return layout_shard_for(engine_layout(stream), record, ret_shard);
 }
 
 /* The second in which the shard was opened begins its numbers. */

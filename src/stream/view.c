@@ -162,6 +162,10 @@ int stream_view_seek(struct stream_view *view, unsigned shard,
     return ERR_INVALID;
 }
 
+uint64_t stream_view_counter(const struct stream_view *view, unsigned shard) {
+    return view->shards[shard].cursor.counter;
+}
+
 int stream_view_next(struct stream_view *view, unsigned shard, size_t records_max,
                      struct stream_batch *ret_batch) {
     return cursor_next(&view->shards[shard].cursor, &CURSOR_NO_LIMIT, records_max, READ_BYTES,

@@ -121,3 +121,14 @@ def test_a_key_without_a_policy_and_with_a_session_token(api):
     assert "StreamNames" in client(api, "AKIAFREE", "token").list_streams()
     assert denial(client(api, "AKIAFREE").list_streams)[0] == "UnrecognizedClientException"
     assert denial(client(api, "AKIAFREE", "other").list_streams)[0] == "UnrecognizedClientException"
+
+
+def test_policies_hold_for_other_services_too(api):
+    def iot(key):
+        return boto3.client("iot", endpoint_url=f"http://127.0.0.1:{api.port('api')}", region_name="us-east-1", aws_access_key_id=key,
+                            aws_secret_access_key="secret", config=Config(retries={"max_attempts": 1}))
+    code, text = denial(iot("AKIANOTHING").get_topic_rule, ruleName="some_rule")
+    assert code == "AccessDeniedException"
+    assert "iot:GetTopicRule on resource: arn:aws:iot:us-east-1:000000000000:rule/some_rule" in text
+    assert denial(iot("AKIAREADER").list_topic_rules)[0] == "AccessDeniedException"
+    assert "rules" in iot("AKIAADMIN").list_topic_rules()
