@@ -1,5 +1,6 @@
 #include "app/api_client.h"
 
+#include <curl/curl.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -190,4 +191,75 @@ int api_client_call(const struct api_client *client, const char *method, const c
     free(url);
     buf_done(&authorization);
     return exchange.code;
+}
+
+/* ---- an answer that goes on: libcurl by itself, blocking ---- */
+
+struct following {
+    CURL *curl;
+    bool (*on_bytes)(void *data, struct str bytes);
+    void *data;
+    struct buf failure; /* the body of an error */
+    bool stopped;
+};
+
+static size_t on_body(char *at, size_t size, size_t count, void *data) {
+    struct following *following = data;
+    struct str bytes = str_from(at, size * count);
+    long status = 0;
+    curl_easy_getinfo(following->curl, CURLINFO_RESPONSE_CODE, &status);
+    if (status == 200) {
+        following->stopped = !following->on_bytes(following->data, bytes);
+        return following->stopped ? 0 : bytes.len;
+    }
+    if (buf_len(&following->failure) + bytes.len > ANSWER_BYTES_MAX)
+        return 0;
+    buf_add_str(&following->failure, bytes);
+    return bytes.len;
+}
+
+static int perform(struct following *following, const char *url, struct err *err) {
+    CURLcode result = curl_easy_perform(following->curl);
+    long status = 0;
+    curl_easy_getinfo(following->curl, CURLINFO_RESPONSE_CODE, &status);
+    if (result != CURLE_OK && !following->stopped)
+        return err_set(err, ERR_IO, "%s: %s (does weir run, with an api listener?)", url,
+                       curl_easy_strerror(result));
+    return status == 200 ? 0 : fail(err, (int)status, buf_str(&following->failure));
+}
+
+static struct curl_slist *header_list(const struct http_header *headers, size_t count) {
+    struct curl_slist *list = NULL;
+    for (size_t i = 0; i < count; i++) {
+        char *line = xprintf("%.*s: %.*s", STR_ARG(headers[i].name), STR_ARG(headers[i].value));
+        list = curl_slist_append(list, line);
+        free(line);
+    }
+    return list;
+}
+
+int api_client_follow(const struct api_client *client, const char *target,
+                      bool (*on_bytes)(void *data, struct str bytes), void *data, struct err *err) {
+    struct following following = {.curl = curl_easy_init(), .on_bytes = on_bytes, .data = data};
+    struct http_header headers[HEADERS_MAX];
+    char date[SIGV4_DATE_CHARS];
+    struct buf authorization = {0};
+    bool has_key = client->access_key_id && client->secret_access_key;
+    size_t count = has_key ? sign(client, "GET", str_of(target), date, &authorization, headers) : 0;
+    struct curl_slist *list = header_list(headers, count);
+    char *url = xprintf("%s%s", client->url, target);
+    curl_easy_setopt(following.curl, CURLOPT_URL, url);
+    curl_easy_setopt(following.curl, CURLOPT_PATH_AS_IS, 1L);
+    curl_easy_setopt(following.curl, CURLOPT_HTTPHEADER, list);
+    curl_easy_setopt(following.curl, CURLOPT_WRITEFUNCTION, on_body);
+    curl_easy_setopt(following.curl, CURLOPT_WRITEDATA, &following);
+    if (client->ca_path)
+        curl_easy_setopt(following.curl, CURLOPT_CAINFO, client->ca_path);
+    int code = perform(&following, client->url, err);
+    curl_slist_free_all(list);
+    curl_easy_cleanup(following.curl);
+    buf_done(&following.failure);
+    buf_done(&authorization);
+    free(url);
+    return code;
 }

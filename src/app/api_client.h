@@ -27,4 +27,8 @@ void api_client_done(struct api_client *client);
 int api_client_call(const struct api_client *client, const char *method, const char *target,
                     struct buf *ret_body, struct err *err);
 
+/* GET, of an answer that goes on: each piece as it comes; false ends it. */
+int api_client_follow(const struct api_client *client, const char *target,
+                      bool (*on_bytes)(void *data, struct str bytes), void *data, struct err *err);
+
 #endif

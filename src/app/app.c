@@ -3,18 +3,17 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/file.h>
 #include <unistd.h>
 
+#include "app/devices.h"
 #include "app/lane.h"
 #include "app/rules.h"
 #include "app/service.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "io/file.h"
-
-/* The bound of all small facts together (LMDB's map: address space, not memory). */
-static const size_t facts_bytes_max = (size_t)1 << 30;
 
 /* How long another machine that keeps a stream has to take what was published before the end. */
 enum { ENGINE_GRACE_MS = 5000 };
@@ -80,7 +79,7 @@ static int open_log(struct app *app, struct err *err) {
                                     .sync_interval_ms = config->sync_interval_ms,
                                     .defers_sync = true,
                                     .corrupted = corrupted_of(config, CONFIG_CORRUPTED_GLOBAL)};
-    int code = facts_open(config->data, facts_bytes_max, &app->facts, err);
+    int code = facts_open(config->data, FACTS_BYTES_MAX, &app->facts, err);
     if (!code)
         code = stream_log_open(&log, &app->log, err);
     say_sync(config);
@@ -121,6 +120,35 @@ static int open_streams(struct app *app, struct err *err) {
     return code;
 }
 
+/* The users and certificates of a configuration, and the devices. */
+static int read_identities(struct app *app, const struct mqtt_config *config,
+                           struct mqtt_identities **ret_identities, struct err *err) {
+    struct arena arena = {0};
+    struct mqtt_device *devices;
+    size_t count;
+    int code = devices_read(app->facts, &arena, &devices, &count);
+    if (code)
+        err_set(err, code, "the devices in facts.mdb: %s", err_text(code));
+    else
+        code = mqtt_identities_new(config, devices, count, ret_identities, err);
+    arena_done(&arena);
+    return code;
+}
+
+static void apply_identities(struct app *app, struct mqtt_identities *identities) {
+    for (unsigned i = 0; i <= app->worker_count; i++)
+        lane_set_identities(&app->lanes[i], identities);
+    mqtt_identities_unref(identities);
+}
+
+static int start_identities(struct app *app, struct err *err) {
+    struct mqtt_identities *identities;
+    int code = read_identities(app, &app->config->mqtt, &identities, err);
+    if (!code)
+        apply_identities(app, identities);
+    return code;
+}
+
 static int start_lanes(struct app *app, struct err *err) {
     app->worker_count = (unsigned)app->config->workers;
     app->lanes = xcalloc(app->worker_count + 1, sizeof *app->lanes);
@@ -130,7 +158,8 @@ static int start_lanes(struct app *app, struct err *err) {
         lane_start(&app->lanes[i], names[i == app->worker_count], app->mqtt, i, app->log,
                    app->config->api.account);
     }
-    return rules_start(&app->rules, app->lanes, app->worker_count + 1, err);
+    int code = start_identities(app, err);
+    return code ? code : rules_start(&app->rules, app->lanes, app->worker_count + 1, err);
 }
 
 static int listen_on(struct app *app, struct listener *listener, struct err *err) {
@@ -218,9 +247,17 @@ static void add_address(struct buf *out, const char *name, const struct sockaddr
     buf_printf(out, "%s%s=%s", buf_len(out) ? " " : "", name, text);
 }
 
+static const char *scheme(const struct listener *listener) {
+    const char *websocket = listener->config->websocket;
+    bool is_websocket = websocket && strcmp(websocket, "false") != 0;
+    if (is_websocket)
+        return listener->tls ? "mqttwss" : "mqttws";
+    return listener->tls ? "mqtts" : "mqtt";
+}
+
 void app_addresses(const struct app *app, struct buf *out) {
     for (size_t i = 0; i < app->config->mqtt.listeners.count; i++)
-        add_address(out, app->listeners[i].tls ? "mqtts" : "mqtt", &app->listeners[i].address);
+        add_address(out, scheme(&app->listeners[i]), &app->listeners[i].address);
     add_address(out, app->config->web.tls.head.conf ? "webs" : "web", &app->service.web_address);
     if (app->service.api)
         add_address(out, app->config->api.tls.head.conf ? "apis" : "api",
@@ -246,14 +283,20 @@ static void apply_policies(struct app *app, const struct mqtt_config *config) {
 
 int app_reload(struct app *app, struct err *err) {
     struct config *fresh;
+    struct mqtt_identities *identities = NULL;
     int code = config_read(app->config->path, &fresh, err);
     if (code)
         return code;
-    code = rules_reload(&app->rules, fresh, err);
+    code = read_identities(app, &fresh->mqtt, &identities, err);
+    if (!code)
+        code = rules_reload(&app->rules, fresh, err);
     if (!code)
         code = reload_certificates(app, err);
-    if (!code) {
+    if (code) {
+        mqtt_identities_unref(identities);
+    } else {
         apply_policies(app, &fresh->mqtt);
+        apply_identities(app, identities);
         log_setup((enum log_level)fresh->log.level, (enum log_format)fresh->log.format);
     }
     config_free(fresh);

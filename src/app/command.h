@@ -12,6 +12,7 @@ int command_rule(int argc, char **argv);
 int command_client(int argc, char **argv);
 int command_retained(int argc, char **argv);
 int command_passwd(int argc, char **argv);
+int command_device(int argc, char **argv);
 int command_help(int argc, char **argv);
 
 /* EX_USAGE of sysexits.h: the command line was wrong. */

@@ -43,6 +43,13 @@ static const struct option stream_options[] = {
      .help = "a stream of Amazon Kinesis, or of another Weir, in its place"},
     {0}};
 
+static const struct option secret_options[] = {
+    {"file", OPTION_STRING, offsetof(struct config_secret, file),
+     .help = "whose content it is, read at the start and at each reload"},
+    {"value", OPTION_SECRET, offsetof(struct config_secret, value),
+     .help = "the secret itself, such as ${env:NAME}"},
+    {0}};
+
 static const struct option options[] = {
     {"data", OPTION_STRING, offsetof(struct config, data), .default_text = "./data",
      .help = "directory of streams, checkpoints, the private Redis"},
@@ -72,6 +79,8 @@ static const struct option options[] = {
     {"roles", OPTION_CONF, offsetof(struct config, roles),
      .help = "policies that rules name as their role: NAME: { statement: [ { effect, action, "
              "resource } ] }"},
+    {"secrets", OPTION_MAP, offsetof(struct config, secrets), .fields = secret_options,
+     .item_size = sizeof(struct config_secret), .help = "what get_secret() of rules knows"},
     {"rules", OPTION_MAP, offsetof(struct config, rules), .fields = rule_options,
      .item_size = sizeof(struct rule_config)},
     {"live_feed", OPTION_STRUCT, offsetof(struct config, live_feed), .fields = web_live_options},
@@ -246,6 +255,11 @@ static int check_web_exposure(const struct config *config, struct err *err) {
     return 0;
 }
 
+/* The broker decides about /mqtt by where the web listener stands, as about its own listeners. */
+static void place_mqtt_web(struct config *config) {
+    config->mqtt.web.bind = config->web.bind;
+}
+
 static int check(struct config *config, struct err *err) {
     int code = check_sync(config, err);
     if (!code)
@@ -280,6 +294,37 @@ static int check(struct config *config, struct err *err) {
 
 /* ---- reading ---- */
 
+static int read_secret(struct rule_secrets *secrets, const struct config_secret *secret,
+                       struct err *err) {
+    struct buf bytes = {0};
+    struct err why;
+    int code = 0;
+    if (!secret->file == !secret->value)
+        return conf_error(secret->head.conf, err, ERR_INVALID,
+                          "a secret needs file or value, one of them");
+    if (secret->value)
+        buf_add_str(&bytes, str_of(secret->value));
+    else
+        code = file_read_all(secret->file, RULE_SECRET_BYTES_MAX, &bytes, &why);
+    if (code)
+        conf_error(place(&secret->head, "file"), err, code, "%.400s", why.text);
+    else
+        rule_secrets_add(secrets, secret->head.name, buf_str(&bytes));
+    if (buf_len(&bytes))
+        explicit_bzero(buf_at(&bytes), buf_len(&bytes));
+    buf_done(&bytes);
+    return code;
+}
+
+static int read_secrets(struct config *config, struct err *err) {
+    int code = 0;
+    config->surroundings.secrets = rule_secrets_new();
+    for (size_t i = 0; !code && i < config->secrets.count; i++)
+        code = read_secret(config->surroundings.secrets,
+                           OPTION_AT(config->secrets, struct config_secret, i), err);
+    return code;
+}
+
 static void set_default_workers(struct config *config) {
     if (config->workers)
         return;
@@ -295,9 +340,13 @@ static int load(struct config *config, struct str text, struct err *err) {
     if (!code)
         code = check(config, err);
     if (!code)
+        place_mqtt_web(config);
+    if (!code)
         code = rule_roles_compile(config->roles, config->api.region, config->api.account,
                                   &config->surroundings.roles, err);
     config->surroundings.kinds = action_kinds;
+    if (!code)
+        code = read_secrets(config, err);
     if (!code)
         code = rule_set_compile(&config->rules, &config->surroundings, &config->rule_set, err);
     if (!code)
@@ -333,6 +382,7 @@ void config_free(struct config *config) {
         return;
     rule_set_unref(config->rule_set);
     rule_roles_unref(config->surroundings.roles);
+    rule_secrets_unref(config->surroundings.secrets);
     iam_policies_free(config->policies);
     arena_done(&config->arena);
     free(config->path);

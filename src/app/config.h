@@ -35,6 +35,11 @@ struct config_stream {
 /* The stream does as corrupted_blocks at the top says. */
 enum { CONFIG_CORRUPTED_GLOBAL = STREAM_CORRUPTED_STOP + 1 };
 
+struct config_secret {
+    struct option_head head;
+    const char *file, *value;
+};
+
 struct config {
     struct option_head head;
     struct arena arena; /* all texts and arrays */
@@ -56,6 +61,7 @@ struct config {
     struct option_items mappings;         /* struct function_mapping_config */
     struct option_items rules;            /* struct rule_config */
     const struct conf *roles;
+    struct option_items secrets;           /* struct config_secret */
     struct rule_surroundings surroundings; /* compiled from `roles` */
     struct rule_set *rule_set;             /* compiled from `rules` in these surroundings */
     struct web_live_config live_feed;

@@ -14,6 +14,7 @@ struct order {
     unsigned index;
     struct rule_set *set;
     struct mqtt_policies *policies;
+    struct mqtt_identities *identities;
     const struct mqtt_listener_config *listener;
     struct sockaddr_storage *address;
     struct tls_context *tls;
@@ -98,6 +99,16 @@ static void do_set_policies(void *data) {
 void lane_set_policies(struct lane *lane, struct mqtt_policies *policies) {
     struct order order = {.lane = lane, .policies = policies};
     loop_call(lane->thread.loop, do_set_policies, &order);
+}
+
+static void do_set_identities(void *data) {
+    struct order *order = data;
+    mqtt_worker_set_identities(order->lane->worker, order->identities);
+}
+
+void lane_set_identities(struct lane *lane, struct mqtt_identities *identities) {
+    struct order order = {.lane = lane, .identities = identities};
+    loop_call(lane->thread.loop, do_set_identities, &order);
 }
 
 static void do_listen(void *data) {

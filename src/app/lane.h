@@ -39,6 +39,9 @@ int lane_replace_rules(struct lane *lane, struct rule_set *set, struct err *err)
 /* Puts other policies in force; they may have been compiled on any thread. */
 void lane_set_policies(struct lane *lane, struct mqtt_policies *policies);
 
+/* The same for who may connect. */
+void lane_set_identities(struct lane *lane, struct mqtt_identities *identities);
+
 int lane_listen(struct lane *lane, const struct mqtt_listener_config *config,
                 struct sockaddr_storage *address, struct tls_context *tls, struct err *err);
 

@@ -153,16 +153,6 @@ static bool is_ready(void *data, struct buf *why) {
     return redis;
 }
 
-/* Design law 8: as on an MQTT listener that says nothing, on loopback and without users anybody may
- * come. */
-static bool anonymous_allowed(const struct config *config) {
-    struct sockaddr_storage address;
-    if (config->web.anonymous)
-        return true;
-    return config->mqtt.users.count == 0 && !tcp_address(config->web.bind, &address, NULL) &&
-           tcp_address_is_loopback(&address);
-}
-
 static int start_web(struct service *service, struct err *err) {
     const struct config *config = service->config;
     int code = tcp_address(config->web.bind, &service->web_address, err);
@@ -172,7 +162,7 @@ static int start_web(struct service *service, struct err *err) {
         return code;
     service->mqtt_websocket =
         (struct mqtt_websocket){.worker = service->lane->worker,
-                                .anonymous = anonymous_allowed(config),
+                                .listener = &config->mqtt.web,
                                 .message_bytes_max = (size_t)config->mqtt.packet_bytes_max + 1024};
     struct web_services services = {.state = service->state,
                                     .mqtt = mqtt_websocket_accept,
@@ -208,6 +198,10 @@ static void apply_rules(void *data, void (*done)(void *done_data, int code), voi
     rules_apply(((const struct service *)data)->rules, done, done_data);
 }
 
+static void trace_rule(void *data, struct rest_call *call, struct str rule, uint64_t count) {
+    trace_begin(&((struct service *)data)->traces, call, rule, count);
+}
+
 /* What is asked for by its path on the api listener. */
 static void add_rest(struct service *service, struct aws_services *services) {
     const struct config *config = service->config;
@@ -218,11 +212,17 @@ static void add_rest(struct service *service, struct aws_services *services) {
     service->manage = manage_new(&manage);
     for (unsigned i = 0; i < MANAGE_SERVICES; i++)
         services->rest[services->rest_count++] = manage_service(service->manage, i);
-    const struct iot_config iot = {
-        .region = config->api.region,
-        .account = config->api.account,
-        .host = {.book = book_of, .is_frozen = is_frozen, .apply = apply_rules, .data = service}};
+    const struct iot_config iot = {.region = config->api.region,
+                                   .account = config->api.account,
+                                   .host = {.book = book_of,
+                                            .is_frozen = is_frozen,
+                                            .apply = apply_rules,
+                                            .trace = trace_rule,
+                                            .data = service}};
     service->iot = iot_new(&iot);
+    service->traces = (struct traces){.lanes = service->rules->lanes,
+                                      .lane_count = service->rules->lane_count,
+                                      .loop = service->rules->loop};
     services->rest[services->rest_count++] = iot_service(service->iot);
 }
 

@@ -10,6 +10,7 @@
 #include "app/lane.h"
 #include "app/mqtt_websocket.h"
 #include "app/rules.h"
+#include "app/trace.h"
 #include "aws/iot.h"
 #include "manage/manage.h"
 
@@ -35,6 +36,7 @@ struct service {
     struct manage *manage;
     struct consumers *consumers;
     struct rules *rules;
+    struct traces traces;
     struct iot *iot;
     struct aws *api; /* NULL: none is configured */
     struct sockaddr_storage api_address;

@@ -22,14 +22,17 @@ static const struct rest_route routes[] = {
     {"POST", "/untag", iot_untag, "iot:UntagResource", NULL},
     {"GET", "/tags", iot_list_tags, "iot:ListTagsForResource", NULL},
     {"GET", "/endpoint", describe_endpoint, "iot:DescribeEndpoint", NULL},
+    {"POST", "/v1/rules:test", iot_test_rule, "weir:TestRule", NULL},
+    {"GET", "/v1/rules/{ruleName}", iot_show_rule, "iot:GetTopicRule", "rule/0"},
+    {"GET", "/v1/rules/{ruleName}/trace", iot_trace_rule, "weir:TraceRule", "rule/0"},
     {0}};
 
 struct iot *iot_new(const struct iot_config *config) {
     struct iot *iot = xcalloc(1, sizeof *iot);
     iot->config = *config;
     iot->started_ms = clock_wall_ms();
-    iot->service =
-        (struct rest_service){.signing_name = "iot execute-api", .routes = routes, .data = iot};
+    iot->service = (struct rest_service){
+        .signing_name = "iot execute-api weir", .routes = routes, .data = iot};
     return iot;
 }
 

@@ -1,7 +1,8 @@
 /*
  * AWS IoT's control plane as far as it concerns rules (AWS IoT API reference): CreateTopicRule,
  * GetTopicRule, ListTopicRules, ReplaceTopicRule, DeleteTopicRule, EnableTopicRule, DisableTopicRule, the
- * tags of rules, DescribeEndpoint; and Weir's own POST /v1/rules:test and GET /v1/rules/{name}/trace.
+ * tags of rules, DescribeEndpoint; and Weir's own POST /v1/rules:test, GET /v1/rules/{name} and
+ * GET /v1/rules/{name}/trace.
  *
  * Served by path on the api listener: iot_service() is one of its services. A change is answered when it is
  * in force on every worker. Rules of the configuration file are shown, and a change of them is refused with
@@ -21,6 +22,8 @@ struct iot_host {
     bool (*is_frozen)(void *data);
     /* Puts what the book has in force everywhere; then, never before it returns, `done`. */
     void (*apply)(void *data, void (*done)(void *done_data, int code), void *done_data);
+    /* Answers the call with lines about each message that comes to the rule; `count` 0: without end. */
+    void (*trace)(void *data, struct rest_call *call, struct str rule, uint64_t count);
     void *data;
 };
 

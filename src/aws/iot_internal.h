@@ -38,6 +38,14 @@ void iot_delete_rule(struct rest_call *call);
 void iot_enable_rule(struct rest_call *call);
 void iot_disable_rule(struct rest_call *call);
 
+/* "ruleArn" and "rule", as members. */
+void iot_write_rule(const struct iot *iot, struct buf *out, const struct rule_entry *entry);
+
+/* ---- iot_try.c ---- */
+void iot_test_rule(struct rest_call *call);
+void iot_show_rule(struct rest_call *call);
+void iot_trace_rule(struct rest_call *call);
+
 /* ---- iot_tags.c ---- */
 void iot_tag(struct rest_call *call);
 void iot_untag(struct rest_call *call);

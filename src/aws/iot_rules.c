@@ -141,18 +141,21 @@ static void write_rule(const struct iot *iot, struct buf *out, const struct rule
     buf_add_str(out, members);
 }
 
+void iot_write_rule(const struct iot *iot, struct buf *out, const struct rule_entry *entry) {
+    write_arn(iot, out, entry->name);
+    json_write_key(out, "rule");
+    write_rule(iot, out, entry);
+}
+
 void iot_get_rule(struct rest_call *call) {
     const struct rule_entry *entry = rule_book_find(iot_book(call), call->labels[0]);
     if (!entry) {
         iot_fail_book(call, ERR_NOT_FOUND, NULL);
         return;
     }
-    struct buf *out = &call->output;
-    buf_add_u8(out, '{');
-    write_arn(iot_of(call), out, entry->name);
-    json_write_key(out, "rule");
-    write_rule(iot_of(call), out, entry);
-    buf_add_u8(out, '}');
+    buf_add_u8(&call->output, '{');
+    iot_write_rule(iot_of(call), &call->output, entry);
+    buf_add_u8(&call->output, '}');
     rest_answer(call, 200);
 }
 

@@ -75,6 +75,8 @@ struct rest_call {
     struct json json;                   /* of rest_read_json() */
     struct buf output;                  /* what the handler writes for rest_answer() */
     void *state;                        /* the handler's */
+    /* While an answer goes on: the client is gone, `request` is NULL. rest_stream_end() is still owed. */
+    void (*on_gone)(struct rest_call *call);
 };
 
 /* Takes the request. To be followed by rest_run() or an end. */
@@ -97,6 +99,12 @@ void rest_answer_body(struct rest_call *call, int status, const char *content_ty
  * "InvalidRequestException" and the like. */
 void rest_fail(struct rest_call *call, int status, const char *type, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
+
+/* An answer that goes on for as long as there is something to say (http_respond_begin). */
+void rest_stream_begin(struct rest_call *call, const char *content_type);
+void rest_stream_write(struct rest_call *call, struct str bytes);
+bool rest_stream_is_full(const struct rest_call *call); /* also when the client is gone */
+void rest_stream_end(struct rest_call *call);
 
 /* ---- what handlers ask of the request, which is there ---- */
 

@@ -36,7 +36,8 @@
 
 enum {
     READ_BYTES = 64 * 1024,
-    OUT_BYTES_FIRST = 4 * 1024,   /* a new out buffer */
+    OUT_BYTES_FIRST =
+        512, /* a new out buffer: one message to all makes as many as there are connections */
     CACHED_BYTES_MAX = 16 * 1024, /* larger buffers are freed when empty, not kept */
     CACHED_MAX = 256,
     FLUSH_MS_MAX = 5000, /* tcp_close_after_flush(): for sending */

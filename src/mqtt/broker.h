@@ -10,8 +10,10 @@
 #include "base/map.h"
 #include "base/metric.h"
 #include "io/tcp.h"
+#include "mqtt/interest.h"
 #include "mqtt/mqtt.h"
 #include "mqtt/packet.h"
+#include "mqtt/password_cache.h"
 #include "mqtt/publication.h"
 #include "mqtt/retained.h"
 #include "mqtt/session.h"
@@ -82,6 +84,23 @@
     X(dropped_refused, COUNTER, MQTT_DROPPED, "cause=\"cannot_be_kept\"")                          \
     X(dropped_left, COUNTER, MQTT_DROPPED, "cause=\"no_member_left\"")                             \
     X(refused_limit, COUNTER, MQTT_REFUSED, "reason=\"connections_max\"")                          \
+    X(refused_listener, COUNTER, MQTT_REFUSED, "reason=\"listener_connections_max\"")              \
+    X(refused_connecting, COUNTER, MQTT_REFUSED, "reason=\"connecting_max\"")                      \
+    X(refused_timeout, COUNTER, MQTT_REFUSED, "reason=\"connect_timeout\"")                        \
+    X(refused_proxy, COUNTER, MQTT_REFUSED, "reason=\"proxy_protocol\"")                           \
+    X(refused_certificate, COUNTER, MQTT_REFUSED, "reason=\"certificate\"")                        \
+    X(connects_delayed, COUNTER, "weir_mqtt_connects_delayed_total",                               \
+      "Times that a listener's connect_rate made arrivals wait", NULL)                             \
+    X(connecting, GAUGE, "weir_mqtt_connecting", "Connections whose CONNECT is not answered",      \
+      NULL)                                                                                        \
+    X(paced, COUNTER, "weir_mqtt_paced_total",                                                     \
+      "Times that a publish_rate or publish_bytes_rate made a publisher wait", NULL)               \
+    X(password_hits, COUNTER, "weir_mqtt_passwords_verified_total", "Passwords that were right",   \
+      "by=\"cache\"")                                                                              \
+    X(password_hashed, COUNTER, "weir_mqtt_passwords_verified_total", "Passwords that were right", \
+      "by=\"hash\"")                                                                               \
+    X(closed_identity, COUNTER, MQTT_CLOSED, "reason=\"credentials_withdrawn\"")                   \
+    X(closed_auth, COUNTER, MQTT_CLOSED, "reason=\"reauthentication\"")                            \
     X(refused_credentials, COUNTER, MQTT_REFUSED, "reason=\"credentials\"")                        \
     X(refused_protocol, COUNTER, MQTT_REFUSED, "reason=\"protocol\"")                              \
     X(refused_policy, COUNTER, MQTT_REFUSED, "reason=\"policy\"")                                  \
@@ -124,8 +143,10 @@ struct mqtt {
     uint64_t instance; /* by chance, of this run */
     uint64_t started_ns;
     struct sys_state sys;
-    struct map users;               /* name -> struct mqtt_user_config; read-only */
-    struct mqtt_policies *policies; /* of the configuration */
+    struct mqtt_identities *identities;     /* the users of the configuration */
+    struct mqtt_policies *policies;         /* of the configuration */
+    struct listener_state *listener_states; /* of the configuration's listeners, then of `web` */
+    uint8_t secret[32]; /* random: what nobody else shall be able to calculate */
     struct mqtt_worker *workers[MQTT_WORKERS_MAX];
     _Atomic uint64_t retained_version; /* drawn by publishers of retained messages */
     _Atomic int64_t session_count;     /* of stored sessions */
@@ -136,9 +157,8 @@ struct mqtt {
     _Atomic uint64_t connection_number; /* of the last connection */
 };
 
-/* Whether a connection to a listener may come without credentials. */
-bool mqtt_listener_is_anonymous(const struct mqtt_config *config,
-                                const struct mqtt_listener_config *listener);
+/* Whether a connection to a listener may come without credentials, if there are users or not. */
+bool listener_is_anonymous(const struct mqtt_listener_config *listener, bool has_users);
 
 /* ---- routes, route.c ---- */
 
@@ -251,7 +271,6 @@ bool channel_wait(struct mqtt_worker *worker, struct channel_wait *wait,
 /* What arrives, interest.c and others. */
 void interest_apply(struct mqtt_worker *worker, unsigned from, bool add, struct str filter);
 uint64_t interest_match(struct mqtt_worker *worker, struct str topic);
-void interest_done(struct mqtt_worker *worker);
 
 /* ---- keep alive, keepalive.c ---- */
 
@@ -328,8 +347,8 @@ struct mqtt_worker {
     struct sink_gate *gate;
     struct sink_gate_listener gate_listener;
 
-    struct tree subscriptions; /* filter -> struct subscribers */
-    struct tree interest;      /* filter -> mask of other workers, see interest.c */
+    struct tree subscriptions;  /* filter -> struct subscribers */
+    struct interests interests; /* of other workers */
     struct shares shares;
     struct retained_store retained;
     struct routes routes;
@@ -341,9 +360,13 @@ struct mqtt_worker {
     struct map owners;  /* client id -> struct owner, of those at home here; claim.c */
     struct mqtt_connection *joining;        /* whose claim is being made */
     struct link session_slots[WHEEL_SLOTS]; /* struct stored, see stored_tick() */
-    struct link connections;                /* all that are not freed */
-    struct link parked;                     /* those that wait for room, the longest first */
-    struct link writing;                    /* those with gathered bytes for a foreign transport */
+    struct link connections;                /* all that are not freed, but for newcomers */
+    struct link newcomers; /* those whose CONNECT is not answered, the oldest first */
+    unsigned newcomer_count;
+    struct link paced; /* those that have published too much, see limits.c */
+    struct timer pace_timer;
+    struct link parked;  /* those that wait for room, the longest first */
+    struct link writing; /* those with gathered bytes for a foreign transport */
     struct wheel wheel;
     struct holds holds;
     struct link listeners;
@@ -362,6 +385,8 @@ struct mqtt_worker {
     bool event_wanted;
     struct sys_topics *sys_topics; /* of the first worker; sys_topics.c */
 
+    struct mqtt_identities *identities;
+    struct password_cache passwords;
     struct mqtt_policies *policies;
     struct buf resource, expanded; /* of a request to them */
 
@@ -415,8 +440,9 @@ void deliver_waiting(struct mqtt_connection *connection);
 /* ---- the connection, connection.c and input.c ---- */
 
 enum connection_state {
-    CONNECTION_NEW,     /* CONNECT is due */
-    CONNECTION_JOINING, /* CONNECT came; credentials or take-over are under way */
+    CONNECTION_NEW,            /* CONNECT is due */
+    CONNECTION_AUTHENTICATING, /* by AUTH packets; auth.c */
+    CONNECTION_JOINING,        /* CONNECT came; credentials or take-over are under way */
     CONNECTION_OPEN,
     CONNECTION_ENDED, /* the transport may still be there, and references */
 };
@@ -436,6 +462,11 @@ struct will {
 };
 
 struct authority;
+struct auth;
+struct pace;
+
+/* What the principal of a connection is. */
+enum principal_kind { PRINCIPAL_NONE, PRINCIPAL_USER, PRINCIPAL_CERTIFICATE };
 struct aliases_told;
 
 /* What a client has published and was sent, for people. */
@@ -443,23 +474,32 @@ struct connection_counts {
     uint64_t received, received_bytes, sent, sent_bytes, dropped;
 };
 
-struct mqtt_connection {
-    struct mqtt_worker *worker;
-    struct link link, parked, wheel, writing;
-    struct tcp *tcp; /* NULL: `ops` and `transport` */
+/* What a connection over a foreign transport has in place of `tcp`. */
+struct foreign {
+    struct link writing; /* in the worker's list of those with gathered bytes */
+    struct mqtt_connection *connection;
     const struct mqtt_transport_ops *ops;
     void *transport;
+    struct buf gather; /* what leaves at the end of the turn */
+};
+
+struct mqtt_connection {
+    struct mqtt_worker *worker;
+    struct link link, parked, wheel;
+    struct tcp *tcp; /* or `foreign` */
+    struct foreign *foreign;
     const struct mqtt_listener_config *listener; /* NULL: none, a foreign transport */
     struct authority *authority;                 /* NULL: it may do everything; authorize.h */
+    struct auth *auth;                           /* an exchange of AUTH packets; or NULL */
+    struct pace *pace;                           /* NULL: no rates; limits.h */
     struct session *session;                     /* while OPEN */
     struct inbox *inbox;
     struct held *held;
     struct str *aliases;               /* the client's, topic_alias_max + 1 of them; alias.h */
     struct aliases_told *aliases_told; /* the broker's; NULL: the client takes none */
     struct will *will;
-    struct buf *gather; /* what leaves over a foreign transport at the end of the turn */
-    char *peer;         /* "127.0.0.1:1234" */
-    char *names;        /* client id and principal, one behind the other; never NULL */
+    char *names;      /* client id, principal and peer, one behind the other */
+    const char *peer; /* "127.0.0.1:1234", in `names` */
     struct connection_counts counts;
     uint64_t number;       /* of all connections of this run */
     uint64_t connected_ms; /* wall time; since it is OPEN */
@@ -473,6 +513,7 @@ struct mqtt_connection {
     uint8_t ip_at, ip_bytes; /* the address in `peer`, without port and brackets */
     uint8_t version;         /* 0 before CONNECT */
     uint8_t state;
+    uint8_t principal_kind;
     uint8_t end_reason; /* why the broker has ended it; 0: it has not */
     bool ended_by_client;
     /* What the CONNACK says or the client may do. */
@@ -482,12 +523,17 @@ struct mqtt_connection {
     bool reading_stopped; /* too much waits in the inbox, or to be sent */
     bool peer_ended; /* the client has closed its side: the end comes when the inbox is empty */
     bool closing, detached;
+    bool settled;     /* in the worker's list of connections, not of newcomers */
+    bool by_scram;    /* CONNECT named the method */
+    bool ca_verified; /* the certificate, by the listener's CA */
 };
 
-/* NULL when connections_max is reached. The caller sets `tcp`, or `ops` and `transport`; the one
- * reference is the transport's. */
+/* NULL when connections_max is reached. The caller sets `tcp`, or calls connection_set_transport();
+ * the one reference is the transport's. */
 struct mqtt_connection *connection_new(struct mqtt_worker *worker, const char *peer,
                                        bool anonymous);
+void connection_set_transport(struct mqtt_connection *connection,
+                              const struct mqtt_transport_ops *ops, void *transport);
 void connection_ref(struct mqtt_connection *connection);
 void connection_unref(struct mqtt_connection *connection);
 
@@ -498,6 +544,15 @@ static inline struct str connection_client_id(const struct mqtt_connection *conn
 static inline struct str connection_principal(const struct mqtt_connection *connection) {
     return str_from(connection->names + connection->client_id_bytes, connection->principal_bytes);
 }
+
+/* The connection has been answered, or has ended: it is no newcomer any more. */
+void connection_settle(struct mqtt_connection *connection);
+
+/* Of the packets that the client may send now. */
+size_t connection_packet_bytes_max(const struct mqtt_connection *connection);
+
+/* NULL: it is not protected. */
+const struct tls *connection_tls(const struct mqtt_connection *connection);
 
 /* Where packets for the client are written. Valid until the next turn. */
 struct buf *connection_out(struct mqtt_connection *connection);
@@ -547,10 +602,32 @@ void connection_retire(struct mqtt_connection *connection, bool with_will);
 /* ---- packets: connect.c, publish.c, ack.c, subscribe.c ---- */
 
 void connect_take(struct mqtt_connection *connection, const struct packet *packet);
+void auth_take(struct mqtt_connection *connection, const struct packet *packet);
 void publish_take(struct mqtt_connection *connection, const struct packet *packet);
 void ack_take(struct mqtt_connection *connection, const struct packet *packet);
 void subscribe_take(struct mqtt_connection *connection, const struct packet *packet);
 void unsubscribe_take(struct mqtt_connection *connection, const struct packet *packet);
+
+/* The client is who it says: the policy decides, then it joins. */
+void connect_admit(struct mqtt_connection *connection);
+
+/* It is not; or the server is busy. */
+void connect_refuse(struct mqtt_connection *connection, enum packet_reason reason,
+                    const char *what);
+
+/* What the principal is named from now on. */
+void connect_set_principal(struct mqtt_connection *connection, enum principal_kind kind,
+                           struct str principal);
+
+/* ---- AUTH, auth.c ---- */
+
+/* CONNECT named a method that is known; `data` is client-first. */
+void auth_begin(struct mqtt_connection *connection, struct str data);
+
+/* What CONNACK brings the client, or empty. */
+struct str auth_data(const struct mqtt_connection *connection);
+
+void auth_free(struct mqtt_connection *connection);
 
 /* The client id is the connection's, and its stored session (or NULL) is here. The connection may
  * have ended meanwhile. */

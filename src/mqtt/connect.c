@@ -15,11 +15,11 @@
 #include "mqtt/alias.h"
 #include "mqtt/authorize.h"
 #include "mqtt/claim.h"
+#include "mqtt/identity.h"
 #include "mqtt/lifecycle.h"
 #include "mqtt/password.h"
+#include "mqtt/scram.h"
 #include "mqtt/stored.h"
-
-enum { CLIENT_ID_BYTES_MAX = 1024 };
 
 /* ---- CONNACK ---- */
 
@@ -34,11 +34,13 @@ static struct packet_connack connack_for(const struct mqtt_connection *connectio
         .session_expiry_s = connection->session_expiry_s,
         .receive_max = (uint16_t)config->inflight_max,
         .topic_alias_max = (uint16_t)config->topic_alias_max,
-        .packet_bytes_max = (uint32_t)config->packet_bytes_max,
+        .packet_bytes_max = (uint32_t)connection_packet_bytes_max(connection),
         .server_keep_alive = connection->keep_alive_set,
         .server_keep_alive_s = connection->keep_alive_s,
         .assigned_client_id =
             connection->id_assigned ? connection_client_id(connection) : (struct str){NULL, 0},
+        .auth_method = str_of(connection->by_scram ? SCRAM_METHOD : NULL),
+        .auth_data = auth_data(connection),
     };
 }
 
@@ -50,12 +52,14 @@ static void refuse_small_packets(struct mqtt_connection *connection) {
 }
 
 static void open_connection(struct mqtt_connection *connection, bool session_present) {
+    connection->state = CONNECTION_OPEN;
+    connection->waiting = false;
+    connection_settle(connection);
     struct packet_connack connack = connack_for(connection, session_present);
     struct buf *out = connection_out(connection);
     size_t before = buf_len(out);
-    connection->state = CONNECTION_OPEN;
-    connection->waiting = false;
     packet_write_connack(out, connection->version, &connack);
+    auth_free(connection);
     if (connection->packet_bytes_max && buf_len(out) - before > connection->packet_bytes_max) {
         out->end = out->begin + before; /* [MQTT-3.1.2-24] */
         refuse_small_packets(connection);
@@ -124,7 +128,7 @@ static void join(struct mqtt_connection *connection) {
 }
 
 /* With credentials that are good: what remains is whether the policy lets it in. */
-static void admit(struct mqtt_connection *connection) {
+void connect_admit(struct mqtt_connection *connection) {
     if (authorize_connect(connection)) {
         join(connection);
         return;
@@ -139,8 +143,10 @@ static void admit(struct mqtt_connection *connection) {
 struct verification {
     struct work work;
     struct mqtt_connection *connection;
-    const char *hash; /* of the configuration */
+    struct mqtt_identities *identities; /* that `hash` is of */
+    const char *hash;
     struct str password;
+    struct password_tag tag;
     bool matches, user_exists;
 };
 
@@ -149,8 +155,8 @@ static void run_verification(struct work *work) {
     verification->matches = mqtt_password_verify(verification->password, verification->hash);
 }
 
-static void refuse(struct mqtt_connection *connection, enum packet_reason reason,
-                   const char *what) {
+void connect_refuse(struct mqtt_connection *connection, enum packet_reason reason,
+                    const char *what) {
     struct mqtt_worker *worker = connection->worker;
     unsigned missed;
     bool busy = reason == PACKET_SERVER_BUSY;
@@ -166,40 +172,63 @@ static void on_verified(struct work *work) {
     struct verification *verification = CONTAINER_OF(work, struct verification, work);
     struct mqtt_connection *connection = verification->connection;
     bool ok = verification->matches && verification->user_exists;
-    connection->worker->auth_under_way--;
+    struct mqtt_worker *worker = connection->worker;
+    worker->auth_under_way--;
+    if (ok) {
+        metric_add(&worker->metrics.password_hashed, 1);
+        if (verification->identities == worker->identities)
+            password_cache_add(&worker->passwords, &verification->tag);
+    }
     explicit_bzero((char *)verification->password.at, verification->password.len);
     free((char *)verification->password.at);
+    mqtt_identities_unref(verification->identities);
     free(verification);
     if (connection->state == CONNECTION_JOINING) {
         connection->waiting = false;
         if (ok) {
-            admit(connection);
+            connect_admit(connection);
             connection_resume(connection);
         } else {
-            refuse(connection, PACKET_BAD_CREDENTIALS, "bad user name or password");
+            connect_refuse(connection, PACKET_BAD_CREDENTIALS, "bad user name or password");
         }
     }
     connection_unref(connection);
 }
 
 /* An unknown user costs as much time as a wrong password. */
-static void verify(struct mqtt_connection *connection, const struct packet_connect *in) {
+static void hash_password(struct mqtt_connection *connection, const struct packet_connect *in,
+                          const char *hash, const struct password_tag *tag) {
     struct mqtt_worker *worker = connection->worker;
     if (worker->auth_under_way >= AUTH_UNDER_WAY_MAX) {
-        refuse(connection, PACKET_SERVER_BUSY, "too many passwords are being verified");
+        connect_refuse(connection, PACKET_SERVER_BUSY, "too many passwords are being verified");
         return;
     }
-    const struct mqtt_user_config *user = map_get(&worker->mqtt->users, in->user);
     struct verification *verification = xcalloc(1, sizeof *verification);
     verification->connection = connection;
-    verification->user_exists = user != NULL;
-    verification->hash = user ? user->password_hash : password_nobody;
+    verification->identities = identities_ref(worker->identities);
+    verification->user_exists = hash != NULL;
+    verification->hash = hash ? hash : password_nobody;
+    verification->tag = *tag;
     verification->password = str_from(str_dup(in->password), in->password.len);
     connection->state = CONNECTION_JOINING;
     connection->waiting = true;
     connection_ref(connection);
     worker->auth_under_way++;
     loop_work(worker->loop, &verification->work, run_verification, on_verified);
+}
+
+static void verify(struct mqtt_connection *connection, const struct packet_connect *in) {
+    struct mqtt_worker *worker = connection->worker;
+    const struct identity_user *user = identity_user(worker->identities, in->user);
+    const char *hash = user ? user->secret : NULL;
+    struct password_tag tag =
+        password_cache_tag(&worker->passwords, in->user, str_of(hash), in->password);
+    if (user && password_cache_has(&worker->passwords, &tag)) {
+        metric_add(&worker->metrics.password_hits, 1);
+        connect_admit(connection);
+    } else {
+        hash_password(connection, in, hash, &tag);
+    }
 }
 
 /* ---- the packet ---- */
@@ -233,22 +262,23 @@ static struct will *will_new(const struct packet_will *in) {
     return will;
 }
 
-/* The client certificate's fingerprint, if there is a certificate. */
-static bool certificate(const struct mqtt_connection *connection, char ret_fingerprint[65]) {
-    char common_name[65];
-    const struct tls *tls = connection->tcp ? connection->tcp->tls : NULL;
-    return tls && tls_peer(tls, common_name, ret_fingerprint);
-}
-
 static void set_names(struct mqtt_connection *connection, struct str client_id,
                       struct str principal) {
-    char *names = xmalloc(client_id.len + principal.len + 1), *at = names;
+    struct str peer = str_of(connection->peer);
+    char *names = xcalloc(1, client_id.len + principal.len + peer.len + 1), *at = names;
     copy_to(&at, client_id);
     copy_to(&at, principal);
+    connection->peer = copy_to(&at, peer).at;
     free(connection->names);
     connection->names = names;
     connection->client_id_bytes = (uint16_t)client_id.len;
     connection->principal_bytes = (uint16_t)principal.len;
+}
+
+void connect_set_principal(struct mqtt_connection *connection, enum principal_kind kind,
+                           struct str principal) {
+    connection->principal_kind = (uint8_t)kind;
+    set_names(connection, connection_client_id(connection), principal);
 }
 
 static void set_keep_alive(struct mqtt_connection *connection, uint16_t wanted_s) {
@@ -272,14 +302,19 @@ static void set_expiry(struct mqtt_connection *connection, const struct packet_c
     connection->session_expiry_s = wanted_s < most_s ? wanted_s : most_s;
 }
 
+static bool names_method(const struct packet_connect *in) {
+    return packet_has(&in->properties, PROPERTY_AUTH_METHOD);
+}
+
 static enum packet_reason check(const struct mqtt_config *config, const struct packet_connect *in) {
     bool v5 = in->version == PACKET_VERSION_5;
     bool may_be_empty = v5 || (in->version == PACKET_VERSION_3_1_1 && in->clean_start);
-    if (in->client_id.len > CLIENT_ID_BYTES_MAX || (in->client_id.len == 0 && !may_be_empty))
+    if (in->client_id.len > (size_t)config->client_id_bytes_max ||
+        (in->client_id.len == 0 && !may_be_empty))
         return PACKET_CLIENT_ID_INVALID;
-    if (packet_has(&in->properties, PROPERTY_AUTH_METHOD))
+    if (names_method(in) && !str_eq(in->properties.auth_method, STR(SCRAM_METHOD)))
         return PACKET_BAD_AUTHENTICATION_METHOD;
-    if (packet_has(&in->properties, PROPERTY_AUTH_DATA))
+    if (packet_has(&in->properties, PROPERTY_AUTH_DATA) && !names_method(in))
         return PACKET_PROTOCOL_ERROR; /* section 3.1.2.11.10 */
     if (in->will.present && !topic_name_valid(in->will.topic))
         return PACKET_TOPIC_NAME_INVALID;
@@ -307,17 +342,57 @@ static void take_settings(struct mqtt_connection *connection, const struct packe
         client_id = str_from(made, sizeof made);
         connection->id_assigned = true;
     }
-    char fingerprint[65];
-    bool has_certificate = certificate(connection, fingerprint);
-    bool checks_users = connection->worker->mqtt->users.count > 0;
-    struct str principal = has_certificate ? str_of(fingerprint) : (struct str){NULL, 0};
-    set_names(connection, client_id, in->has_user && checks_users ? in->user : principal);
-    connection->anonymous |= has_certificate;
-    const struct map *users = &connection->worker->mqtt->users;
-    authorize_begin(
-        connection,
-        authorize_policy_name(connection, in->has_user ? map_get(users, in->user) : NULL),
-        !in->clean_start || properties->session_expiry_s);
+    set_names(connection, client_id, (struct str){NULL, 0});
+}
+
+/* ---- who ---- */
+
+/* A certificate is accepted when it is registered and active, or when the listener's CA vouches for it
+ * and it is not registered as inactive. False: the connection has ended. */
+static bool take_certificate(struct mqtt_connection *connection) {
+    struct tls_peer peer;
+    const struct tls *tls = connection_tls(connection);
+    if (!tls || !tls_peer(tls, &peer))
+        return true;
+    const struct identity_certificate *certificate =
+        identity_certificate(connection->worker->identities, str_of(peer.fingerprint));
+    connection->ca_verified = peer.verified;
+    if (certificate ? !certificate->active : !peer.verified) {
+        metric_add(&connection->worker->metrics.refused_certificate, 1);
+        connect_refuse(connection, PACKET_NOT_AUTHORIZED,
+                       certificate ? "its certificate is not active"
+                                   : "its certificate is not registered");
+        return false;
+    }
+    bool has_policy = certificate && certificate->policy;
+    connect_set_principal(connection, PRINCIPAL_CERTIFICATE, str_of(peer.fingerprint));
+    authorize_begin(connection,
+                    has_policy ? certificate->policy : authorize_listener_policy(connection));
+    connection->anonymous = true;
+    return true;
+}
+
+static void take_user(struct mqtt_connection *connection, const struct packet_connect *in) {
+    const struct identity_user *user = identity_user(connection->worker->identities, in->user);
+    connect_set_principal(connection, PRINCIPAL_USER, in->user);
+    authorize_begin(connection, user ? user->policy : authorize_listener_policy(connection));
+    verify(connection, in);
+}
+
+static void identify(struct mqtt_connection *connection, const struct packet_connect *in) {
+    bool has_users = connection->worker->identities->users.count > 0;
+    authorize_begin(connection, authorize_listener_policy(connection));
+    if (!take_certificate(connection))
+        return;
+    if (names_method(in))
+        auth_begin(connection, in->properties.auth_data);
+    else if (in->has_user && has_users)
+        take_user(connection, in);
+    else if (connection->anonymous)
+        connect_admit(connection);
+    else
+        connect_refuse(connection, PACKET_NOT_AUTHORIZED,
+                       "no credentials, and the listener is not anonymous");
 }
 
 void connect_take(struct mqtt_connection *connection, const struct packet *packet) {
@@ -338,11 +413,5 @@ void connect_take(struct mqtt_connection *connection, const struct packet *packe
         return;
     }
     take_settings(connection, &in);
-    if (in.has_user && worker->mqtt->users.count)
-        verify(connection, &in);
-    else if (connection->anonymous)
-        admit(connection);
-    else
-        refuse(connection, PACKET_NOT_AUTHORIZED,
-               "no credentials, and the listener is not anonymous");
+    identify(connection, &in);
 }

@@ -17,6 +17,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "mqtt/crowd.h"
+#include "mqtt/limits.h"
 #include "mqtt/stored.h"
 
 enum { ALIVE_BYTES = 256 };
@@ -30,7 +31,7 @@ static void stop_reading(struct mqtt_connection *connection) {
     if (connection->tcp)
         tcp_read_stop(connection->tcp);
     else
-        connection->ops->read_stop(connection->transport);
+        connection->foreign->ops->read_stop(connection->foreign->transport);
 }
 
 static void start_reading(struct mqtt_connection *connection) {
@@ -40,7 +41,7 @@ static void start_reading(struct mqtt_connection *connection) {
     if (connection->tcp)
         tcp_read_start(connection->tcp);
     else
-        connection->ops->read_start(connection->transport);
+        connection->foreign->ops->read_start(connection->foreign->transport);
 }
 
 static bool is_blocked(const struct mqtt_connection *connection) {
@@ -106,11 +107,10 @@ static void take_disconnect(struct mqtt_connection *connection, const struct pac
 
 static void take_other(struct mqtt_connection *connection, const struct packet *packet) {
     static const char *const names[] = {
-        "packet type 0", NULL, "CONNACK",  NULL, NULL,       NULL, NULL,  NULL, NULL,
-        "SUBACK",        NULL, "UNSUBACK", NULL, "PINGRESP", NULL, "AUTH"};
-    const char *name = names[packet->type & 15];
-    bool malformed = packet->type == 0 || (packet->type == PACKET_AUTH && packet->flags);
-    enum packet_reason reason = malformed ? PACKET_MALFORMED : PACKET_PROTOCOL_ERROR;
+        "packet type 0", NULL, "CONNACK",  NULL, NULL,      NULL, NULL, NULL, NULL,
+        "SUBACK",        NULL, "UNSUBACK", NULL, "PINGRESP"};
+    const char *name = packet->type < COUNT_OF(names) ? names[packet->type] : NULL;
+    enum packet_reason reason = packet->type == 0 ? PACKET_MALFORMED : PACKET_PROTOCOL_ERROR;
     connection_fail(connection, reason, "%s is not for a client to send here",
                     name ? name : "packet");
 }
@@ -120,9 +120,22 @@ static void take_packet(struct mqtt_connection *connection, const struct packet 
         connection_fail(connection, PACKET_PROTOCOL_ERROR, "the first packet is not CONNECT");
         return;
     }
+    bool answers = packet->type == PACKET_AUTH || packet->type == PACKET_DISCONNECT;
+    if (connection->state == CONNECTION_AUTHENTICATING && !answers) {
+        connection_fail(connection, PACKET_PROTOCOL_ERROR, "a packet before authentication ended");
+        return;
+    }
+    if (connection->state == CONNECTION_AUTHENTICATING && packet->type == PACKET_DISCONNECT) {
+        connection_retire(connection, false);
+        connection_close(connection);
+        return;
+    }
     switch (packet->type) {
     case PACKET_CONNECT:
         connect_take(connection, packet);
+        break;
+    case PACKET_AUTH:
+        auth_take(connection, packet);
         break;
     case PACKET_PUBLISH:
         publish_take(connection, packet);
@@ -170,10 +183,11 @@ static void park(struct mqtt_connection *connection) {
 
 /* Handles whole packets as far as it may; returns the bytes that are done with. */
 static size_t take_packets(struct mqtt_connection *connection, const uint8_t *at, size_t len) {
-    size_t packet_bytes_max = (size_t)connection->worker->config->packet_bytes_max, taken = 0;
+    size_t taken = 0;
     while (connection->state != CONNECTION_ENDED && !connection->waiting && taken < len) {
         struct packet packet;
-        int found = packet_find(at + taken, len - taken, packet_bytes_max, &packet);
+        int found =
+            packet_find(at + taken, len - taken, connection_packet_bytes_max(connection), &packet);
         if (found == ERR_AGAIN)
             break;
         if (found) {
@@ -192,6 +206,9 @@ static size_t take_packets(struct mqtt_connection *connection, const uint8_t *at
             park(connection);
             break;
         }
+        if (packet.type == PACKET_PUBLISH && connection->state == CONNECTION_OPEN &&
+            !pace_admit(connection, packet.bytes))
+            break;
         metric_add(&connection->worker->metrics.packets_received, 1);
         connection->seen_s = connection->worker->wheel.now_s;
         take_packet(connection, &packet);
@@ -215,7 +232,7 @@ static void answer_pings(struct mqtt_connection *connection) {
     while (inbox->scanned < buf_len(&inbox->bytes) &&
            packet_find(buf_at(&inbox->bytes) + inbox->scanned,
                        buf_len(&inbox->bytes) - inbox->scanned,
-                       (size_t)connection->worker->config->packet_bytes_max, &packet) == 0) {
+                       connection_packet_bytes_max(connection), &packet) == 0) {
         inbox->scanned += packet.bytes;
         if (packet.type == PACKET_PINGREQ) {
             packet_write_pingresp(connection_out(connection));
@@ -239,13 +256,20 @@ static void take_inbox(struct mqtt_connection *connection) {
 static size_t complete_packet(struct mqtt_connection *connection, const uint8_t *at, size_t len) {
     struct buf *bytes = &connection->inbox->bytes;
     struct packet packet;
-    int found = packet_find(buf_at(bytes), buf_len(bytes),
-                            (size_t)connection->worker->config->packet_bytes_max, &packet);
+    int found = packet_find(buf_at(bytes), buf_len(bytes), connection_packet_bytes_max(connection),
+                            &packet);
     size_t wanted = found == ERR_AGAIN && packet.bytes ? packet.bytes - buf_len(bytes) : 1;
     size_t added = wanted < len ? wanted : len;
     buf_add(bytes, at, added);
     take_inbox(connection);
     return added;
+}
+
+/* The rest of a packet that cannot be CONNECT is not waited for. */
+static bool is_another_protocol(const struct mqtt_connection *connection, const uint8_t *at,
+                                size_t len) {
+    return connection->state == CONNECTION_NEW && !connection->inbox && len &&
+           at[0] >> 4 != PACKET_CONNECT;
 }
 
 void mqtt_connection_feed(struct mqtt_connection *connection, const uint8_t *at, size_t len) {
@@ -255,6 +279,10 @@ void mqtt_connection_feed(struct mqtt_connection *connection, const uint8_t *at,
         connection->seen_s = connection->worker->wheel.now_s;
     connection->worker->wall_ms = clock_wall_ms();
     metric_add(&connection->worker->metrics.bytes_received, (int64_t)len);
+    if (is_another_protocol(connection, at, len)) {
+        connection_fail(connection, PACKET_PROTOCOL_ERROR, "the first byte is not CONNECT's");
+        return;
+    }
     while (len && connection->state != CONNECTION_ENDED && !is_blocked(connection)) {
         size_t taken = connection->inbox ? complete_packet(connection, at, len)
                                          : take_packets(connection, at, len);

@@ -78,6 +78,15 @@ static void old_clients_are_closed_without_a_word(void **state) {
     peer_done(&a);
 }
 
+/* Nobody waits for the rest of what is no CONNECT. */
+static void another_protocol_is_closed_at_its_first_byte(void **state) {
+    peer_open(&a, &rig);
+    peer_send(&a, "'G'");
+    assert_received(&a, "");
+    assert_true(a.closed);
+    peer_done(&a);
+}
+
 static void a_large_payload_passes(void **state) {
     enum { PAYLOAD = 1024 * 1024 };
     struct buf packet = {0};
@@ -120,6 +129,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(protocol_errors_have_their_reason),
         TEST(old_clients_are_closed_without_a_word),
+        TEST(another_protocol_is_closed_at_its_first_byte),
         TEST(a_large_payload_passes),
         TEST(answers_do_not_pile_up),
     };

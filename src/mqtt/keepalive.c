@@ -43,7 +43,7 @@ static void check(struct mqtt_connection *connection) {
     if (connection->state == CONNECTION_OPEN)
         metric_add(&worker->metrics.closed_keep_alive, 1);
     else
-        metric_add(&worker->metrics.refused_protocol, 1);
+        metric_add(&worker->metrics.refused_timeout, 1);
     log_debug("mqtt", "client \"%.*s\" at %s: %s", STR_ARG(connection_client_id(connection)),
               connection->peer,
               connection->state == CONNECTION_OPEN ? "silent for longer than its keep alive"

@@ -45,7 +45,7 @@ enum mqtt_queue_full { MQTT_QUEUE_DROP_OLDEST, MQTT_QUEUE_REFUSE };
 struct mqtt_tls_config {
     struct option_head head; /* head.conf is NULL when the listener is plain */
     const char *cert, *key, *client_ca;
-    bool require_client_cert;
+    bool require_client_cert, registered_certs;
 };
 
 struct mqtt_listener_config {
@@ -53,8 +53,11 @@ struct mqtt_listener_config {
     const char *bind;
     struct mqtt_tls_config tls;
     int anonymous; /* enum mqtt_anonymous; auto: on loopback, if there are no users */
-    bool plaintext;
-    const char *policy; /* of clients that come without a user name */
+    bool plaintext, proxy_protocol;
+    const char *policy;    /* of clients that come without a user name */
+    const char *websocket; /* NULL or "false": MQTT itself; "true" or a path */
+    /* 0: without a limit of its own */
+    int64_t connections_max, connect_rate, publish_rate, publish_bytes_rate, packet_bytes_max;
 };
 
 struct mqtt_user_config {
@@ -62,14 +65,23 @@ struct mqtt_user_config {
     const char *password_hash, *policy;
 };
 
+struct mqtt_certificate_config {
+    struct option_head head; /* head.name is for people */
+    const char *fingerprint, *pem, *policy;
+    bool active;
+};
+
 struct mqtt_config {
     struct option_head head;
-    struct option_items listeners; /* struct mqtt_listener_config */
-    struct option_items users;     /* struct mqtt_user_config */
+    struct option_items listeners;    /* struct mqtt_listener_config */
+    struct mqtt_listener_config web;  /* of /mqtt on the web listener; app sets `bind` */
+    struct option_items users;        /* struct mqtt_user_config */
+    struct option_items certificates; /* struct mqtt_certificate_config */
     const struct conf *policies;
     int64_t packet_bytes_max, connections_max, subscriptions_max, inflight_max, out_bytes_max;
-    int64_t retained_max, retained_bytes_max, topic_alias_max, topic_levels_max;
-    int64_t keep_alive_max_ms, connect_timeout_ms;
+    int64_t retained_max, retained_bytes_max, topic_alias_max, topic_levels_max, topic_bytes_max;
+    int64_t keep_alive_max_ms, connect_timeout_ms, connect_bytes_max, connecting_max;
+    int64_t client_id_bytes_max, password_cache;
     int64_t session_expiry_max_ms, sessions_max;
     int64_t queue_max, queue_bytes_max, queue_total_bytes_max;
     int64_t clean_queue_max, clean_queue_bytes_max;
@@ -125,6 +137,29 @@ void mqtt_policies_unref(struct mqtt_policies *policies); /* any thread; NULL is
 void mqtt_worker_set_policies(struct mqtt_worker *worker, struct mqtt_policies *policies);
 
 /*
+ * Who may connect, in the same way: mqtt_new() makes those of the users of its configuration; those of
+ * a whole configuration, with its certificates and with devices registered elsewhere, take their
+ * place on each worker, and may do so again. Then connections of users and certificates that are
+ * gone or no longer active are ended, and those that stay get the policy that is theirs now.
+ */
+struct mqtt_identities;
+
+struct mqtt_device {
+    const char *fingerprint, *policy; /* policy NULL: the listener's */
+    bool active;
+};
+
+struct mqtt_identities *mqtt_identities_of_users(const struct mqtt_config *config);
+
+/* Reads the certificates' files; fails if one cannot be read. An entry of `config` counts before a
+ * device of the same fingerprint. */
+int mqtt_identities_new(const struct mqtt_config *config, const struct mqtt_device *devices,
+                        size_t device_count, struct mqtt_identities **ret_identities,
+                        struct err *err);
+void mqtt_identities_unref(struct mqtt_identities *identities); /* any thread; NULL is fine */
+void mqtt_worker_set_identities(struct mqtt_worker *worker, struct mqtt_identities *identities);
+
+/*
  * Listens at `address` (port 0 becomes the real one). `tls` as `config` says, NULL for a plain
  * listener; both must outlive the worker.
  */
@@ -160,6 +195,8 @@ struct mqtt_transport_ops {
     void (*read_start)(void *transport);
     /* Bytes written and not yet taken by the network. */
     size_t (*pending)(void *transport);
+    /* NULL, or what the connection is protected by (NULL: nothing). */
+    struct tls *(*tls)(void *transport);
 };
 
 /*
@@ -170,6 +207,15 @@ struct mqtt_transport_ops {
 struct mqtt_connection *mqtt_worker_attach(struct mqtt_worker *worker,
                                            const struct mqtt_transport_ops *ops, void *transport,
                                            const char *peer, bool anonymous);
+
+/* Whether a client of the listener may come without credentials now. */
+bool mqtt_worker_is_anonymous(const struct mqtt_worker *worker,
+                              const struct mqtt_listener_config *listener);
+
+/* Whose policy and limits count for the connection; before the first bytes. `listener` must outlive
+ * the worker. False: the listener has as many connections as it may. */
+bool mqtt_connection_set_listener(struct mqtt_connection *connection,
+                                  const struct mqtt_listener_config *listener);
 
 /* Bytes from the client, cut anyhow. May call the transport's operations. */
 void mqtt_connection_feed(struct mqtt_connection *connection, const uint8_t *at, size_t len);
@@ -226,13 +272,13 @@ void mqtt_inquiry_done(struct mqtt_inquiry *inquiry);
 /* ---- passwords ---- */
 
 enum {
-    MQTT_PASSWORD_HASH_CHARS = 128,
+    MQTT_PASSWORD_HASH_CHARS = 192,
     MQTT_PASSWORD_ITERATIONS = 100000,
     MQTT_PASSWORD_ITERATIONS_MAX = 10000000
 };
 
-/* "$pbkdf2-sha256$ITERATIONS$SALT$HASH" (base64) with a new salt, for the configuration. Slow on
- * purpose. Any thread. */
+/* "$scram-sha-256$ITERATIONS$SALT$STORED_KEY$SERVER_KEY" (base64) with a new salt, for the
+ * configuration. Slow on purpose. Any thread. */
 void mqtt_password_hash(struct str password, unsigned iterations,
                         char ret_hash[MQTT_PASSWORD_HASH_CHARS]);
 

@@ -513,3 +513,23 @@ enum packet_reason packet_read_disconnect(const struct packet *packet, uint8_t v
     }
     return wire_finished(&wire) ? PACKET_NORMAL : PACKET_MALFORMED;
 }
+
+/* ---- AUTH, section 3.15 ---- */
+
+enum packet_reason packet_read_auth(const struct packet *packet, uint8_t version,
+                                    uint8_t *ret_reason, struct packet_properties *ret) {
+    struct wire wire = wire_over(packet->body.at, packet->body.len);
+    *ret_reason = 0;
+    *ret = (struct packet_properties){.expiry_at = -1, .alias_at = -1, .delay_at = -1};
+    if (packet->flags != 0)
+        return PACKET_MALFORMED;
+    if (version != PACKET_VERSION_5)
+        return PACKET_PROTOCOL_ERROR;
+    if (wire_left(&wire)) {
+        *ret_reason = wire_u8(&wire);
+        enum packet_reason reason = take_properties(&wire, version, PACKET_AUTH, ret);
+        if (reason)
+            return reason;
+    }
+    return wire_finished(&wire) ? PACKET_NORMAL : PACKET_MALFORMED;
+}

@@ -42,6 +42,8 @@ enum packet_type {
     X(DISCONNECT_WITH_WILL, 0x04, "disconnect with will message")                                  \
     X(NO_SUBSCRIBERS, 0x10, "no matching subscribers")                                             \
     X(NO_SUBSCRIPTION_EXISTED, 0x11, "no subscription existed")                                    \
+    X(CONTINUE_AUTHENTICATION, 0x18, "continue authentication")                                    \
+    X(REAUTHENTICATE, 0x19, "re-authenticate")                                                     \
     X(UNSPECIFIED, 0x80, "unspecified error")                                                      \
     X(MALFORMED, 0x81, "malformed packet")                                                         \
     X(PROTOCOL_ERROR, 0x82, "protocol error")                                                      \
@@ -227,6 +229,10 @@ enum packet_reason packet_next_filter(struct packet_filters *filters, struct pac
 enum packet_reason packet_read_disconnect(const struct packet *packet, uint8_t version,
                                           uint8_t *ret_reason, struct packet_properties *ret);
 
+/* AUTH (section 3.15). Its short form is a success without a method. */
+enum packet_reason packet_read_auth(const struct packet *packet, uint8_t version,
+                                    uint8_t *ret_reason, struct packet_properties *ret);
+
 /* What a CONNACK says; zero or empty members are left out. One that refuses says nothing but its
  * reason and where to go instead. */
 struct packet_connack {
@@ -238,7 +244,8 @@ struct packet_connack {
     bool server_keep_alive;
     uint32_t packet_bytes_max;
     struct str assigned_client_id;
-    struct str server_reference; /* with USE_ANOTHER_SERVER or SERVER_MOVED (section 4.11) */
+    struct str auth_method, auth_data; /* data only with a method */
+    struct str server_reference;       /* with USE_ANOTHER_SERVER or SERVER_MOVED (section 4.11) */
 };
 
 void packet_write_connack(struct buf *out, uint8_t version, const struct packet_connack *connack);
@@ -250,6 +257,9 @@ void packet_write_ack(struct buf *out, enum packet_type type, uint16_t packet_id
 /* SUBACK and UNSUBACK; version 3.1.1 has no codes in UNSUBACK. */
 void packet_write_suback(struct buf *out, enum packet_type type, uint8_t version,
                          uint16_t packet_id, struct str codes);
+
+void packet_write_auth(struct buf *out, enum packet_reason reason, struct str method,
+                       struct str data);
 
 void packet_write_disconnect(struct buf *out, enum packet_reason reason);
 

@@ -23,6 +23,15 @@ static void write_u16_property(struct buf *out, enum packet_property id, uint16_
     buf_add_u16be(out, value);
 }
 
+static void write_auth_properties(struct buf *out, struct str method, struct str data) {
+    buf_add_u8(out, PROPERTY_AUTH_METHOD);
+    write_string(out, method);
+    if (data.len) {
+        buf_add_u8(out, PROPERTY_AUTH_DATA);
+        write_string(out, data);
+    }
+}
+
 static void write_connack_properties(struct buf *out, const struct packet_connack *connack) {
     if (connack->session_expiry) {
         buf_add_u8(out, PROPERTY_SESSION_EXPIRY);
@@ -48,6 +57,8 @@ static void write_connack_properties(struct buf *out, const struct packet_connac
     buf_add_u8(out, 1);
     if (connack->server_keep_alive)
         write_u16_property(out, PROPERTY_SERVER_KEEP_ALIVE, connack->server_keep_alive_s);
+    if (connack->auth_method.len)
+        write_auth_properties(out, connack->auth_method, connack->auth_data);
 }
 
 static void write_server_reference(struct buf *out, struct str server_reference) {
@@ -98,6 +109,19 @@ void packet_write_suback(struct buf *out, enum packet_type type, uint8_t version
     if (v5)
         buf_add_u8(out, 0);
     buf_add_str(out, codes);
+}
+
+void packet_write_auth(struct buf *out, enum packet_reason reason, struct str method,
+                       struct str data) {
+    struct buf properties = {0};
+    write_auth_properties(&properties, method, data);
+    uint32_t length = (uint32_t)buf_len(&properties);
+    buf_add_u8(out, PACKET_AUTH << 4);
+    write_varint(out, (uint32_t)(1 + varint_bytes(length) + length));
+    buf_add_u8(out, (uint8_t)reason);
+    write_varint(out, length);
+    buf_add_str(out, buf_str(&properties));
+    buf_done(&properties);
 }
 
 void packet_write_disconnect(struct buf *out, enum packet_reason reason) {

@@ -27,21 +27,14 @@ static void keep_everywhere(struct mqtt_worker *worker, const struct publication
     kept_unref(retained);
 }
 
-/* A topic of many levels costs more in the tree than its bytes count. */
-static bool may_keep(struct mqtt_worker *worker, const struct message *message) {
-    struct str ignored;
-    unsigned levels_max = (unsigned)worker->config->topic_levels_max;
-    return !topic_level(message->topic, levels_max + 1, &ignored) &&
-           retained_has_room(&worker->retained, message, worker->wall_ms);
-}
-
 int publish(struct mqtt_worker *worker, const struct publication *publication,
             const struct session *from) {
     const struct message *message = &publication->message;
     const struct route *route = route_find(worker, message->topic);
-    if (!route)
-        return ERR_INVALID;
-    if (message->retain && !may_keep(worker, message))
+    if (!route) /* no name at all, or one beyond topic_bytes_max or topic_levels_max */
+        return topic_name_valid(message->topic) && packet_name_valid(message->topic) ? ERR_TOO_LARGE
+                                                                                     : ERR_INVALID;
+    if (message->retain && !retained_has_room(&worker->retained, message, worker->wall_ms))
         return ERR_FULL;
     if (message->qos && stored_must_refuse(worker, route))
         return ERR_FULL;
@@ -124,7 +117,8 @@ static void refuse(struct mqtt_connection *connection, const struct packet_publi
     if (in->qos == 0)
         return;
     if (connection->version == PACKET_VERSION_5) {
-        hold_ack(connection, ack_for(in->qos), in->packet_id, PACKET_QUOTA_EXCEEDED, false, 0);
+        uint8_t reason = code == ERR_TOO_LARGE ? PACKET_TOPIC_NAME_INVALID : PACKET_QUOTA_EXCEEDED;
+        hold_ack(connection, ack_for(in->qos), in->packet_id, reason, false, 0);
     } else {
         metric_add(&worker->metrics.closed_not_kept, 1);
         connection_end(connection, PACKET_QUOTA_EXCEEDED);
@@ -180,6 +174,7 @@ void publish_take(struct mqtt_connection *connection, const struct packet *packe
         .expiry_at = in.expiry_at,
     };
     uint64_t ticket = worker->gate ? sink_gate_ticket(worker->gate) : 0;
+    worker->fed_crowd = false; /* What others have published does not count. */
     int result = publish(worker, &publication, connection->session);
     if (result < 0) {
         refuse(connection, &in, result);

@@ -179,9 +179,22 @@ static void drop_all(struct routes *routes) {
     routes->epoch++;
 }
 
+/* What AWS counts: a topic without the prefix of Basic Ingest ("AWS IoT Core message broker and
+ * protocol limits"). */
+static bool fits(const struct mqtt_config *config, struct str topic) {
+    struct str name, ignored;
+    if (str_starts(topic, STR("$aws/rules/"))) {
+        topic = str_skip(topic, strlen("$aws/rules/"));
+        name = str_cut(topic, '/', &topic);
+        topic = topic.len ? topic : name;
+    }
+    return topic.len <= (size_t)config->topic_bytes_max &&
+           !topic_level(topic, (unsigned)config->topic_levels_max + 1, &ignored);
+}
+
 static struct route *add(struct mqtt_worker *worker, struct str topic) {
     struct routes *routes = &worker->routes;
-    if (!topic_name_valid(topic) || !packet_name_valid(topic))
+    if (!topic_name_valid(topic) || !packet_name_valid(topic) || !fits(worker->config, topic))
         return NULL;
     struct route *route = xcalloc(1, sizeof *route + topic.len);
     route->topic_bytes = (uint32_t)topic.len;

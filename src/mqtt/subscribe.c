@@ -190,10 +190,11 @@ static uint8_t code_for(const struct mqtt_connection *connection, enum packet_re
     return (uint8_t)(v5 || reason < PACKET_UNSPECIFIED ? reason : PACKET_UNSPECIFIED);
 }
 
-static bool too_deep(const struct mqtt_connection *connection, struct str filter) {
+static bool too_long(const struct mqtt_connection *connection, struct str filter) {
+    const struct mqtt_config *config = connection->worker->config;
     struct str ignored;
-    return topic_level(filter, (unsigned)connection->worker->config->topic_levels_max + 1,
-                       &ignored);
+    return filter.len > (size_t)config->topic_bytes_max ||
+           topic_level(filter, (unsigned)config->topic_levels_max + 1, &ignored);
 }
 
 /*
@@ -220,7 +221,7 @@ static enum packet_reason subscribe_one(struct answer *answer, const struct pack
         return reason;
     if (!authorize_subscribe(connection, filter->filter, target.filter))
         return PACKET_NOT_AUTHORIZED;
-    if (too_deep(connection, target.filter))
+    if (too_long(connection, target.filter))
         return PACKET_QUOTA_EXCEEDED;
     bool is_new;
     uint8_t code = subscribe(connection, filter, &target, id, &is_new);

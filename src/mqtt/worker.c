@@ -5,7 +5,9 @@
 #include "base/mem.h"
 #include "base/random.h"
 #include "mqtt/claim.h"
+#include "mqtt/identity.h"
 #include "mqtt/lifecycle.h"
+#include "mqtt/limits.h"
 #include "mqtt/policy.h"
 #include "mqtt/stored.h"
 #include "mqtt/sys_topics.h"
@@ -20,10 +22,9 @@ struct mqtt *mqtt_new(const struct mqtt_config *config, unsigned worker_count) {
     mqtt->instance = random_u64();
     mqtt->started_ns = clock_mono_ns();
     mqtt->policies = mqtt_policies_new(config);
-    for (size_t i = 0; i < config->users.count; i++) {
-        struct mqtt_user_config *user = OPTION_AT(config->users, struct mqtt_user_config, i);
-        map_put(&mqtt->users, str_of(user->head.name), user);
-    }
+    mqtt->identities = mqtt_identities_of_users(config);
+    mqtt->listener_states = xcalloc(config->listeners.count + 1, sizeof *mqtt->listener_states);
+    random_bytes(mqtt->secret, sizeof mqtt->secret);
     return mqtt;
 }
 
@@ -32,8 +33,9 @@ void mqtt_free(struct mqtt *mqtt) {
         return;
     for (unsigned i = 0; i < mqtt->worker_count; i++)
         ASSERT(!mqtt->workers[i]);
-    map_done(&mqtt->users);
+    mqtt_identities_unref(mqtt->identities);
     mqtt_policies_unref(mqtt->policies);
+    free(mqtt->listener_states);
     free(mqtt);
 }
 
@@ -102,7 +104,7 @@ struct message_publisher *mqtt_worker_publisher(struct mqtt_worker *worker) {
 
 static void write_gathered(struct mqtt_worker *worker) {
     LIST_EACH(item, &worker->writing) {
-        connection_write_gathered(LIST_ITEM(item, struct mqtt_connection, writing));
+        connection_write_gathered(LIST_ITEM(item, struct foreign, writing)->connection);
     }
 }
 
@@ -137,8 +139,12 @@ struct mqtt_worker *mqtt_worker_new(struct mqtt *mqtt, unsigned index, struct lo
     worker->loop = loop;
     worker->publisher.publish = publish_message;
     worker->policies = policies_ref(mqtt->policies);
+    worker->identities = identities_ref(mqtt->identities);
+    password_cache_init(&worker->passwords, (size_t)mqtt->config->password_cache);
     worker->turn_end.run = on_turn_end;
     list_init(&worker->connections);
+    list_init(&worker->newcomers);
+    paces_init(worker);
     list_init(&worker->parked);
     list_init(&worker->writing);
     list_init(&worker->crowd);
@@ -156,12 +162,12 @@ struct mqtt_worker *mqtt_worker_new(struct mqtt *mqtt, unsigned index, struct lo
 void mqtt_worker_free(struct mqtt_worker *worker) {
     if (!worker)
         return;
-    ASSERT(worker->stopped && list_empty(&worker->connections));
+    ASSERT(worker->stopped && list_empty(&worker->connections) && list_empty(&worker->newcomers));
     loop_hook_remove(&worker->turn_end);
     list_remove(&worker->gate_listener.link);
     channels_done(worker);
     routes_done(&worker->routes);
-    interest_done(worker);
+    interests_done(&worker->interests);
     shares_done(worker);
     tree_done(&worker->subscriptions);
     retained_store_done(&worker->retained);
@@ -175,6 +181,8 @@ void mqtt_worker_free(struct mqtt_worker *worker) {
     buf_done(&worker->resource);
     buf_done(&worker->expanded);
     policies_unref(worker->policies);
+    mqtt_identities_unref(worker->identities);
+    password_cache_done(&worker->passwords);
     done_metrics(&worker->metrics);
     worker->mqtt->workers[worker->index] = NULL;
     free(worker);
@@ -187,8 +195,7 @@ struct mqtt_connection *mqtt_worker_attach(struct mqtt_worker *worker,
         worker->stopping ? NULL : connection_new(worker, peer, anonymous);
     if (!connection)
         return NULL;
-    connection->ops = ops;
-    connection->transport = transport;
+    connection_set_transport(connection, ops, transport);
     return connection;
 }
 
@@ -200,13 +207,19 @@ static void on_timers_closed(struct timer *timer) {
     worker->on_stopped(worker->on_stopped_data);
 }
 
-static void on_wheel_closed(struct timer *timer) {
-    struct mqtt_worker *worker = CONTAINER_OF(timer, struct mqtt_worker, wheel.timer);
+static void on_pace_closed(struct timer *timer) {
+    struct mqtt_worker *worker = CONTAINER_OF(timer, struct mqtt_worker, pace_timer);
     timer_close(&worker->stop_timer, on_timers_closed);
 }
 
+static void on_wheel_closed(struct timer *timer) {
+    struct mqtt_worker *worker = CONTAINER_OF(timer, struct mqtt_worker, wheel.timer);
+    timer_close(&worker->pace_timer, on_pace_closed);
+}
+
 void worker_check_stopped(struct mqtt_worker *worker) {
-    if (worker->stop_checked || !list_empty(&worker->connections) || worker->auth_under_way ||
+    if (worker->stop_checked || !list_empty(&worker->connections) ||
+        !list_empty(&worker->newcomers) || worker->auth_under_way ||
         atomic_load(&worker->mqtt->claims_under_way))
         return;
     stored_end_all(worker);
@@ -217,9 +230,16 @@ void worker_check_stopped(struct mqtt_worker *worker) {
     timer_close(&worker->wheel.timer, on_wheel_closed);
 }
 
+/* All are treated alike from now on. */
+static void settle_newcomers(struct mqtt_worker *worker) {
+    while (!list_empty(&worker->newcomers))
+        connection_settle(LIST_ITEM(worker->newcomers.next, struct mqtt_connection, link));
+}
+
 static void on_stop_late(struct timer *timer) {
     struct mqtt_worker *worker = CONTAINER_OF(timer, struct mqtt_worker, stop_timer);
     holds_done(worker);
+    settle_newcomers(worker);
     LIST_EACH(item, &worker->connections) {
         struct mqtt_connection *connection = LIST_ITEM(item, struct mqtt_connection, link);
         connection_end(connection, PACKET_SHUTTING_DOWN);
@@ -235,6 +255,7 @@ void mqtt_worker_stop(struct mqtt_worker *worker, void (*done)(void *data), void
     worker->on_stopped_data = data;
     listeners_close(worker);
     timer_start(worker->loop, &worker->stop_timer, MQTT_STOP_MS, 0, on_stop_late);
+    settle_newcomers(worker);
     LIST_EACH(item, &worker->connections) {
         struct mqtt_connection *connection = LIST_ITEM(item, struct mqtt_connection, link);
         input_update_reading(connection);

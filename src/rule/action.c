@@ -34,9 +34,9 @@ static int push_record(struct sink *sink, struct str key, struct str data, struc
 static int evaluate_template(const struct rule_template *template, struct evaluation *evaluation,
                              struct buf *room, struct str *ret_text, struct err *why) {
     *ret_text = rule_template_evaluate(template, evaluation, room);
-    return evaluation->exhausted
-               ? err_set(why, ERR_FULL, "a template is too much work for one message")
-               : 0;
+    if (evaluation->exhausted)
+        return err_set(why, ERR_FULL, "a template is too much work for one message");
+    return evaluation->failure ? err_set(why, ERR_REFUSED, "%s", evaluation->failure) : 0;
 }
 
 static int run_kinesis(struct rule_engine *engine, struct engine_action *action,

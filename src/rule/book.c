@@ -267,10 +267,12 @@ static void add_configured(struct rule_book *book, struct rule_set *configured) 
 }
 
 static void keep_surroundings(struct rule_book *book, const struct rule_surroundings *fresh) {
-    struct rule_roles *old = book->surroundings.roles;
+    struct rule_surroundings old = book->surroundings;
     book->surroundings = *fresh;
     rule_roles_ref(fresh->roles);
-    rule_roles_unref(old);
+    rule_secrets_ref(fresh->secrets);
+    rule_roles_unref(old.roles);
+    rule_secrets_unref(old.secrets);
 }
 
 int rule_book_open(struct facts *facts, struct rule_set *configured,
@@ -296,6 +298,7 @@ void rule_book_free(struct rule_book *book) {
     for (size_t i = 0; i < book->count; i++)
         entry_free(book->entries[i]);
     rule_roles_unref(book->surroundings.roles);
+    rule_secrets_unref(book->surroundings.secrets);
     free(book->entries);
     free(book);
 }
@@ -405,6 +408,16 @@ int rule_book_put(struct rule_book *book, enum rule_book_put how, struct str nam
     struct kept kept = {0};
     kept_write(&kept, document, entry->kept.tags, entry->kept.created_ms, rule->disabled);
     return keep(book, entry, &kept, rule, err);
+}
+
+const struct rule *rule_book_rule(const struct rule_book *book, struct str name) {
+    const struct entry *entry = find(book, name);
+    return entry ? entry->rule : NULL;
+}
+
+int rule_book_try(const struct rule_book *book, struct str document, struct rule **ret_rule,
+                  struct err *err) {
+    return compile_payload(&book->surroundings, STR("test"), document, NULL, ret_rule, err);
 }
 
 /* The same rule with something else beside its payload. */

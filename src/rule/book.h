@@ -55,6 +55,17 @@ const struct rule_entry *rule_book_find(const struct rule_book *book, struct str
 /* The index of the first entry whose name is not less. */
 size_t rule_book_position(const struct rule_book *book, struct str name);
 
+/* The compiled rule of that name, until the next change; NULL if it is not in force. */
+const struct rule *rule_book_rule(const struct rule_book *book, struct str name);
+
+/* Compiles a payload of CreateTopicRule as rule_book_put() would, under the name "test"; one reference is the
+ * caller's. */
+int rule_book_try(const struct rule_book *book, struct str document, struct rule **ret_rule,
+                  struct err *err);
+
+/* The name of an action in the configuration and in metrics, from AWS's: "dynamodb" of "dynamoDB". */
+const char *rule_document_key(struct arena *arena, struct str aws_name);
+
 /* ---- changing ---- */
 
 enum rule_book_put { RULE_BOOK_CREATE, RULE_BOOK_REPLACE };

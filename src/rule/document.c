@@ -1,6 +1,7 @@
 #include "rule/document.h"
 
 #include "base/json_write.h"
+#include "rule/book.h"
 #include "rule/outside.h"
 
 /* ---- names ---- */
@@ -63,6 +64,13 @@ static void write_name(struct buf *out, const char *key) {
         upper = *key == '_';
     }
     buf_add(out, "\":", 2);
+}
+
+const char *rule_document_key(struct arena *arena, struct str aws_name) {
+    const struct option *actions = find_option(rule_options, "actions");
+    const char *name = arena_strdup(arena, aws_name);
+    const struct option *action = find_option(actions->fields, name);
+    return action ? action->key : name;
 }
 
 /* ---- from JSON ---- */

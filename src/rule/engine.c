@@ -18,6 +18,7 @@
 #include "base/json_write.h"
 #include "base/mem.h"
 #include "rule/route.h"
+#include "rule/trace.h"
 
 enum { LOG_INTERVAL_MS = 10000 };
 
@@ -47,7 +48,8 @@ struct engine_run {
     struct engine_rule *rule;
     struct engine_frame *frame;
     struct evaluation evaluation;
-    int result; /* of the whole push: the most serious so far */
+    struct rule_trace *trace; /* of who follows the rule, or NULL */
+    int result;               /* of the whole push: the most serious so far */
 };
 
 /* Negative before MESSAGE_STAGED before MESSAGE_TAKEN. */
@@ -91,9 +93,15 @@ static int run_action(struct engine_run *run, struct engine_action *action, stru
     struct evaluation *evaluation = &run->evaluation;
     bool exhausted = evaluation->exhausted;
     evaluation->exhausted = false;
+    evaluation->failure = NULL;
     evaluation->effort_left = EVALUATION_EFFORT_MAX;
+    if (run->trace)
+        rule_trace_action_begin(run->trace);
     int result =
         rule_action_run(run->engine, action, evaluation, run->frame, payload, resource, why);
+    if (run->trace)
+        rule_trace_action_end(run->trace, action->action, action == run->rule->error_action,
+                              *resource, result, why);
     evaluation->exhausted = evaluation->exhausted || exhausted;
     if (result < 0)
         metric_add(&action->failure, 1);
@@ -151,20 +159,20 @@ static void run_actions(struct engine_run *run, struct str payload) {
     }
 }
 
-static void run_rule(struct engine_run *run) {
+static void evaluate(struct engine_run *run) {
     struct engine_rule *rule = run->rule;
-    struct str payload;
-    arena_reset(&run->frame->arena);
-    metric_add(&rule->match, 1);
-    switch (rule_evaluate(rule->rule->plan, &run->evaluation, &run->frame->out, &payload)) {
-    case RULE_RESULT:
+    struct str payload = {0};
+    enum rule_outcome outcome =
+        rule_evaluate(rule->rule->plan, &run->evaluation, &run->frame->out, &payload);
+    if (run->trace)
+        rule_trace_outcome(run->trace, outcome, payload);
+    if (outcome == RULE_RESULT) {
         metric_add(&rule->executed, 1);
         run_actions(run, payload);
-        break;
-    case RULE_NOTHING:
-    case RULE_UNREADABLE:
-    case RULE_EXHAUSTED:
-        break;
+    }
+    if (outcome == RULE_FAILED) {
+        metric_add(&rule->failed, 1);
+        log_failure(run, &rule->limit, "the statement", run->evaluation.failure);
     }
     if (run->evaluation.exhausted) {
         metric_add(&rule->exhausted, 1);
@@ -174,6 +182,27 @@ static void run_rule(struct engine_run *run) {
         metric_add(&rule->parse_error, 1);
         log_failure(run, &rule->limit, "the statement", "the payload is no JSON document");
     }
+}
+
+static void evaluate_traced(struct engine_run *run) {
+    struct rule_trace trace = {.engine = run->engine,
+                               .rule = run->rule,
+                               .evaluation = &run->evaluation,
+                               .line = &run->frame->trace};
+    run->trace = &trace;
+    rule_trace_begin(&trace);
+    evaluate(run);
+    rule_trace_end(&trace);
+    run->trace = NULL;
+}
+
+static void run_rule(struct engine_run *run) {
+    arena_reset(&run->frame->arena);
+    metric_add(&run->rule->match, 1);
+    if (run->rule->traced)
+        evaluate_traced(run);
+    else
+        evaluate(run);
 }
 
 static struct engine_frame *enter(struct rule_engine *engine) {
@@ -198,19 +227,37 @@ static int push_unknown(struct rule_engine *engine, const struct message *messag
     return MESSAGE_TAKEN;
 }
 
-static void begin_rule(struct engine_run *run, const struct message *message, size_t topic_skip) {
-    run->evaluation = (struct evaluation){
-        .environment = run->engine->environment,
-        .message = message,
-        .topic = str_skip(message->topic, topic_skip),
-        .version = run->rule->rule->plan->version,
-        .payload = &run->frame->payload,
-        .arena = &run->frame->arena,
-        .cache = &run->engine->cache,
-        .scratch = &run->frame->scratch,
-        .trace_id = run->frame->trace_id,
-        .effort_left = EVALUATION_EFFORT_MAX,
-    };
+/* Field by field, here and below: to clear the whole first would cost more than `SELECT *` does. */
+static void begin_message(struct engine_run *run, struct rule_engine *engine,
+                          const struct message *message, size_t topic_skip) {
+    struct evaluation *evaluation = &run->evaluation;
+    struct engine_frame *frame = enter(engine);
+    run->engine = engine;
+    run->frame = frame;
+    run->trace = NULL;
+    run->result = MESSAGE_TAKEN;
+    evaluation->environment = engine->environment;
+    evaluation->message = message;
+    evaluation->topic = str_skip(message->topic, topic_skip);
+    evaluation->payload = &frame->payload;
+    evaluation->arena = &frame->arena;
+    evaluation->cache = &engine->cache;
+    evaluation->scratch = &frame->scratch;
+    evaluation->trace_id = frame->trace_id;
+    evaluation->variables = NULL;
+    evaluation->scope = NULL;
+    evaluation->call = NULL;
+}
+
+static void begin_rule(struct engine_run *run, struct engine_rule *rule) {
+    struct evaluation *evaluation = &run->evaluation;
+    run->rule = rule;
+    evaluation->version = rule->rule->plan->version;
+    evaluation->roles = rule->rule->roles;
+    evaluation->secrets = rule->rule->secrets;
+    evaluation->effort_left = EVALUATION_EFFORT_MAX;
+    evaluation->failure = NULL;
+    evaluation->exhausted = evaluation->payload_missed = evaluation->star_missed = false;
 }
 
 static int push(struct message_sink *sink, const void *route_, const struct message *message) {
@@ -218,10 +265,10 @@ static int push(struct message_sink *sink, const void *route_, const struct mess
     const struct rule_route *route = route_;
     if (route->unknown)
         return push_unknown(engine, message);
-    struct engine_run run = {.engine = engine, .frame = enter(engine)};
+    struct engine_run run;
+    begin_message(&run, engine, message, route->topic_skip);
     for (size_t i = 0; i < route->count; i++) {
-        run.rule = route->rules[i];
-        begin_rule(&run, message, route->topic_skip);
+        begin_rule(&run, route->rules[i]);
         run_rule(&run);
     }
     engine->depth--;
@@ -254,11 +301,12 @@ int rule_engine_fail(struct rule_engine *engine, const struct rule_failure *fail
         .source_ip = record->source_ip,
         .received_ms = record->received_ms,
     };
-    struct engine_run run = {.engine = engine, .rule = rule, .frame = enter(engine)};
+    struct engine_run run;
+    bool is_basic = str_starts(message.topic, STR("$aws/rules/"));
+    begin_message(&run, engine, &message, is_basic ? rule->basic->topic_skip : 0);
     if (record->trace_id.len == UUID_CHARS)
         memcpy(run.frame->trace_id, record->trace_id.at, UUID_CHARS);
-    bool is_basic = str_starts(message.topic, STR("$aws/rules/"));
-    begin_rule(&run, &message, is_basic ? rule->basic->topic_skip : 0);
+    begin_rule(&run, rule);
     int result = run_error_action(&run, failure);
     engine->depth--;
     return result;
@@ -310,6 +358,8 @@ static struct engine_rule *rule_new(struct rule *made) {
                 "messages whose payload is no JSON where a rule needs it", made->name, NULL);
     init_metric(&rule->exhausted, "weir_rule_exhausted_total",
                 "messages that cost a rule more than its bounds", made->name, NULL);
+    init_metric(&rule->failed, "weir_rule_failed_total",
+                "messages for which a function that reaches outside failed", made->name, NULL);
     rule->actions = arena_zalloc(&rule->arena, made->action_count * sizeof *rule->actions);
     for (size_t i = 0; i < made->action_count; i++)
         init_action(&rule->actions[i], made, &made->actions[i], false);
@@ -333,6 +383,7 @@ static void unref_rule(struct engine_rule *rule) {
     metric_done(&rule->executed);
     metric_done(&rule->parse_error);
     metric_done(&rule->exhausted);
+    metric_done(&rule->failed);
     for (size_t i = 0; i < rule->rule->action_count; i++)
         done_action(&rule->actions[i]);
     if (rule->error_action)
@@ -396,6 +447,7 @@ int rule_engine_new(const struct rule_engine_config *config, struct rule_engine 
     struct rule_engine *engine = xcalloc(1, sizeof *engine);
     engine->sink = (struct message_sink){.route = route, .push = push, .generation = 1};
     engine->set = rule_set_ref(config->set);
+    list_init(&engine->tracers);
     engine->sinks = config->sinks;
     engine->publisher = config->publisher;
     engine->environment = config->environment ? config->environment : &rule_environment_default;
@@ -432,6 +484,7 @@ static void move_counts(struct engine_rule *to, struct engine_rule *from) {
     move_count(&to->executed, &from->executed);
     move_count(&to->parse_error, &from->parse_error);
     move_count(&to->exhausted, &from->exhausted);
+    move_count(&to->failed, &from->failed);
     for (size_t i = 0; i < to->rule->action_count && i < from->rule->action_count; i++)
         move_action(&to->actions[i], &from->actions[i]);
     move_action(to->error_action, from->error_action);
@@ -446,6 +499,9 @@ void rule_engine_succeed(struct rule_engine *engine, struct rule_engine *previou
         if (before && before != engine->rules[i])
             move_counts(engine->rules[i], before);
     }
+    for (struct link *item; (item = list_pop_front(&previous->tracers));)
+        list_push_back(&engine->tracers, item);
+    rule_trace_refresh(engine);
 }
 
 static void free_frame(struct engine_frame *frame) {
@@ -454,8 +510,9 @@ static void free_frame(struct engine_frame *frame) {
     json_done(&frame->payload.json);
     json_done(&frame->batch);
     arena_done(&frame->arena);
-    struct buf *bufs[] = {&frame->out,    &frame->scratch, &frame->target,   &frame->key,
-                          &frame->record, &frame->params,  &frame->failures, &frame->error_report};
+    struct buf *bufs[] = {&frame->out,      &frame->scratch,      &frame->target,
+                          &frame->key,      &frame->record,       &frame->params,
+                          &frame->failures, &frame->error_report, &frame->trace};
     for (size_t i = 0; i < COUNT_OF(bufs); i++)
         buf_done(bufs[i]);
     free(frame);

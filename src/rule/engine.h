@@ -7,6 +7,7 @@
 #include "base/map.h"
 #include "base/metric.h"
 #include "base/random.h"
+#include "rule/index.h"
 #include "rule/set.h"
 
 struct engine_rule;
@@ -31,7 +32,8 @@ struct engine_action {
 struct engine_rule {
     unsigned references;
     struct rule *rule;
-    struct metric match, executed, parse_error, exhausted;
+    bool traced; /* somebody follows it */
+    struct metric match, executed, parse_error, exhausted, failed;
     struct engine_action *actions;
     struct engine_action *error_action; /* or NULL */
     struct log_limit limit;
@@ -50,6 +52,7 @@ struct engine_frame {
     struct buf params;   /* its parameters; the properties of a republished message */
     struct buf failures; /* for the error action: JSON objects with commas between them */
     struct buf error_report; /* and its document */
+    struct buf trace;        /* the line of who follows */
     struct json batch;
     char trace_id[UUID_CHARS];
 };
@@ -67,8 +70,14 @@ struct rule_engine {
     size_t count;
     struct arena arena; /* what lives as long as the engine */
     struct map by_name;
-    struct map routes; /* set of matching rules as bits, to route */
+    struct rule_index index; /* rules by FROM */
+    struct matching {        /* the rules of the topic that is looked for, by number */
+        uint32_t *rules;
+        size_t count;
+    } matching;
+    struct map routes; /* matching rules, to route */
     struct arena routes_arena;
+    struct link tracers; /* struct rule_tracer */
     struct rule_route *unknown;
     struct metric not_found;
     struct log_limit not_found_limit;

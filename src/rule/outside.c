@@ -113,7 +113,8 @@ int rule_outside_permit(const struct rule *rule, const struct rule_action *actio
     if (!action->role || !kind->permission)
         return 0;
     kind->arn(params, &arn);
-    int code = rule_role_check(action->role, str_of(kind->permission), buf_str(&arn), why);
+    int code = rule_role_check(action->role_name, action->role, str_of(kind->permission),
+                               buf_str(&arn), why);
     buf_done(&arn);
     return code;
 }

@@ -99,8 +99,9 @@ static int publish(struct message_publisher *publisher, const struct message *me
 }
 
 static int compile(struct world *world, const char *rules) {
-    *world = (struct world){
-        .resolver = {find}, .publisher = {publish}, .conf.surroundings = {given_roles, kinds}};
+    *world = (struct world){.resolver = {find},
+                            .publisher = {publish},
+                            .conf.surroundings = {.roles = given_roles, .kinds = kinds}};
     struct buf config = {0};
     buf_printf(&config, "{\"rules\":{%s}}", rules);
     int result = conf_test_compile(&world->conf, buf_cstr(&config), &world->set);

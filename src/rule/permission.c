@@ -20,7 +20,7 @@ int rule_action_permit(const struct rule *rule, const struct rule_action *action
     rule_roles_add_arn(rule->roles, &arn, permission->service);
     buf_add_str(&arn, str_of(permission->kind));
     buf_add_str(&arn, target);
-    int code = rule_role_check(action->role,
+    int code = rule_role_check(action->role_name, action->role,
                                batch ? STR("firehose:PutRecordBatch") : str_of(permission->action),
                                buf_str(&arn), why);
     buf_done(&arn);

@@ -15,7 +15,7 @@
  * is not acknowledged and comes again.
  *
  * Metrics, per rule: weir_rule_topic_match_total, weir_rule_executed_total,
- * weir_rule_parse_error_total; per rule and action: weir_rule_action_success_total,
+ * weir_rule_parse_error_total, weir_rule_exhausted_total, weir_rule_failed_total; per rule and action: weir_rule_action_success_total,
  * weir_rule_action_failure_total, weir_rule_error_action_success_total,
  * weir_rule_error_action_failure_total; weir_rule_not_found_total (Basic Ingest).
  */
@@ -27,6 +27,7 @@
 
 #include "base/buf.h"
 #include "base/err.h"
+#include "base/list.h"
 #include "base/option.h"
 #include "flow/action.h"
 #include "flow/message.h"
@@ -111,9 +112,18 @@ int rule_roles_compile(const struct conf *conf, const char *region, const char *
 struct rule_roles *rule_roles_ref(struct rule_roles *roles);
 void rule_roles_unref(struct rule_roles *roles);
 
+/* What get_secret() knows, by name. Made and filled on one thread; then counted, from any. */
+struct rule_secrets;
+enum { RULE_SECRET_BYTES_MAX = 65536 }; /* AWS Secrets Manager: of one secret */
+struct rule_secrets *rule_secrets_new(void);
+void rule_secrets_add(struct rule_secrets *secrets, const char *name, struct str bytes);
+struct rule_secrets *rule_secrets_ref(struct rule_secrets *secrets);
+void rule_secrets_unref(struct rule_secrets *secrets);
+
 /* What rules are compiled against. Zeroed is valid: there is nothing. */
 struct rule_surroundings {
     struct rule_roles *roles;
+    struct rule_secrets *secrets;
     const struct action_kind *const *kinds; /* of actions that reach outside, NULL-terminated */
 };
 
@@ -157,11 +167,12 @@ struct rule_environment {
 /* The wall clock, the kernel's random bytes, account 000000000000. */
 extern const struct rule_environment rule_environment_default;
 
-/* A statement and a message to try it on. */
+/* A rule, or a statement alone, and a message to try it on. */
 struct rule_question {
+    const struct rule *rule; /* or NULL: */
     struct str sql;
     int sql_version; /* enum rule_version */
-    struct str topic, payload;
+    struct str topic, payload, client_id;
     const struct rule_environment *environment;
 };
 
@@ -170,9 +181,14 @@ struct rule_question {
  * `line`, `column` and `message`; else `matched` (FROM takes the topic), `variables` and `where` (each
  * with `type` and, if JSON can say it, `value`), `fires` (actions would run), and `result`, or
  * `result_base64` if it is no JSON, or the `reason` for which there is none. WHERE and SELECT are
- * evaluated even if the topic does not match. Returns whether the statement is valid.
+ * evaluated even if the topic does not match. Of a rule also `actions` and `error_action`, as AWS writes
+ * them, with each template replaced by what it comes to, and `refused` with the sentence if the action's
+ * role forbids that. Returns whether the statement is valid.
  */
 bool rule_explain(const struct rule_question *question, struct buf *out);
+
+/* The rule of that name, or NULL. */
+const struct rule *rule_set_find(const struct rule_set *set, struct str name);
 
 struct rule_engine;
 
@@ -191,6 +207,25 @@ struct rule_engine_config {
 int rule_engine_new(const struct rule_engine_config *config, struct rule_engine **ret_engine,
                     struct err *err);
 void rule_engine_free(struct rule_engine *engine);
+
+/*
+ * Follows a rule: for each message that comes to it `line` is told one JSON object, within push(): `rule`,
+ * `topic`, `client_id`, `at` (RFC 3339), `where`, `fires`, `reason` or `result` (if it is not longer than
+ * RULE_TRACE_RESULT_BYTES_MAX), `actions` (each with `action`, `resource`, `outcome`, `error`,
+ * `microseconds`) and `microseconds` of the whole. It costs nothing while nobody follows. `tracer` stays where it is until
+ * rule_engine_untrace(), and moves along to the engine that succeeds this one. A rule that does
+ * not exist may come later.
+ */
+enum { RULE_TRACE_RESULT_BYTES_MAX = 4096 };
+
+struct rule_tracer {
+    struct link link;
+    struct str rule;
+    void (*line)(struct rule_tracer *tracer, struct str json);
+};
+
+void rule_engine_trace(struct rule_engine *engine, struct rule_tracer *tracer);
+void rule_engine_untrace(struct rule_engine *engine, struct rule_tracer *tracer);
 
 /* `engine` is now in force in the place of its `previous`: counts of rules that were replaced under their
  * name go on, and so do traces. */

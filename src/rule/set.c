@@ -266,12 +266,13 @@ static int compile_role(struct compiler *compiler, const struct rule_action_conf
     if (rule->from_client && rule_roles_absent(roles))
         return 0;
     if (!name)
-        return rule->from_client
+        return rule->from_client && !(action->outside && !action->outside->kind->permission)
                    ? conf_error(config->head.conf, compiler->err, ERR_INVALID,
                                 "rule %s: roles are configured here, so an action needs roleArn",
                                 rule->head.name)
                    : 0;
-    action->role = rule_roles_find(roles, str_of(name));
+    action->role = rule_roles_find(roles, name);
+    action->role_name = arena_strdup(compiler->arena, str_of(name));
     if (!action->role)
         return conf_error(config->head.conf, compiler->err, ERR_INVALID,
                           "rule %s: there is no role \"%s\" under roles", rule->head.name, name);
@@ -401,6 +402,7 @@ int rule_compile(const struct rule_config *config, const struct rule_surrounding
     struct rule *rule = xcalloc(1, sizeof *rule);
     rule->references = 1;
     rule->roles = rule_roles_ref(surroundings->roles);
+    rule->secrets = rule_secrets_ref(surroundings->secrets);
     int result = compile_rule(config, surroundings->kinds, rule, err);
     if (result < 0)
         rule_unref(rule);
@@ -418,6 +420,7 @@ void rule_unref(struct rule *rule) {
     if (!rule || atomic_fetch_sub_explicit(&rule->references, 1, memory_order_acq_rel) != 1)
         return;
     rule_roles_unref(rule->roles);
+    rule_secrets_unref(rule->secrets);
     arena_done(&rule->arena);
     free(rule);
 }
@@ -455,6 +458,13 @@ int rule_set_compile(const struct option_items *rules, const struct rule_surroun
 
 const struct action_specs *rule_set_actions(const struct rule_set *set) {
     return &set->actions;
+}
+
+const struct rule *rule_set_find(const struct rule_set *set, struct str name) {
+    for (size_t i = 0; i < set->count; i++)
+        if (str_eq(set->rules[i]->name, name))
+            return set->rules[i];
+    return NULL;
 }
 
 struct rule_set *rule_set_ref(struct rule_set *set) {

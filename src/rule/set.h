@@ -26,8 +26,9 @@ struct rule_param {
 
 struct rule_action {
     enum rule_action_kind kind;
-    const char *place;                 /* "file:line:column: " in the configuration, or empty */
-    const struct rule_role *role;      /* or NULL: all is allowed */
+    const char *place;             /* "file:line:column: " in the configuration, or empty */
+    const struct iam_policy *role; /* or NULL: all is allowed */
+    const char *role_name;
     bool permitted;                    /* the role allows the constant target */
     struct rule_template target;       /* stream, delivery stream, topic */
     struct rule_template key;          /* kinesis: partition key */
@@ -44,6 +45,7 @@ struct rule {
     _Atomic unsigned references;
     struct arena arena;
     struct rule_roles *roles;
+    struct rule_secrets *secrets;
     struct str name, description;
     struct str document; /* as the API shows it (document.h), without name and times */
     const char *place;   /* "file:line:column" of a rule of the configuration, else empty */

@@ -240,7 +240,7 @@ def test_a_role_limits_what_actions_touch(make_weir):
     publish(weir, '{"stream": "sensors"}', "a")
     publish(weir, '{"stream": "other"}', "a")
     assert data(weir) == ['{"stream": "sensors"}', json.dumps(
-        {"why": "the role iot does not allow kinesis:PutRecord on arn:aws:kinesis:us-east-1:000000000000:stream/other"},
+        {"why": f"the role {ROLE} does not allow kinesis:PutRecord on arn:aws:kinesis:us-east-1:000000000000:stream/other"},
         separators=(",", ":"))]
     assert weir.stream_records("other") == []
     unknown = to_stream("SELECT * FROM 'a'")
@@ -263,3 +263,33 @@ def test_a_stream_may_come_after_its_rule(make_weir):
     weir.kill()
     weir.start()  # a rule whose stream is gone keeps nobody from starting
     assert client(weir).get_topic_rule(ruleName="r")["rule"]["ruleDisabled"] is False
+
+
+def test_the_key_s_policy_says_who_may_change_rules(make_weir):
+    policies = {"reader": {"statement": [{"effect": "Allow", "action": ["iot:Get*", "iot:List*"], "resource": "*"}]}}
+    weir = make_weir(rule_config(policies=policies, credentials=[
+        {"access_key_id": KEY, "secret_access_key": SECRET, "policy": "reader"}]))
+    iot = client(weir)
+    assert iot.get_topic_rule(ruleName="fixed")["rule"]["ruleName"] == "fixed"
+    code, status, text = refused(iot.create_topic_rule, ruleName="r", topicRulePayload=to_stream("SELECT * FROM 'a'"))
+    assert (code, status) == ("AccessDeniedException", 403)
+    assert "iot:CreateTopicRule" in text and "arn:aws:iot:us-east-1:000000000000:rule/r" in text
+    assert [rule["ruleName"] for rule in iot.list_topic_rules()["rules"]] == ["fixed"]
+
+
+def test_secrets_come_from_files(make_weir, tmp_path):
+    secret = tmp_path / "db.json"
+    secret.write_text('{"password": "swordfish"}')
+    weir = make_weir(rule_config(secrets={"db": {"file": str(secret)}, "env": {"value": "${env:HOME}"}}))
+    sql = f"SELECT get_secret('db', 'SecretString', 'password', '{ROLE}') AS p FROM 'a'"
+    client(weir).create_topic_rule(ruleName="r", topicRulePayload=to_stream(sql))
+    client(weir).create_topic_rule(ruleName="none", topicRulePayload=to_stream(
+        f"SELECT get_secret('none', 'SecretString', '{ROLE}') AS p FROM 'a'"))
+    publish(weir, "{}", "a")
+    secret.write_text('{"password": "two"}')
+    weir.signal(1)
+    wait_for(lambda: "reloaded log" in weir.log(), what="the reload")
+    publish(weir, "{}", "a")
+    assert data(weir) == ['{"p":"swordfish"}', '{"p":"two"}']
+    assert weir.metrics()['weir_rule_failed_total{rule="none"}'] == 2
+    assert "swordfish" not in weir.log() and 'there is no secret "none"' in weir.log()
