@@ -181,13 +181,12 @@ def head(args):
     return "\n".join(["| | |", "|---|---|"] + [f"| {k} | {v} |" for k, v in rows])
 
 
-def connections_section(path):
-    """What connections.py has found, which stands at the end of RESULTS.md and is not measured here."""
+def kept_sections(path):
+    """What streams.py and connections.py have found stands in RESULTS.md too and is not measured here."""
     if not os.path.exists(path):
         return ""
-    with open(path) as f:
-        _, heading, section = f.read().partition("\n## Connections\n")
-    return heading + section
+    with open(path, encoding="utf-8") as file:
+        return "".join(re.findall(r"\n## (?:Streams|Connections)\n.*?(?=\n## |\Z)", file.read(), re.S))
 
 
 def write(path, text):
@@ -207,7 +206,7 @@ def main():
         os.makedirs(args.output, exist_ok=True)
         path = os.path.join(args.output, "RESULTS.md")
         text += "\n" + rules.section(rules.measure(args.build, 60, 9), "script/bench rules")
-        write(path, text.rstrip("\n") + "\n" + connections_section(path))
+        write(path, text.rstrip("\n") + "\n" + kept_sections(path))
         write(os.path.join(args.output, "results.svg"), report.svg(args.scenarios, results, args.servers))
     else:
         print(text)

@@ -29,6 +29,7 @@ struct app {
     int lock_fd;
     struct facts *facts;
     struct stream_log *log;
+    struct stream *sessions; /* what the broker keeps */
     struct mqtt *mqtt;
     struct lane *lanes; /* the workers', then the service's */
     unsigned worker_count;
@@ -117,6 +118,16 @@ static int open_streams(struct app *app, struct err *err) {
     }
     if (!code)
         code = stream_open_rest(app->log, err);
+    const int64_t segments = 4, segment_bytes_most = 64 << 20;
+    int64_t segment_bytes = config->mqtt.journal_bytes_min / segments;
+    const struct stream_config sessions = {.name = "mqtt",
+                                           .kind = STREAM_SESSIONS,
+                                           .shard_count = 1,
+                                           .segment_bytes_max = segment_bytes < segment_bytes_most
+                                                                    ? segment_bytes
+                                                                    : segment_bytes_most};
+    if (!code)
+        code = stream_open(app->log, &sessions, &app->sessions, err);
     return code;
 }
 
@@ -156,10 +167,12 @@ static int start_lanes(struct app *app, struct err *err) {
     for (unsigned i = 0; i <= app->worker_count; i++) {
         static const char *const names[] = {"worker", "service"};
         lane_start(&app->lanes[i], names[i == app->worker_count], app->mqtt, i, app->log,
-                   app->config->api.account);
+                   app->config->api.account, app->sessions);
     }
     int code = start_identities(app, err);
-    return code ? code : rules_start(&app->rules, app->lanes, app->worker_count + 1, err);
+    if (!code)
+        code = rules_start(&app->rules, app->lanes, app->worker_count + 1, err);
+    return code ? code : lanes_restore(app->lanes, app->worker_count + 1, err);
 }
 
 static int listen_on(struct app *app, struct listener *listener, struct err *err) {

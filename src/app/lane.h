@@ -17,15 +17,19 @@ struct lane {
     struct loop_thread thread;
     struct mqtt_worker *worker;
     struct stream_writer *writer;
+    struct journal *journal; /* of the broker's sessions */
     struct rule_engine *engine;
     struct rule_engine *next_engine; /* made by lane_prepare_rules() */
     struct rule_environment environment;
 };
 
-/* Starts the thread called `name` and makes worker number `index` and the writer. `account` is what
- * accountid() says; it outlives the lane. */
+/* Starts the thread called `name` and makes worker number `index`, the writer, and the journal in the
+ * stream `sessions`. `account` is what accountid() says; it outlives the lane. */
 void lane_start(struct lane *lane, const char *name, struct mqtt *mqtt, unsigned index,
-                struct stream_log *log, const char *account);
+                struct stream_log *log, const char *account, struct stream *sessions);
+
+/* Brings back what the journal holds, on all lanes; they have their rules, and nobody listens. */
+int lanes_restore(struct lane *lanes, unsigned count, struct err *err);
 
 /* Makes an engine for the rules; the old ones stay in force until lane_commit_rules(). */
 int lane_prepare_rules(struct lane *lane, struct rule_set *set, struct err *err);

@@ -236,7 +236,6 @@ static void finish(struct reading *reading, bool is_end) {
     stream_reader_lag(reading->reader, &behind_records, &behind_ms);
     if (!behind_ms && !is_end && stream_reader_pending(reading->reader))
         behind_ms = 1; /* Nobody knows yet, but there may be more. */
-    end_reading(reading);
     note_read(reading);
     aws_list_end(&call->output);
     aws_member_int(&call->output, "MillisBehindLatest", (int64_t)behind_ms);
@@ -246,6 +245,7 @@ static void finish(struct reading *reading, bool is_end) {
         put_iterator(call, "NextShardIterator", reading->stream, reading->shard, counter,
                      call->wall_ms);
     aws_map_end(&call->output);
+    end_reading(reading);
     call_answer(call);
 }
 
@@ -309,9 +309,10 @@ static void read_on(struct task *task) {
     } else if (status == 0 || status == ERR_CORRUPT) {
         loop_post(call->aws->loop, &reading->task);
     } else {
+        struct str name = str_of(arena_strdup(&call->arena, str_of(stream_name(reading->stream))));
         end_reading(reading);
         if (status == ERR_CLOSED)
-            fail_stream_gone(call, str_of(stream_name(reading->stream)));
+            fail_stream_gone(call, name);
         else
             call_fail_code(call, status, NULL);
     }

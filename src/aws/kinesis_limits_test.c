@@ -89,7 +89,7 @@ static void calls_have_rates(void **state) {
     assert_text(world, "message", "Rate exceeded for DescribeLimits under account 000000000000.");
     world_ok(world, "DescribeStreamSummary", "{'StreamName':'s'}");
     unsigned refused = 0;
-    for (int i = 0; i < 20; i++)
+    for (int i = 0; i < 100; i++)
         refused += world_call(world, "GetShardIterator",
                               "{'StreamName':'s','ShardId':'shardId-000000000000',"
                               "'ShardIteratorType':'LATEST'}") == 400;

@@ -21,6 +21,7 @@ enum { PUT_BYTES_MAX = 10 * 1024 * 1024 };
 
 struct put {
     struct stream *stream;
+    const char *name;       /* of the stream, in the call's arena */
     struct record *records; /* in the call's arena */
     size_t count;
     bool single; /* PutRecord */
@@ -108,6 +109,7 @@ static bool read_records(struct call *call, struct json_value list, struct put *
 static struct put *put_new(struct call *call, const struct catalog_stream *target, size_t count) {
     struct put *put = xcalloc(1, sizeof *put + count * sizeof put->receipts[0]);
     put->stream = target->stream;
+    put->name = arena_strdup(&call->arena, str_of(target->name));
     put->encrypted = target->key_id;
     put->count = count;
     put->records = arena_zalloc(&call->arena, count * sizeof *put->records);
@@ -138,14 +140,18 @@ static void put_encryption(struct call *call, const struct put *put) {
         aws_member_string(&call->output, "EncryptionType", STR("KMS"));
 }
 
+static void fail_gone(struct call *call, const struct put *put) {
+    call_fail(call, "ResourceNotFoundException", "Stream %s under account %s not found.", put->name,
+              call->aws->config->account);
+}
+
 static void answer_single(struct call *call, const struct put *put) {
     const struct stream_receipt *receipt = &put->receipts[0];
     if (receipt->status == ERR_NOT_FOUND) {
-        call_fail(call, "ResourceNotFoundException", "Stream %s under account %s not found.",
-                  stream_name(put->stream), call->aws->config->account);
+        fail_gone(call, put);
     } else if (receipt->status == ERR_FULL) {
         struct buf text = {0};
-        kinesis_limit_text(call->aws, stream_name(put->stream), receipt->shard, &text);
+        kinesis_limit_text(call->aws, put->name, receipt->shard, &text);
         call_fail(call, kinesis_throttled_type, "%.*s", STR_ARG(buf_str(&text)));
         buf_done(&text);
     } else if (receipt->status) {
@@ -165,7 +171,7 @@ static void put_failure(struct call *call, const struct put *put,
     struct buf text = {0};
     bool limited = receipt->status == ERR_FULL;
     if (limited)
-        kinesis_limit_text(call->aws, stream_name(put->stream), receipt->shard, &text);
+        kinesis_limit_text(call->aws, put->name, receipt->shard, &text);
     else
         buf_add_str(&text, str_of(failure_text(receipt->status)));
     aws_member_string(&call->output, "ErrorCode",
@@ -211,20 +217,18 @@ static void answer(struct call *call) {
 
 /* ---- put ---- */
 
-/* The stream whose limits count; NULL: there are none, or it was deleted while the call waited. */
-static struct catalog_stream *limited(struct call *call, const struct put *put) {
-    struct catalog_stream *target =
-        call->aws->config->limits.head.conf
-            ? catalog_find(&call->aws->catalog, str_of(stream_name(put->stream)))
-            : NULL;
+/* NULL: the stream was deleted while the call waited, and must not be touched any more. */
+static struct catalog_stream *target_of(struct call *call, const struct put *put) {
+    struct catalog_stream *target = catalog_find(&call->aws->catalog, str_of(put->name));
     return target && target->stream == put->stream ? target : NULL;
 }
 
 /* FULL: beyond a limit of its shard; receipt->shard says which. */
-static int put_one(struct call *call, const struct put *put, struct catalog_stream *limits,
+static int put_one(struct call *call, const struct put *put, struct catalog_stream *target,
                    const struct record *record, struct stream_receipt *receipt) {
-    if (limits && stream_shard_for(put->stream, record, &receipt->shard) == 0 &&
-        !kinesis_limit_write(call, limits, receipt->shard, record)) {
+    if (call->aws->config->limits.head.conf &&
+        stream_shard_for(put->stream, record, &receipt->shard) == 0 &&
+        !kinesis_limit_write(call, target, receipt->shard, record)) {
         metric_add(&call->aws->throttled, 1);
         return ERR_FULL;
     }
@@ -234,12 +238,16 @@ static int put_one(struct call *call, const struct put *put, struct catalog_stre
 static void put_all(struct call *call) {
     struct put *put = call->state;
     struct stream_writer *writer = call->aws->services.writer;
-    struct catalog_stream *limits = limited(call, put);
+    struct catalog_stream *target = target_of(call, put);
     bool staged = false;
+    if (!target) {
+        fail_gone(call, put);
+        return;
+    }
     call->ticket = sink_gate_ticket(stream_writer_gate(writer));
     for (size_t i = 0; i < put->count; i++) {
         struct stream_receipt *receipt = &put->receipts[i];
-        int status = put_one(call, put, limits, &put->records[i], receipt);
+        int status = put_one(call, put, target, &put->records[i], receipt);
         if (status)
             receipt->status = status;
         else
@@ -255,7 +263,7 @@ static void fail_throttled(struct call *call) {
     const struct put *put = call->state;
     metric_add(&call->aws->throttled, (int64_t)put->count);
     call_fail(call, kinesis_throttled_type, "Rate exceeded for stream %s under account %s.",
-              stream_name(put->stream), call->aws->config->account);
+              put->name, call->aws->config->account);
 }
 
 static void put_or_wait(struct call *call) {

@@ -466,12 +466,11 @@ static void commit(struct delivery *delivery) {
     committed(delivery, code, &err);
 }
 
-/* The group has answered. A shard that was lost meanwhile is about to be closed. */
+/* The group has answered; a shard that was lost is closed next. */
 static void on_noted(void *data, int code) {
     struct delivery *delivery = data;
     struct err err;
     err_set(&err, code, "the group: %s", err_text(code));
-    delivery->is_noting = false;
     if (delivery->state == RECORDING)
         recorded(delivery, code, &err);
     else
@@ -592,15 +591,15 @@ static void delivery_free(struct delivery *delivery) {
     free(delivery);
 }
 
-static int open_shard(const struct delivery_shard_config *config, struct facts *facts,
-                      struct delivery **ret_delivery, struct err *err) {
+int delivery_shard_open(const struct delivery_shard_config *config, struct delivery **ret_delivery,
+                        struct err *err) {
     const struct bucket_config *bucket = config->bucket;
     struct delivery *delivery = xcalloc(1, sizeof *delivery);
     delivery->loop = config->loop;
     delivery->config = config->config;
     delivery->stream = config->stream;
     delivery->shard = config->shard;
-    delivery->ledger = (struct ledger){.facts = facts,
+    delivery->ledger = (struct ledger){.facts = config->facts,
                                        .member = config->member,
                                        .stream = config->stream,
                                        .name = name_of(delivery),
@@ -619,11 +618,6 @@ static int open_shard(const struct delivery_shard_config *config, struct facts *
     return code;
 }
 
-int delivery_shard_open(const struct delivery_shard_config *config, struct delivery **ret_delivery,
-                        struct err *err) {
-    return open_shard(config, NULL, ret_delivery, err);
-}
-
 int delivery_open(struct loop *loop, struct facts *facts, struct http_client *client,
                   const struct delivery_config *config, const struct bucket_config *bucket,
                   struct stream *stream, struct delivery **ret_delivery, struct err *err) {
@@ -633,9 +627,13 @@ int delivery_open(struct loop *loop, struct facts *facts, struct http_client *cl
     if (code)
         return code;
     ASSERT(stream_shard_count(stream) == 1);
-    const struct delivery_shard_config shard = {
-        .loop = loop, .client = client, .config = config, .bucket = bucket, .stream = stream};
-    return open_shard(&shard, facts, ret_delivery, err);
+    const struct delivery_shard_config shard = {.loop = loop,
+                                                .facts = facts,
+                                                .client = client,
+                                                .config = config,
+                                                .bucket = bucket,
+                                                .stream = stream};
+    return delivery_shard_open(&shard, ret_delivery, err);
 }
 
 /* ---- closing ---- */

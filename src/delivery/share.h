@@ -1,4 +1,4 @@
-/* One shard of a delivery stream that nodes share: what share.c asks of delivery.c. */
+/* One shard of a delivery stream: what share.c asks of delivery.c. */
 #ifndef DELIVERY_SHARE_H
 #define DELIVERY_SHARE_H
 
@@ -11,7 +11,8 @@ struct delivery_shard_config {
     const struct delivery_config *config;
     const struct bucket_config *bucket;
     struct stream *stream;
-    struct stream_member *member;
+    struct facts *facts;          /* NULL: the group keeps what it would hold */
+    struct stream_member *member; /* NULL: the facts do, and the three below say nothing */
     unsigned shard;
     uint64_t counter;
     struct str note;

@@ -100,6 +100,7 @@ static struct function_mapping_shard *make_shard(struct function_mapping *mappin
         .stream = mapping->stream, .shard = index, .name = mapping->name};
     function_event_writer_init(&shard->writer, mapping->stream, index, mapping->host->region,
                                mapping->host->account);
+    shard->writer.deaggregates = mapping->config->deaggregate;
     init_shard_metrics(shard);
     return shard;
 }
@@ -312,6 +313,7 @@ static void free_mapping(struct function_mapping *mapping) {
     json_done(&mapping->json);
     free(mapping->shards);
     free(mapping->name);
+    stream_unref(mapping->stream);
     free(mapping);
 }
 
@@ -337,7 +339,7 @@ int function_mapping_start(struct loop *loop, const struct function_host_config 
     mapping->config = config;
     mapping->pool = pool;
     mapping->checkpoints = checkpoints;
-    mapping->stream = stream;
+    mapping->stream = stream_ref(stream);
     mapping->reports_failures = reports_failures;
     mapping->name = xprintf("mapping/%s/%s", stream_name(stream), config->function);
     make_shards(mapping);

@@ -11,6 +11,7 @@
 #include "base/metric.h"
 #include "io/tcp.h"
 #include "mqtt/interest.h"
+#include "mqtt/journal.h"
 #include "mqtt/mqtt.h"
 #include "mqtt/packet.h"
 #include "mqtt/password_cache.h"
@@ -153,6 +154,13 @@ struct mqtt {
     _Atomic int64_t queued_bytes;      /* what waits in all sessions */
     _Atomic uint64_t crowded;          /* the workers with a held session: bit per index, crowd.c */
     _Atomic int64_t claims_under_way;
+    _Atomic uint64_t journal_number;     /* the last one given out, see journal_number() */
+    _Atomic int64_t journal_bytes;       /* written since the last rewriting */
+    _Atomic uint32_t journal_generation; /* see rewrite.c */
+    int64_t journal_live_bytes;          /* of them, what was rewritten; of worker 0 */
+    _Atomic bool restoring;              /* not all workers have what the journal holds */
+    _Atomic bool rewriting, rewrite_failed;
+    _Atomic int64_t moving_count; /* sessions on their way from one worker to another */
     _Atomic int64_t connection_count;
     _Atomic uint64_t connection_number; /* of the last connection */
 };
@@ -177,8 +185,11 @@ struct route_target {
 /* What is to be done with the messages of one topic. */
 struct route {
     uint64_t generation, rules_generation;
-    const void *rules; /* of the rule engine; NULL: none */
-    uint64_t workers;  /* which other workers have subscribers: bit per index */
+    const void *rules;       /* of the rule engine; NULL: none */
+    uint64_t workers;        /* which other workers have subscribers: bit per index */
+    uint64_t stored_workers; /* those among them that have stored sessions */
+    uint64_t full_workers;   /* and those where the queue of one is full, see stored_is_full() */
+    bool stored_targets, stored_shares; /* whether there are stored sessions among them */
     struct route_target *targets;
     uint32_t *ids;
     struct share **shares;
@@ -247,12 +258,29 @@ void channels_done(struct mqtt_worker *worker);
 
 /* Posts what has gathered; at the end of each turn. */
 void channels_flush(struct mqtt_worker *worker);
+
+/* Posts those that have gathered enough; at the end of each publish(). */
+void channels_post_full(struct mqtt_worker *worker);
 bool channels_idle(const struct mqtt_worker *worker);
 
+/* As the others; `message` is in the journal, and they write who waits for it. */
+void channel_send_kept(struct mqtt_worker *worker, uint64_t workers, struct kept *message);
 void channel_send_publication(struct mqtt_worker *worker, uint64_t workers,
                               const struct publication *publication);
 void channel_send_retained(struct mqtt_worker *worker, struct kept *retained);
-void channel_send_interest(struct mqtt_worker *worker, bool add, struct str filter);
+
+/* Subscribers to a filter on a worker: there are some; there are stored sessions among them; these
+ * are gone; all are gone; the queue of one is full, and its message has to be refused; none is. */
+enum interest_change {
+    INTEREST_ADD,
+    INTEREST_ADD_STORED,
+    INTEREST_REMOVE_STORED,
+    INTEREST_REMOVE,
+    INTEREST_FULL,
+    INTEREST_NOT_FULL
+};
+void channel_send_interest(struct mqtt_worker *worker, enum interest_change change,
+                           struct str filter);
 
 /* How many members of a share are here. */
 void channel_send_share(struct mqtt_worker *worker, struct str key, struct share_count count);
@@ -269,8 +297,14 @@ bool channel_wait(struct mqtt_worker *worker, struct channel_wait *wait,
                   void (*done)(struct channel_wait *wait));
 
 /* What arrives, interest.c and others. */
-void interest_apply(struct mqtt_worker *worker, unsigned from, bool add, struct str filter);
-uint64_t interest_match(struct mqtt_worker *worker, struct str topic);
+void interest_apply(struct mqtt_worker *worker, unsigned from, enum interest_change change,
+                    struct str filter);
+
+/* Workers with subscribers; with stored sessions among them; with such that are full. */
+struct interested {
+    uint64_t workers, stored, full;
+};
+struct interested interest_match(struct mqtt_worker *worker, struct str topic);
 
 /* ---- keep alive, keepalive.c ---- */
 
@@ -347,7 +381,9 @@ struct mqtt_worker {
     struct sink_gate *gate;
     struct sink_gate_listener gate_listener;
 
-    struct tree subscriptions;  /* filter -> struct subscribers */
+    struct tree subscriptions; /* filter -> struct subscribers */
+    struct interests stored_interests,
+        full_interests;         /* of stored sessions; of those that are full */
     struct interests interests; /* of other workers */
     struct shares shares;
     struct retained_store retained;
@@ -369,6 +405,11 @@ struct mqtt_worker {
     struct link writing; /* those with gathered bytes for a foreign transport */
     struct wheel wheel;
     struct holds holds;
+    struct worker_journal journal;
+    unsigned publish_depth;      /* calls of publish() within each other */
+    bool posts_late;             /* a batch is full meanwhile */
+    struct rewriting *rewriting; /* of the journal; at worker 0, while it is under way */
+    struct rewrite_part *rewrite_part;
     struct link listeners;
     unsigned auth_under_way;
     struct link crowd; /* struct session, those that make publishers wait */
@@ -495,6 +536,7 @@ struct mqtt_connection {
     struct session *session;                     /* while OPEN */
     struct inbox *inbox;
     struct held *held;
+    struct journal_output *output;     /* the newest that waits for the journal */
     struct str *aliases;               /* the client's, topic_alias_max + 1 of them; alias.h */
     struct aliases_told *aliases_told; /* the broker's; NULL: the client takes none */
     struct will *will;
@@ -523,8 +565,11 @@ struct mqtt_connection {
     bool reading_stopped; /* too much waits in the inbox, or to be sent */
     bool peer_ended; /* the client has closed its side: the end comes when the inbox is empty */
     bool closing, detached;
-    bool settled;     /* in the worker's list of connections, not of newcomers */
-    bool by_scram;    /* CONNECT named the method */
+    bool session_present;
+    bool
+        after_end; /* a session of the client has just ended: CONNACK waits until that is certain */
+    bool settled;  /* in the worker's list of connections, not of newcomers */
+    bool by_scram; /* CONNECT named the method */
     bool ca_verified; /* the certificate, by the listener's CA */
 };
 

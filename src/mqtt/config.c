@@ -360,13 +360,22 @@ const struct option mqtt_options[] = {
      .min = KIB,
      .max = 1024 * 1024 * MIB,
      .help = "memory of waiting messages, in all sessions of both kinds"},
+    {.key = "journal_bytes_min",
+     .type = OPTION_SIZE,
+     .offset = MQTT(journal_bytes_min),
+     .default_text = "64MiB",
+     .min = 256 * KIB,
+     .max = 1024 * 1024 * MIB,
+     .help =
+         "sessions and retained messages are written anew, and what was written before goes, when "
+         "their log has grown by as much as they need, and by this at least"},
     {.key = "queue_full",
      .type = OPTION_ENUM,
      .offset = MQTT(queue_full),
      .default_text = "drop_oldest",
      .names = queue_full_names,
      .help = "what happens when that is full: the session's oldest message is dropped, or the "
-             "publisher's is refused (0x97) where its worker can tell"},
+             "publisher's is refused (0x97)"},
     {.key = "lifecycle_events",
      .type = OPTION_BOOL,
      .offset = MQTT(lifecycle_events),

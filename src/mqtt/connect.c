@@ -80,7 +80,7 @@ void connect_taken_over(struct mqtt_connection *connection) {
     connection_end(connection, PACKET_TAKEN_OVER);
 }
 
-static void attach(struct mqtt_connection *connection, struct session *session) {
+static int attach(struct mqtt_connection *connection, struct session *session) {
     struct mqtt_worker *worker = connection->worker;
     if (!session) {
         session = session_new(connection);
@@ -93,6 +93,9 @@ static void attach(struct mqtt_connection *connection, struct session *session) 
     connection->session = session;
     map_put(&worker->clients, connection_client_id(connection), connection);
     stored_go_online(session, connection);
+    if (session->stored)
+        return journal_session(worker, session);
+    return connection->after_end ? journal_nothing(worker) : 0;
 }
 
 /* [MQTT-3.1.3-9]: the will of a connection that could not be stays unsaid. */
@@ -103,6 +106,38 @@ static void refuse_session(struct mqtt_connection *connection) {
     connection_end(connection, PACKET_QUOTA_EXCEEDED);
 }
 
+static void finish(struct mqtt_connection *connection) {
+    open_connection(connection, connection->session_present);
+    deliver_waiting(connection);
+    if (connection->worker->joining != connection)
+        connection_resume(connection);
+}
+
+/* A CONNACK that waits for the journal. */
+struct opening {
+    struct journal_wait wait;
+    struct mqtt_connection *connection;
+};
+
+static void on_durable(struct journal_wait *wait, int status) {
+    struct opening *opening = CONTAINER_OF(wait, struct opening, wait);
+    struct mqtt_connection *connection = opening->connection;
+    if (connection->state == CONNECTION_JOINING && status)
+        connection_end(connection, PACKET_QUOTA_EXCEEDED);
+    else if (connection->state == CONNECTION_JOINING)
+        finish(connection);
+    connection_unref(connection);
+    free(opening);
+}
+
+static void open_when_durable(struct mqtt_connection *connection) {
+    struct opening *opening = xcalloc(1, sizeof *opening);
+    opening->connection = connection;
+    connection_ref(connection);
+    if (!journal_wait(connection->worker, &opening->wait, on_durable))
+        on_durable(&opening->wait, 0);
+}
+
 void connect_granted(struct mqtt_connection *connection, struct session *session) {
     struct mqtt_worker *worker = connection->worker;
     if (connection->state != CONNECTION_JOINING)
@@ -111,11 +146,15 @@ void connect_granted(struct mqtt_connection *connection, struct session *session
         refuse_session(connection);
         return;
     }
-    attach(connection, session);
-    open_connection(connection, session != NULL);
-    deliver_waiting(connection);
-    if (worker->joining != connection)
-        connection_resume(connection);
+    connection->session_present = session != NULL;
+    if (attach(connection, session)) {
+        connection_end(connection, PACKET_QUOTA_EXCEEDED);
+        return;
+    }
+    if (connection->session->stored || connection->after_end)
+        open_when_durable(connection);
+    else
+        finish(connection);
 }
 
 /* Returns with the connection open, or waiting for other workers. */

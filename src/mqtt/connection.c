@@ -385,7 +385,8 @@ void connection_fail(struct mqtt_connection *connection, enum packet_reason reas
 }
 
 void connection_end_if_stopping(struct mqtt_connection *connection) {
-    bool busy = connection->waiting || list_linked(&connection->parked) || hold_count(connection);
+    bool busy = connection->waiting || list_linked(&connection->parked) || hold_count(connection) ||
+                connection->output;
     if (connection->worker->stopping && !busy)
         connection_end(connection, PACKET_SHUTTING_DOWN);
 }

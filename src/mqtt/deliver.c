@@ -84,9 +84,28 @@ static void patch_id(uint8_t *at, uint16_t packet_id) {
 
 static struct delivery *delivery_for(struct fan_out *fan, const struct route_target *target,
                                      uint8_t qos, bool retain) {
+    if (!fan->kept && fan->publication->kept)
+        kept_ref(fan->publication->kept);
     if (!fan->kept)
-        fan->kept = kept_new(fan->publication, 0);
+        fan->kept = fan->publication->kept ? fan->publication->kept : kept_new(fan->publication, 0);
     return delivery_new(fan->kept, qos, retain, target->ids, target->id_count, fan->share);
+}
+
+static struct note_target note_for(const struct publication *publication,
+                                   const struct route_target *target) {
+    const struct message *message = &publication->message;
+    return (struct note_target){.number =
+                                    target->session->stored ? target->session->stored->number : 0,
+                                .qos = message->qos < target->qos ? message->qos : target->qos,
+                                .retain = target->retain_as_published && message->retain,
+                                .id_count = target->id_count};
+}
+
+/* The session does not get the message after all. */
+static void forgo(const struct fan_out *fan, const struct session *session, uint8_t qos) {
+    bool is_noted = session->stored || fan->share.len;
+    if (qos && fan->publication->id && is_noted)
+        journal_dropped(fan->worker, session, fan->publication->id, fan->share);
 }
 
 static void queue(struct fan_out *fan, const struct route_target *target, uint8_t qos,
@@ -94,10 +113,40 @@ static void queue(struct fan_out *fan, const struct route_target *target, uint8_
     stored_queue(fan->worker, target->session, delivery_for(fan, target, qos, retain));
 }
 
+/* The session's connection, if packets for the client may be written already. */
+static struct mqtt_connection *open_connection(const struct session *session) {
+    struct mqtt_connection *connection = session->connection;
+    return connection && connection->state == CONNECTION_OPEN ? connection : NULL;
+}
+
 bool deliver_can_take(const struct session *session) {
-    const struct mqtt_connection *connection = session->connection;
+    const struct mqtt_connection *connection = open_connection(session);
     return connection && !is_slow(connection) && session_queue_is_empty(session) &&
            !session_retained_first(session) && session_may_send(session, in_flight_max(connection));
+}
+
+/* Notes that the message goes to the client under the next identifier. False: of QoS 2 that has to be
+ * kept, and cannot be at present. `delivery` may be NULL. */
+static bool note_sending(const struct mqtt_connection *connection,
+                         const struct delivery *delivery) {
+    const struct session *session = connection->session;
+    if (!delivery || !delivery->id || !session->stored)
+        return true;
+    int status = journal_delivery(connection->worker, NOTE_SENT, session, delivery,
+                                  session_next_id(session));
+    return !status || delivery->qos < 2;
+}
+
+/* A client may forget a message of QoS 2 as soon as it has answered, so the packet waits until it is
+ * certain that the message will not come under another identifier. */
+static bool must_wait(const struct session *session, uint64_t id, uint8_t qos) {
+    return id && qos == 2 && session->stored;
+}
+
+static struct buf *sending_out(struct mqtt_connection *connection,
+                               const struct delivery *delivery) {
+    bool waits = delivery && must_wait(connection->session, delivery->id, delivery->qos);
+    return waits ? journal_out(connection) : connection_out(connection);
 }
 
 static bool takes(const struct mqtt_connection *connection, size_t bytes) {
@@ -112,6 +161,7 @@ static bool send_copy(struct fan_out *fan, const struct route_target *target, ui
     size_t bytes = copy->marks.bytes;
     if (!takes(connection, bytes)) {
         metric_add(&fan->worker->metrics.dropped_too_large, 1);
+        forgo(fan, session, qos);
         return false;
     }
     if (qos == 0 && is_slow(connection)) {
@@ -122,14 +172,18 @@ static bool send_copy(struct fan_out *fan, const struct route_target *target, ui
         queue(fan, target, qos, retain);
         return false;
     }
-    struct buf *out = connection_out(connection);
+    bool is_known = qos && (session->stored || fan->share.len);
+    struct delivery *known = is_known ? delivery_for(fan, target, qos, retain) : NULL;
+    if (!note_sending(connection, known)) {
+        stored_queue(fan->worker, session, known);
+        return false;
+    }
+    uint16_t packet_id = qos ? session_take_id(session, qos, known) : 0;
+    struct buf *out = sending_out(connection, known);
     uint8_t *room = buf_room(out, bytes);
     memcpy(room, buf_at(&fan->worker->scratch) + copy->at, bytes);
-    if (qos) {
-        bool is_known = session->stored || fan->share.len;
-        struct delivery *known = is_known ? delivery_for(fan, target, qos, retain) : NULL;
-        patch_id(room + copy->marks.packet_id_at, session_take_id(session, qos, known));
-    }
+    if (qos)
+        patch_id(room + copy->marks.packet_id_at, packet_id);
     buf_added(out, bytes);
     connection->counts.sent++;
     connection->counts.sent_bytes += bytes;
@@ -161,10 +215,13 @@ static void send_own(struct fan_out *fan, const struct route_target *target, uin
                                .retain = retain,
                                .subscription_ids = target->ids,
                                .subscription_id_count = target->id_count};
-    struct alias_choice choice = set_alias(connection, topic, true, &form);
+    bool is_late = must_wait(target->session, fan->publication->id, qos);
+    struct alias_choice choice = {0};
+    if (!is_late) /* What else leaves before it may make the alias another topic's. */
+        choice = set_alias(connection, topic, true, &form);
     struct copy own;
     encode(scratch, fan->publication, &form, &own);
-    if (!takes(connection, own.marks.bytes)) {
+    if (!takes(connection, own.marks.bytes) && choice.alias) {
         choice = set_alias(connection, topic, false, &form);
         scratch->end = scratch->begin + own.at;
         encode(scratch, fan->publication, &form, &own);
@@ -176,7 +233,7 @@ static void send_own(struct fan_out *fan, const struct route_target *target, uin
 
 static void send_to(struct fan_out *fan, const struct route_target *target) {
     const struct message *message = &fan->publication->message;
-    const struct mqtt_connection *connection = target->session->connection;
+    const struct mqtt_connection *connection = open_connection(target->session);
     uint8_t qos = message->qos < target->qos ? message->qos : target->qos;
     bool retain = target->retain_as_published && message->retain;
     if (!connection) {
@@ -185,7 +242,8 @@ static void send_to(struct fan_out *fan, const struct route_target *target) {
         return;
     }
     uint8_t version = connection->version;
-    bool is_alike = target->id_count == 0 && !connection->aliases_told;
+    bool is_late = must_wait(target->session, fan->publication->id, qos);
+    bool is_alike = target->id_count == 0 && (!connection->aliases_told || is_late);
     if (is_alike || version != PACKET_VERSION_5)
         send_copy(fan, target, qos, retain, copy_for(fan, version, qos, retain));
     else
@@ -209,18 +267,59 @@ static void fan_out_done(struct fan_out *fan) {
     kept_unref(fan->kept);
 }
 
+static bool is_for(const struct route_target *target, const struct session *from, unsigned origin) {
+    bool is_left_out = target->session == from ? target->no_local : target->only_own;
+    return !is_left_out && stored_takes(target->session, origin);
+}
+
+/* Writes down who waits for the message here. If that cannot be kept, a start after a crash finds it
+ * out from the subscriptions. */
+static void note_targets(const struct fan_out *fan, const struct route *route,
+                         const struct session *from, unsigned origin) {
+    struct mqtt_worker *worker = fan->worker;
+    journal_refresh(worker, fan->publication->kept, NULL);
+    journal_targets_begin(worker, fan->publication->id, true);
+    for (uint32_t i = 0; route && i < route->target_count; i++) {
+        const struct route_target *target = &route->targets[i];
+        struct note_target note = note_for(fan->publication, target);
+        if (note.number && note.qos && is_for(target, from, origin))
+            journal_targets_add(worker, &note, target->ids, (struct str){NULL, 0});
+    }
+    journal_targets_end(worker);
+}
+
 void deliver(struct mqtt_worker *worker, const struct route *route,
              const struct publication *publication, const struct session *from, unsigned origin) {
     struct fan_out fan = {.worker = worker, .publication = publication};
     buf_clear(&worker->scratch);
-    for (uint32_t i = 0; i < route->target_count; i++) {
+    bool is_durable =
+        publication->id && (!route || route->stored_targets || origin != worker->index);
+    if (is_durable)
+        note_targets(&fan, route, from, origin);
+    for (uint32_t i = 0; route && i < route->target_count; i++) {
         const struct route_target *target = &route->targets[i];
-        bool is_left_out = target->session == from ? target->no_local : target->only_own;
-        if (!is_left_out && stored_takes(target->session, origin) &&
-            authorize_receive(target->session->connection, publication->message.topic, route))
+        if (!is_for(target, from, origin))
+            continue;
+        if (authorize_receive(target->session->connection, publication->message.topic, route))
             send_to(&fan, target);
+        else
+            forgo(&fan, target->session, target->qos);
     }
     fan_out_done(&fan);
+}
+
+/* Of a message of QoS 2 to a member whose session ends with its connection nothing is to be done
+ * after a crash [MQTT-4.8.2-5], nor of one that no member waits for. */
+static void note_member(const struct fan_out *fan, const struct route_target *target) {
+    struct mqtt_worker *worker = fan->worker;
+    struct note_target note = note_for(fan->publication, target);
+    note.share_bytes = (uint16_t)fan->share.len;
+    journal_refresh(worker, fan->publication->kept, NULL);
+    journal_targets_begin(worker, fan->publication->id, false);
+    journal_targets_add(worker, &note, target->ids, fan->share);
+    journal_targets_end(worker);
+    if (note.qos == 0 || (note.qos == 2 && note.number == 0))
+        journal_dropped(worker, target->session, fan->publication->id, fan->share);
 }
 
 void deliver_shared(struct mqtt_worker *worker, const struct subscription *member,
@@ -233,10 +332,13 @@ void deliver_shared(struct mqtt_worker *worker, const struct subscription *membe
                                   .id_count = id != 0,
                                   .qos = member->qos,
                                   .retain_as_published = member->retain_as_published};
-    if (!authorize_receive(member->session->connection, publication->message.topic, NULL))
-        return;
+    if (publication->id)
+        note_member(&fan, &target);
     buf_clear(&worker->scratch);
-    send_to(&fan, &target);
+    if (authorize_receive(member->session->connection, publication->message.topic, NULL))
+        send_to(&fan, &target);
+    else
+        forgo(&fan, member->session, target.qos);
     fan_out_done(&fan);
 }
 
@@ -247,18 +349,21 @@ struct parcel {
     const struct kept *message;
     struct packet_form form;
     uint32_t left_s; /* of its interval */
+    bool is_late;    /* it leaves later than what is written after it: without a topic alias */
 };
 
 /* False if it is larger than the client takes: then it counts as sent, and nothing is. */
-static bool write_parcel(struct mqtt_connection *connection, const struct parcel *parcel) {
+static bool write_parcel(struct mqtt_connection *connection, const struct parcel *parcel,
+                         struct buf *out) {
     struct mqtt_worker *worker = connection->worker;
     const struct message *message = &parcel->message->publication.message;
-    struct buf *out = connection_out(connection);
     struct packet_form form = parcel->form;
     struct packet_marks marks;
-    struct alias_choice choice = set_alias(connection, message->topic, true, &form);
+    struct alias_choice choice = {0};
+    if (!parcel->is_late)
+        choice = set_alias(connection, message->topic, true, &form);
     packet_write_publish(out, message, &form, &marks);
-    if (!takes(connection, marks.bytes)) {
+    if (!takes(connection, marks.bytes) && choice.alias) {
         out->end -= marks.bytes;
         choice = set_alias(connection, message->topic, false, &form);
         packet_write_publish(out, message, &form, &marks);
@@ -293,13 +398,24 @@ static struct parcel parcel_for(const struct mqtt_connection *connection,
                            .left_s = left_s};
 }
 
+/* It has its identifier; `delivery` is NULL if it need not be known. */
+static void send_known(struct mqtt_connection *connection, const struct delivery *delivery,
+                       struct parcel *parcel) {
+    struct session *session = connection->session;
+    uint16_t packet_id = parcel->form.packet_id;
+    parcel->is_late = delivery && must_wait(session, delivery->id, delivery->qos);
+    if (write_parcel(connection, parcel, sending_out(connection, delivery)))
+        return;
+    journal_packet(connection->worker, NOTE_COMPLETE, session, packet_id);
+    session_acknowledge(session, packet_id, awaited(parcel->form.qos));
+}
+
 static void send_delivery(struct mqtt_connection *connection, struct delivery *delivery,
                           uint32_t left_s) {
     struct session *session = connection->session;
     struct parcel parcel = parcel_for(connection, delivery, left_s);
     parcel.form.packet_id = session_take_id(session, delivery->qos, delivery);
-    if (!write_parcel(connection, &parcel))
-        session_acknowledge(session, parcel.form.packet_id, awaited(parcel.form.qos));
+    send_known(connection, delivery, &parcel);
 }
 
 /* Section 4.4: in the order of before, with DUP, however long ago their interval ended
@@ -320,8 +436,10 @@ static bool send_again(struct mqtt_connection *connection) {
     struct parcel parcel = parcel_for(connection, next.delivery, left_s);
     parcel.form.packet_id = next.packet_id;
     parcel.form.duplicate = true;
-    if (!write_parcel(connection, &parcel))
+    if (!write_parcel(connection, &parcel, connection_out(connection))) {
+        journal_packet(connection->worker, NOTE_COMPLETE, session, next.packet_id);
         session_acknowledge(session, next.packet_id, next.state);
+    }
     return true;
 }
 
@@ -332,20 +450,24 @@ static bool send_queued(struct mqtt_connection *connection) {
     if (is_slow(connection) || session_queue_is_empty(session) ||
         !session_may_send(session, in_flight_max(connection)))
         return false;
-    struct delivery *delivery = session_queue_pop(session);
+    struct delivery *delivery = session_queue_first(session);
     uint32_t left_s;
-    if (!authorize_receive(connection, delivery->message->publication.message.topic, NULL)) {
-        delivery_free(delivery);
-    } else if (kept_expiry_left(delivery->message, worker->wall_ms, &left_s)) {
-        send_delivery(connection, delivery, left_s);
-    } else {
-        metric_add(&worker->metrics.dropped_expired, 1);
-        delivery_free(delivery);
+    bool expired = !kept_expiry_left(delivery->message, worker->wall_ms, &left_s);
+    if (!expired &&
+        authorize_receive(connection, delivery->message->publication.message.topic, NULL)) {
+        if (!note_sending(connection, delivery))
+            return false;
+        send_delivery(connection, session_queue_pop(session), left_s);
+        return true;
     }
+    session_queue_pop(session);
+    metric_add(&worker->metrics.dropped_expired, expired);
+    journal_delivery(worker, NOTE_DROPPED, session, delivery, 0);
+    delivery_free(delivery);
     return true;
 }
 
-static void send_retained_now(struct mqtt_connection *connection,
+static bool send_retained_now(struct mqtt_connection *connection,
                               const struct session_retained *waiting, uint8_t qos,
                               uint32_t left_s) {
     struct session *session = connection->session;
@@ -357,13 +479,30 @@ static void send_retained_now(struct mqtt_connection *connection,
                                      .subscription_id_count = waiting->subscription_id != 0},
                             .left_s = left_s};
     struct delivery *known = NULL;
-    if (qos && session->stored)
+    if (qos && session->stored) {
         known = delivery_new(waiting->retained, qos, true, &waiting->subscription_id,
                              waiting->subscription_id != 0, (struct str){NULL, 0});
+        known->id = waiting->id;
+    }
+    if (!note_sending(connection, known)) {
+        delivery_free(known);
+        return false;
+    }
     if (qos)
         parcel.form.packet_id = session_take_id(session, qos, known);
-    if (!write_parcel(connection, &parcel) && qos)
-        session_acknowledge(session, parcel.form.packet_id, awaited(qos));
+    if (qos)
+        send_known(connection, known, &parcel);
+    else
+        write_parcel(connection, &parcel, connection_out(connection));
+    return true;
+}
+
+/* The client does not get it. */
+static void drop_retained(struct mqtt_connection *connection,
+                          const struct session_retained *waiting) {
+    const struct str no_share = {NULL, 0};
+    if (waiting->id)
+        journal_dropped(connection->worker, connection->session, waiting->id, no_share);
 }
 
 static bool send_retained(struct mqtt_connection *connection) {
@@ -374,16 +513,19 @@ static bool send_retained(struct mqtt_connection *connection) {
     const struct message *message = &waiting->retained->publication.message;
     uint8_t qos = message->qos < waiting->qos ? message->qos : waiting->qos;
     if (!authorize_receive(connection, message->topic, NULL)) {
+        drop_retained(connection, waiting);
         session_retained_pop(session);
         return true;
     }
     if (qos && !session_may_send(session, in_flight_max(connection)))
         return false;
     uint32_t left_s;
-    if (kept_expiry_left(waiting->retained, connection->worker->wall_ms, &left_s))
-        send_retained_now(connection, waiting, qos, left_s);
-    else
-        metric_add(&connection->worker->metrics.dropped_expired, 1);
+    bool expired = !kept_expiry_left(waiting->retained, connection->worker->wall_ms, &left_s);
+    if (!expired && !send_retained_now(connection, waiting, qos, left_s))
+        return false;
+    metric_add(&connection->worker->metrics.dropped_expired, expired);
+    if (expired)
+        drop_retained(connection, waiting);
     session_retained_pop(session);
     return true;
 }
@@ -399,4 +541,5 @@ void deliver_waiting(struct mqtt_connection *connection) {
     while (send_queued(connection)) {
     }
     crowd_drained(connection->worker, connection->session);
+    stored_queue_changed(connection->worker, connection->session);
 }

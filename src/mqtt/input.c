@@ -75,6 +75,7 @@ static void take_ping(struct mqtt_connection *connection, const struct packet *p
         connection->inbox->pings_answered--;
     else
         packet_write_pingresp(connection_out(connection));
+    deliver_waiting(connection); /* What could not be kept before it is sent may be kept now. */
 }
 
 /* Section 3.14.2.2.2. */

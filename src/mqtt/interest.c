@@ -131,11 +131,21 @@ void interests_done(struct interests *interests) {
 
 /* ---- the worker's ---- */
 
-void interest_apply(struct mqtt_worker *worker, unsigned from, bool add, struct str filter) {
-    interests_set(&worker->interests, from, add, filter);
+void interest_apply(struct mqtt_worker *worker, unsigned from, enum interest_change change,
+                    struct str filter) {
+    bool adds = change == INTEREST_ADD || change == INTEREST_ADD_STORED;
+    bool removes_stored = change == INTEREST_REMOVE || change == INTEREST_REMOVE_STORED;
+    if (adds || change == INTEREST_REMOVE)
+        interests_set(&worker->interests, from, adds, filter);
+    if (change == INTEREST_ADD_STORED || removes_stored)
+        interests_set(&worker->stored_interests, from, !removes_stored, filter);
+    if (change == INTEREST_FULL || change == INTEREST_NOT_FULL || removes_stored)
+        interests_set(&worker->full_interests, from, change == INTEREST_FULL, filter);
     routes_expire(&worker->routes);
 }
 
-uint64_t interest_match(struct mqtt_worker *worker, struct str topic) {
-    return interests_match(&worker->interests, topic);
+struct interested interest_match(struct mqtt_worker *worker, struct str topic) {
+    return (struct interested){.workers = interests_match(&worker->interests, topic),
+                               .stored = interests_match(&worker->stored_interests, topic),
+                               .full = interests_match(&worker->full_interests, topic)};
 }

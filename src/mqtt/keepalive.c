@@ -7,6 +7,7 @@
  */
 #include "mqtt/crowd.h"
 #include "mqtt/lifecycle.h"
+#include "mqtt/rewrite.h"
 #include "mqtt/stored.h"
 #include "mqtt/sys_topics.h"
 
@@ -67,6 +68,7 @@ static void on_tick(struct timer *timer) {
     struct mqtt_worker *worker = CONTAINER_OF(timer, struct mqtt_worker, wheel.timer);
     wheel_tick(worker);
     stored_tick(worker);
+    rewrite_tick(worker);
     crowd_tick(worker);
     retained_tick(&worker->retained, loop_now_ms(worker->loop));
     lifecycle_tick(worker);

@@ -20,6 +20,7 @@ struct kept *kept_new(const struct publication *publication, uint64_t version) {
     struct kept *kept = xmalloc(sizeof *kept + bytes);
     char *at = kept->bytes;
     atomic_init(&kept->refs, 1);
+    atomic_init(&kept->generation, 0);
     kept->version = version;
     kept->size = sizeof *kept + bytes;
     kept->publication = (struct publication){
@@ -34,6 +35,8 @@ struct kept *kept_new(const struct publication *publication, uint64_t version) {
                 .retain = message->retain,
             },
         .expiry_at = publication->expiry_at,
+        .id = publication->id,
+        .kept = kept,
     };
     return kept;
 }

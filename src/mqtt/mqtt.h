@@ -1,5 +1,5 @@
 /*
- * The MQTT broker: MQTT 3.1, 3.1.1 and 5.0, QoS 0 to 2, stored sessions (in memory), retained messages,
+ * The MQTT broker: MQTT 3.1, 3.1.1 and 5.0, QoS 0 to 2, stored sessions, retained messages,
  * wills, shared subscriptions.
  *
  * There is one `struct mqtt` and, on each loop that has MQTT connections or publishes internally,
@@ -27,6 +27,7 @@
 
 #include "base/err.h"
 #include "base/option.h"
+#include "flow/journal.h"
 #include "flow/message.h"
 #include "flow/sink.h"
 #include "io/loop.h"
@@ -83,7 +84,7 @@ struct mqtt_config {
     int64_t keep_alive_max_ms, connect_timeout_ms, connect_bytes_max, connecting_max;
     int64_t client_id_bytes_max, password_cache;
     int64_t session_expiry_max_ms, sessions_max;
-    int64_t queue_max, queue_bytes_max, queue_total_bytes_max;
+    int64_t queue_max, queue_bytes_max, queue_total_bytes_max, journal_bytes_min;
     int64_t clean_queue_max, clean_queue_bytes_max;
     int queue_full; /* enum mqtt_queue_full */
     bool lifecycle_events;
@@ -124,6 +125,29 @@ void mqtt_worker_free(struct mqtt_worker *worker);
  */
 void mqtt_worker_set_rules(struct mqtt_worker *worker, struct message_sink *rules,
                            struct sink_gate *gate);
+
+/*
+ * ---- what outlives the process ----
+ *
+ * Each worker gets its journal before the first of them is used. Then, before anybody listens or
+ * publishes: mqtt_restore_read() on the thread of one of them; mqtt_restore_apply() on each, and a
+ * wait until all are done; mqtt_restore_end() on each. Without a journal sessions
+ * and retained messages end with the process.
+ */
+void mqtt_worker_set_journal(struct mqtt_worker *worker, struct journal *journal);
+
+struct mqtt_restore;
+int mqtt_restore_read(struct mqtt_worker *worker, struct mqtt_restore **ret_restore,
+                      struct err *err);
+
+/* The sessions that are at home here. `done` runs on the loop when the other workers know of them,
+ * maybe before this returns. */
+void mqtt_restore_apply(struct mqtt_worker *worker, struct mqtt_restore *restore,
+                        void (*done)(void *data), void *data);
+
+/* Ends what was over while the process was down, and gives what members of shares have left to others.
+ * The last one frees. */
+void mqtt_restore_end(struct mqtt_worker *worker, struct mqtt_restore *restore);
 
 /*
  * What clients may do. mqtt_new() makes the policies of its configuration, and they are in force from the

@@ -19,16 +19,63 @@ void publish_keep(struct mqtt_worker *worker, struct kept *retained) {
     }
 }
 
-static void keep_everywhere(struct mqtt_worker *worker, const struct publication *publication) {
+static int keep_everywhere(struct mqtt_worker *worker, const struct publication *publication) {
     uint64_t version = atomic_fetch_add(&worker->mqtt->retained_version, 1) + 1;
     struct kept *retained = kept_new(publication, version);
-    publish_keep(worker, retained);
-    channel_send_retained(worker, retained);
+    int status = journal_retained(worker, retained);
+    if (!status) {
+        publish_keep(worker, retained);
+        channel_send_retained(worker, retained);
+    }
     kept_unref(retained);
+    return status;
 }
 
-int publish(struct mqtt_worker *worker, const struct publication *publication,
-            const struct session *from) {
+/* Whether stored sessions wait for it, here or elsewhere. */
+static bool is_durable(const struct mqtt_worker *worker, const struct route *route,
+                       const struct message *message) {
+    bool stored = route->stored_targets || route->stored_workers || route->stored_shares;
+    return stored && message->qos && worker->journal.journal;
+}
+
+/* Writes the message down; `ret_kept` has it then. What a client has published with QoS 2 is written
+ * together with it, so that a crash keeps both or none. */
+static int write_down(struct mqtt_worker *worker, const struct route *route,
+                      const struct publication *publication, struct kept **ret_kept) {
+    struct publication numbered = *publication;
+    struct journal_pending pending = {.workers = route->stored_workers,
+                                      .shares = route->shares,
+                                      .share_count = route->share_count,
+                                      .publisher = publication->publisher,
+                                      .packet_id = publication->packet_id};
+    if (route->stored_targets)
+        pending.workers |= 1ull << worker->index;
+    numbered.id = journal_number(worker);
+    struct kept *kept = kept_new(&numbered, 0);
+    int status = journal_message(worker, kept, &pending);
+    if (status)
+        kept_unref(kept);
+    else
+        *ret_kept = kept;
+    return status;
+}
+
+/* To whom it may concern, here and elsewhere. */
+static void fan_out(struct mqtt_worker *worker, const struct route *route,
+                    const struct publication *publication, const struct session *from) {
+    uint64_t kept_for = publication->kept ? route->stored_workers : 0;
+    if (route->target_count)
+        deliver(worker, route, publication, from, worker->index);
+    if (route->workers & ~kept_for)
+        channel_send_publication(worker, route->workers & ~kept_for, publication);
+    if (kept_for)
+        channel_send_kept(worker, kept_for, publication->kept);
+    for (uint32_t i = 0; i < route->share_count; i++)
+        share_publish(worker, route->shares[i], publication);
+}
+
+static int publish_now(struct mqtt_worker *worker, const struct publication *publication,
+                       const struct session *from) {
     const struct message *message = &publication->message;
     const struct route *route = route_find(worker, message->topic);
     if (!route) /* no name at all, or one beyond topic_bytes_max or topic_levels_max */
@@ -47,14 +94,30 @@ int publish(struct mqtt_worker *worker, const struct publication *publication,
         if (epoch != worker->routes.epoch) /* A republished message has emptied the cache. */
             route = route_find(worker, message->topic);
     }
-    if (message->retain)
-        keep_everywhere(worker, publication);
-    if (route->target_count)
-        deliver(worker, route, publication, from, worker->index);
-    if (route->workers)
-        channel_send_publication(worker, route->workers, publication);
-    for (uint32_t i = 0; i < route->share_count; i++)
-        share_publish(worker, route->shares[i], publication);
+    struct kept *kept = NULL;
+    int status = 0;
+    if (is_durable(worker, route, message))
+        status = write_down(worker, route, publication, &kept);
+    else if (publication->packet_id)
+        status = journal_packet(worker, NOTE_TAKEN, from, publication->packet_id);
+    if (!status && message->retain)
+        status = keep_everywhere(worker, publication);
+    if (!status)
+        fan_out(worker, route, kept ? &kept->publication : publication, from);
+    kept_unref(kept);
+    if (status)
+        return status;
+    bool waits = kept || (worker->journal.journal && (message->retain || publication->packet_id));
+    return waits ? MESSAGE_STAGED : result;
+}
+
+/* Nothing is posted meanwhile: that would seal, and what one message stages would have two tickets. */
+int publish(struct mqtt_worker *worker, const struct publication *publication,
+            const struct session *from) {
+    worker->publish_depth++;
+    int result = publish_now(worker, publication, from);
+    if (--worker->publish_depth == 0 && worker->posts_late)
+        channels_post_full(worker);
     return result;
 }
 
@@ -142,7 +205,9 @@ static void repeat_pubrec(struct mqtt_connection *connection, uint16_t packet_id
     const struct stored *stored = connection->session->stored;
     bool unsettled = stored && !list_empty(&stored->unsettled);
     uint64_t ticket = unsettled ? sink_gate_ticket(worker->gate) : 0;
-    hold_ack(connection, PACKET_PUBREC, packet_id, 0, unsettled, ticket);
+    if (journal_is_pending(worker) && !unsettled)
+        ticket = worker->journal.last;
+    hold_ack(connection, PACKET_PUBREC, packet_id, 0, ticket != 0, ticket);
 }
 
 void publish_take(struct mqtt_connection *connection, const struct packet *packet) {
@@ -173,9 +238,14 @@ void publish_take(struct mqtt_connection *connection, const struct packet *packe
                     .retain = in.retain},
         .expiry_at = in.expiry_at,
     };
+    const struct stored *stored = connection->session->stored;
+    publication.publisher = stored ? stored->number : 0;
+    publication.packet_id = publication.publisher && in.qos == 2 ? in.packet_id : 0;
     uint64_t ticket = worker->gate ? sink_gate_ticket(worker->gate) : 0;
     worker->fed_crowd = false; /* What others have published does not count. */
     int result = publish(worker, &publication, connection->session);
+    if (ticket < worker->journal.last)
+        ticket = worker->journal.last;
     if (result < 0) {
         refuse(connection, &in, result);
         return;

@@ -52,6 +52,7 @@ static struct route_target *begin_target(struct route *route, struct session *se
                                          uint32_t *ids) {
     struct route_target *target = &route->targets[route->target_count++];
     *target = (struct route_target){.session = session, .ids = ids, .no_local = true};
+    route->stored_targets |= session->stored != NULL;
     return target;
 }
 
@@ -104,6 +105,7 @@ static void add_own_targets(const struct routes *routes, struct route *route, ui
 
 static void set_targets(struct routes *routes, struct route *route) {
     route->target_count = 0;
+    route->stored_targets = false;
     if (routes->match_count == 0)
         return;
     uint32_t id_count = 0;
@@ -125,6 +127,9 @@ static void set_targets(struct routes *routes, struct route *route) {
 
 static void set_shares(struct routes *routes, struct route *route) {
     route->share_count = routes->share_count;
+    route->stored_shares = false;
+    for (uint32_t i = 0; i < routes->share_count; i++)
+        route->stored_shares |= routes->shares[i]->total.stored > 0;
     if (routes->share_count == 0)
         return;
     size_t bytes = routes->share_count * sizeof *route->shares;
@@ -161,7 +166,12 @@ static void make(struct mqtt_worker *worker, struct route *route) {
     set_targets(routes, route);
     set_shares(routes, route);
     routes->bytes += route->bytes;
-    route->workers = for_rules_alone ? 0 : interest_match(worker, topic);
+    struct interested interest = {0};
+    if (!for_rules_alone)
+        interest = interest_match(worker, topic);
+    route->workers = interest.workers;
+    route->stored_workers = interest.stored;
+    route->full_workers = interest.full;
     route->rules = worker->rules ? worker->rules->route(worker->rules, topic) : NULL;
     route->generation = routes->generation;
     route->rules_generation = rules_generation(worker);
@@ -241,7 +251,7 @@ bool route_is_wanted(struct mqtt_worker *worker, struct str topic) {
     bool wanted = false;
     tree_match(&worker->subscriptions, topic, note_one, &wanted);
     share_match(worker, topic, note_one, &wanted);
-    return wanted || interest_match(worker, topic) ||
+    return wanted || interest_match(worker, topic).workers ||
            (worker->rules && worker->rules->route(worker->rules, topic));
 }
 

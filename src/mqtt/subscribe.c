@@ -2,8 +2,9 @@
  * SUBSCRIBE and UNSUBSCRIBE (sections 3.8, 3.10).
  *
  * A subscription takes effect on this worker at once. If it is the first here for its filter, the
- * other workers are told, and SUBACK leaves when all have confirmed; until then nothing more is
- * handled for the connection, which also bounds what one client can have under way. Retained
+ * other workers are told, and SUBACK leaves when all have confirmed, and, if the session is a stored
+ * one, the journal is on disk; until then nothing more is handled for the connection, which also
+ * bounds what one client can have under way. Retained
  * messages are looked up at that moment, see channel.c.
  */
 #include <stdlib.h>
@@ -12,16 +13,19 @@
 #include "flow/topic.h"
 #include "mqtt/authorize.h"
 #include "mqtt/lifecycle.h"
+#include "mqtt/stored.h"
 #include "mqtt/sys_topics.h"
 
 /* An answer that waits for the other workers. */
 struct answer {
     struct channel_wait wait;
+    struct journal_wait journal;
     struct mqtt_connection *connection;
     uint8_t type;
     uint16_t packet_id;
     struct buf codes;
     struct buf wanted; /* struct wanted and the filter's text, one after the other */
+    bool late;         /* it is not given while the packet is being handled */
 };
 
 /* A filter whose retained messages are to be sent. */
@@ -57,39 +61,57 @@ struct subscription *subscribe_add(struct mqtt_worker *worker, struct session *s
     bool first;
     struct subscription *subscription =
         session_subscribe(session, &worker->subscriptions, text, &first);
-    if (first)
-        channel_send_interest(worker, true, text);
+    const struct subscribers *subscribers = subscription->node->value;
+    if (session->stored && subscribers->stored_count == 1)
+        channel_send_interest(worker, INTEREST_ADD_STORED, text);
+    else if (first)
+        channel_send_interest(worker, INTEREST_ADD, text);
     return subscription;
 }
+
+static void unsubscribe(struct mqtt_worker *worker, struct subscription *subscription);
 
 static uint8_t subscribe(struct mqtt_connection *connection, const struct packet_filter *filter,
                          const struct target *target, uint32_t id, bool *ret_is_new) {
     struct mqtt_worker *worker = connection->worker;
     struct subscription *subscription = find(connection, target);
-    *ret_is_new = !subscription;
+    bool is_new = !subscription;
+    *ret_is_new = is_new;
     if (!subscription) {
         if (connection->session->subscription_count >= worker->config->subscriptions_max)
             return PACKET_QUOTA_EXCEEDED;
         struct str text = target->share_name.len ? target->share_key : target->filter;
+        stored_not_full(worker, connection->session);
         subscription = subscribe_add(worker, connection->session, text, target->share_name);
+        stored_queue_changed(worker, connection->session);
     }
     subscription->id = id;
     subscription->qos = filter->qos;
     subscription->no_local = filter->no_local;
     subscription->retain_as_published = filter->retain_as_published;
     routes_expire(&worker->routes);
-    return subscription->qos;
+    if (journal_subscription(worker, subscription) == 0)
+        return subscription->qos;
+    if (is_new)
+        unsubscribe(worker, subscription);
+    return PACKET_QUOTA_EXCEEDED;
 }
 
 static void unsubscribe_filter(struct mqtt_worker *worker, struct subscription *subscription) {
     struct buf filter = {0};
     session_filter_text(subscription->node, &filter);
+    const struct subscribers *subscribers = subscription->node->value;
+    bool last_stored = subscription->session->stored && subscribers->stored_count == 1;
     if (session_unsubscribe(&worker->subscriptions, subscription))
-        channel_send_interest(worker, false, buf_str(&filter));
+        channel_send_interest(worker, INTEREST_REMOVE, buf_str(&filter));
+    else if (last_stored)
+        channel_send_interest(worker, INTEREST_REMOVE_STORED, buf_str(&filter));
     buf_done(&filter);
 }
 
 static void unsubscribe(struct mqtt_worker *worker, struct subscription *subscription) {
+    stored_not_full(worker,
+                    subscription->session); /* Of any filter, until it is looked at again. */
     metric_add(&worker->metrics.shared_subscriptions, subscription->share ? -1 : 0);
     if (subscription->share)
         share_leave(worker, subscription);
@@ -121,13 +143,19 @@ struct search {
 static void want_retained(void *data, struct kept *retained) {
     struct search *search = data;
     struct mqtt_worker *worker = search->connection->worker;
-    struct str publisher = retained->publication.message.client_id;
-    if (search->wanted.no_local && str_eq(publisher, connection_client_id(search->connection)))
+    struct session *session = search->connection->session;
+    const struct message *message = &retained->publication.message;
+    if (search->wanted.no_local &&
+        str_eq(message->client_id, connection_client_id(search->connection)))
         return;
-    if (!session_retained_push(search->connection->session, retained, search->wanted.qos,
-                               search->wanted.subscription_id,
-                               (size_t)worker->config->retained_max))
-        metric_add(&worker->metrics.dropped_queue_full, 1);
+    struct session_retained waiting = {
+        .retained = retained,
+        .subscription_id = search->wanted.subscription_id,
+        .qos = message->qos < search->wanted.qos ? message->qos : search->wanted.qos};
+    journal_retained_for(worker, session, &waiting);
+    if (session_retained_push(session, &waiting, (size_t)worker->config->retained_max))
+        return;
+    metric_add(&worker->metrics.dropped_queue_full, 1);
 }
 
 static void find_retained(const struct answer *answer) {
@@ -155,32 +183,54 @@ static void give_answer(const struct answer *answer) {
                         "its answer is larger than the client's Maximum Packet Size");
         return;
     }
-    find_retained(answer);
     deliver_waiting(connection);
 }
 
-static void on_confirmed(struct channel_wait *wait) {
-    struct answer *answer = CONTAINER_OF(wait, struct answer, wait);
+static void end_answer(struct answer *answer, int status) {
     struct mqtt_connection *connection = answer->connection;
-    if (connection->state == CONNECTION_OPEN) {
+    if (connection->state == CONNECTION_OPEN && status) {
+        connection_end(connection, PACKET_QUOTA_EXCEEDED);
+    } else if (connection->state == CONNECTION_OPEN) {
         connection->waiting = false;
         give_answer(answer);
-        connection_end_if_stopping(connection);
-        connection_resume(connection);
+        if (answer->late) {
+            connection_end_if_stopping(connection);
+            connection_resume(connection);
+        }
     }
     connection_unref(connection);
     answer_free(answer);
 }
 
+static void on_durable(struct journal_wait *wait, int status) {
+    struct answer *answer = CONTAINER_OF(wait, struct answer, journal);
+    answer->late = true;
+    end_answer(answer, status);
+}
+
+/* All workers know: what remains is the disk, if the session is to be there again after a crash. */
+static void answer_when_durable(struct answer *answer) {
+    struct mqtt_connection *connection = answer->connection;
+    bool open = connection->state == CONNECTION_OPEN;
+    if (open)
+        find_retained(answer);
+    if (!open || !connection->session->stored ||
+        !journal_wait(connection->worker, &answer->journal, on_durable))
+        end_answer(answer, 0);
+}
+
+static void on_confirmed(struct channel_wait *wait) {
+    struct answer *answer = CONTAINER_OF(wait, struct answer, wait);
+    answer->late = true;
+    answer_when_durable(answer);
+}
+
 static void answer_when_confirmed(struct answer *answer) {
     struct mqtt_connection *connection = answer->connection;
-    connection->waiting = channel_wait(connection->worker, &answer->wait, on_confirmed);
-    if (connection->waiting) {
-        connection_ref(connection);
-    } else {
-        give_answer(answer);
-        answer_free(answer);
-    }
+    connection_ref(connection);
+    connection->waiting = true;
+    if (!channel_wait(connection->worker, &answer->wait, on_confirmed))
+        answer_when_durable(answer);
 }
 
 /* ---- the packets ---- */
@@ -245,7 +295,10 @@ static enum packet_reason unsubscribe_one(struct answer *answer,
     struct subscription *subscription = find(answer->connection, &target);
     if (!subscription)
         return PACKET_NO_SUBSCRIPTION_EXISTED;
+    if (journal_unsubscription(answer->connection->worker, subscription))
+        return PACKET_UNSPECIFIED;
     unsubscribe(answer->connection->worker, subscription);
+    stored_queue_changed(answer->connection->worker, answer->connection->session);
     return PACKET_NORMAL;
 }
 

@@ -9,6 +9,7 @@
 #include "mqtt/lifecycle.h"
 #include "mqtt/limits.h"
 #include "mqtt/policy.h"
+#include "mqtt/rewrite.h"
 #include "mqtt/stored.h"
 #include "mqtt/sys_topics.h"
 
@@ -60,7 +61,10 @@ void worker_unpark(struct mqtt_worker *worker) {
 }
 
 static void on_commit(struct sink_gate_listener *listener, uint64_t ticket, int status) {
-    holds_commit(CONTAINER_OF(listener, struct mqtt_worker, gate_listener), ticket, status);
+    struct mqtt_worker *worker = CONTAINER_OF(listener, struct mqtt_worker, gate_listener);
+    holds_commit(worker, ticket, status);
+    journal_commit(worker, ticket, status);
+    rewrite_go_on(worker);
 }
 
 static void on_room(struct sink_gate_listener *listener) {
@@ -152,6 +156,7 @@ struct mqtt_worker *mqtt_worker_new(struct mqtt *mqtt, unsigned index, struct lo
     retained_store_init(&worker->retained, (size_t)worker->config->retained_max,
                         (size_t)worker->config->retained_bytes_max, mqtt->worker_count == 1);
     init_metrics(&worker->metrics);
+    journal_init(worker);
     channels_init(worker);
     wheel_start(worker);
     loop_hook_add(loop, &worker->turn_end);
@@ -168,12 +173,16 @@ void mqtt_worker_free(struct mqtt_worker *worker) {
     channels_done(worker);
     routes_done(&worker->routes);
     interests_done(&worker->interests);
+    interests_done(&worker->stored_interests);
+    interests_done(&worker->full_interests);
     shares_done(worker);
     tree_done(&worker->subscriptions);
     retained_store_done(&worker->retained);
     map_done(&worker->clients);
     map_done(&worker->stored);
     claims_done(worker);
+    rewrite_done(worker);
+    journal_done(worker);
     lifecycle_done(worker);
     sys_topics_done(worker);
     buf_done(&worker->scratch);
@@ -220,10 +229,10 @@ static void on_wheel_closed(struct timer *timer) {
 void worker_check_stopped(struct mqtt_worker *worker) {
     if (worker->stop_checked || !list_empty(&worker->connections) ||
         !list_empty(&worker->newcomers) || worker->auth_under_way ||
-        atomic_load(&worker->mqtt->claims_under_way))
+        atomic_load(&worker->mqtt->claims_under_way) || atomic_load(&worker->mqtt->rewriting))
         return;
     stored_end_all(worker);
-    if (!channels_idle(worker))
+    if (!channels_idle(worker) || !list_empty(&worker->journal.waits))
         return;
     worker->stop_checked = true;
     holds_done(worker);
@@ -240,6 +249,7 @@ static void on_stop_late(struct timer *timer) {
     struct mqtt_worker *worker = CONTAINER_OF(timer, struct mqtt_worker, stop_timer);
     holds_done(worker);
     settle_newcomers(worker);
+    journal_give_up(worker);
     LIST_EACH(item, &worker->connections) {
         struct mqtt_connection *connection = LIST_ITEM(item, struct mqtt_connection, link);
         connection_end(connection, PACKET_SHUTTING_DOWN);

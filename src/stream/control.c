@@ -39,7 +39,10 @@ void change_settle(struct change *change) {
     else if (change->kind == CHANGE_DELETE)
         settle_delete(change);
     list_remove(&change->under_way);
+    bool is_deleted = change->kind == CHANGE_DELETE && change->status == 0;
     change->done(change->data, change->status, change->stream);
+    if (is_deleted)
+        stream_unref(stream);
     free(change);
 }
 

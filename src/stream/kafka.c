@@ -323,6 +323,22 @@ static const struct engine_ops ops = {
     .free = free_engine,
 };
 
+static void stop_producer(void *data) {
+    struct kafka_engine *engine = data;
+    if (engine->producer.handle)
+        kafka_producer_stop(engine);
+}
+
+static void do_nothing(void *data) {}
+
+/* librdkafka's threads may have posted to the loop until the first call is through; the second one
+ * runs behind what they posted. */
+static void abandon(struct kafka_engine *engine) {
+    loop_call(engine->engine.loop, stop_producer, engine);
+    loop_call(engine->engine.loop, do_nothing, engine);
+    free_engine(&engine->engine);
+}
+
 int kafka_engine_open(struct stream *stream, struct loop *loop,
                       const struct stream_kafka_config *config, struct stream_engine **ret_engine,
                       struct err *err) {
@@ -338,7 +354,7 @@ int kafka_engine_open(struct stream *stream, struct loop *loop,
     if (!status)
         status = ask_topic(engine, err);
     if (status) {
-        free_engine(&engine->engine);
+        abandon(engine);
         return status;
     }
     make_layout(stream, engine->partitions);

@@ -352,6 +352,7 @@ static void init_metric(struct kafka_member *member) {
 
 static void member_free(struct kafka_member *member) {
     list_remove(&member->link);
+    member->left = true;
     if (member->handle) {
         kafka.consumer_close(member->handle);
         if (member->queue)

@@ -228,9 +228,13 @@ static void start(void *data) {
     kinesis_discover(engine);
 }
 
+/* Whoever has posted is out of the semaphore when this runs, and it may be destroyed. */
+static void let_go(void *data) {
+    ((struct opening *)data)->engine->discovery.done = NULL;
+}
+
 static void go_on(void *data) {
     struct kinesis_engine *engine = data;
-    engine->discovery.done = NULL;
     timer_start(engine->engine.loop, &engine->discovery.timer, DISCOVERY_MS, DISCOVERY_MS,
                 on_discovery_timer);
 }
@@ -244,6 +248,7 @@ static int ask_shards(struct kinesis_engine *engine, struct err *err) {
     do {
         loop_call(engine->engine.loop, start, &opening);
         uv_sem_wait(&opening.ended);
+        loop_call(engine->engine.loop, let_go, &opening);
     } while (engine->discovery.status && clock_mono_ns() < end_ns && usleep(OPEN_PAUSE_US) == 0);
     uv_sem_destroy(&opening.ended);
     if (engine->discovery.status)

@@ -103,6 +103,7 @@ int log_core_open(const struct stream_log_config *config, struct stream_log **re
     list_init(&log->under_way);
     list_init(&log->streams);
     list_init(&log->deleted);
+    list_init(&log->names);
     list_init(&log->producers);
     list_init(&log->engine_list);
     list_init(&log->changes);
@@ -169,6 +170,8 @@ void log_core_close(struct stream_log *log) {
     ASSERT(list_empty(&log->under_way));
     free_streams(&log->streams);
     free_streams(&log->deleted);
+    while (!list_empty(&log->names))
+        free(LIST_ITEM(list_pop_front(&log->names), struct log_deleted, link));
     for (int kind = 0; kind < STREAM_KINDS; kind++)
         map_done(&log->by_name[kind]);
     metric_done(&log->syncs);

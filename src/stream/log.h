@@ -38,6 +38,16 @@ struct stream {
         int64_t retention_ms;
         bool changing, deleted;
     } seen; /* [service] */
+
+    _Atomic unsigned references; /* the log's own until it is deleted, readers', callers' */
+    struct task last_unref;      /* to the log thread, where it is freed */
+};
+
+/* A stream that was deleted a moment ago: the next one of its name gets another creation time. */
+struct log_deleted {
+    struct link link;
+    uint64_t created_s;
+    char name[];
 };
 
 struct stream_log {
@@ -51,7 +61,8 @@ struct stream_log {
     struct loop_thread thread; /* without a loop in tests of the core: then the caller drives it */
     struct map by_name[STREAM_KINDS]; /* [service] */
     struct link under_way;            /* [service] struct change */
-    struct link streams, deleted;     /* [log] */
+    struct link streams, deleted;     /* [log] deleted: those that somebody still holds */
+    struct link names;                /* [log] struct log_deleted */
 
     struct batch *pending, **pending_end; /* [log] sealed batches that wait for a commit */
     struct batch *held, **held_end;       /* [log] those that wait for a change to be finished */
@@ -84,6 +95,9 @@ struct shard *stream_add_shard(struct stream *stream, unsigned number);
 
 /* The stream's layout is another one from now on. Takes the reference. [log] */
 void stream_set_layout(struct stream *stream, struct layout *layout);
+
+/* Remembers when it had been made, for the next one of its name. [log] */
+void stream_note_deleted(struct stream *stream, uint64_t now_s);
 
 /* Removes what is on disk, metadata last. */
 int stream_remove_files(struct stream *stream);

@@ -81,6 +81,7 @@ static void run_attach(struct task *task) {
 static void run_detach(struct task *task) {
     struct log_reader *reader = CONTAINER_OF(task, struct log_reader, detach);
     list_remove(&reader->in_shard);
+    stream_unref(reader->stream);
     free(reader);
 }
 
@@ -146,6 +147,7 @@ static int reader_open(struct stream *stream, unsigned shard, struct loop *loop,
         return err_set(err, status, "stream %s, shard %u: %s", stream->name, shard,
                        err_text(status));
     }
+    stream_ref(stream);
     loop_post(stream->log->thread.loop, &reader->attach);
     *ret_reader = &reader->base;
     return 0;

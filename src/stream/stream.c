@@ -82,8 +82,30 @@ struct stream *stream_new(struct stream_log *log, const struct stream_config *co
     list_init(&stream->shards);
     list_init(&stream->gone);
     stream->seen.retention_ms = config->retention_ms;
+    stream->references = 1;
     stream->ops = &engine_log;
     return stream;
+}
+
+struct stream *stream_ref(struct stream *stream) {
+    atomic_fetch_add_explicit(&stream->references, 1, memory_order_relaxed);
+    return stream;
+}
+
+/* On the log thread. */
+static void on_last_unref(struct task *task) {
+    struct stream *stream = CONTAINER_OF(task, struct stream, last_unref);
+    list_remove(&stream->in_log);
+    stream_free(stream);
+}
+
+/* Without a thread, in tests, the log frees it when it is closed. */
+void stream_unref(struct stream *stream) {
+    if (!stream || atomic_fetch_sub_explicit(&stream->references, 1, memory_order_acq_rel) > 1)
+        return;
+    stream->last_unref.run = on_last_unref;
+    if (stream->log->thread.loop)
+        loop_post(stream->log->thread.loop, &stream->last_unref);
 }
 
 static void free_shards(struct link *shards) {
@@ -170,12 +192,27 @@ int stream_config_check(struct stream_log *log, const struct stream_config *conf
 /* No two streams of one name may look the same to those who remember the old one (checkpoints,
  * sequence numbers), even if one follows the other within a second. */
 static uint64_t created_after(const struct stream *stream, uint64_t created_s) {
-    LIST_EACH(item, &stream->log->deleted) {
-        const struct stream *deleted = LIST_ITEM(item, struct stream, in_log);
+    LIST_EACH(item, &stream->log->names) {
+        const struct log_deleted *deleted = LIST_ITEM(item, struct log_deleted, link);
         if (strcmp(deleted->name, stream->name) == 0 && deleted->created_s >= created_s)
             created_s = deleted->created_s + 1;
     }
     return created_s;
+}
+
+void stream_note_deleted(struct stream *stream, uint64_t now_s) {
+    struct stream_log *log = stream->log;
+    LIST_EACH(item, &log->names) {
+        struct log_deleted *deleted = LIST_ITEM(item, struct log_deleted, link);
+        if (deleted->created_s >= now_s)
+            continue;
+        list_remove(item);
+        free(deleted);
+    }
+    struct log_deleted *deleted = xmalloc(sizeof *deleted + strlen(stream->name) + 1);
+    *deleted = (struct log_deleted){.created_s = stream->created_s};
+    strcpy(deleted->name, stream->name);
+    list_push_back(&log->names, &deleted->link);
 }
 
 static void make_meta(const struct stream *stream, struct meta *ret_meta) {

@@ -81,7 +81,7 @@ enum stream_kind {
 };
 
 /*
- * Engines beside the log of the data directory (docs/formats/engines.md). Keys and values as
+ * Engines beside the log of the data directory (docs/OPERATIONS.md, "Streams on Kafka"). Keys and values as
  * librdkafka and Kinesis name them; all that they point to outlives the log.
  */
 struct stream_kafka_config {
@@ -118,6 +118,7 @@ struct stream_config {
     int64_t retention_ms; /* STREAM_DATA */
     int64_t bytes_max; /* 0: unbounded. STREAM_DATA: the oldest segments go; the other kinds: pushes
                           fail with NO_SPACE */
+    int64_t segment_bytes_max; /* 0: the log's */
     enum stream_corrupted corrupted;
     /* At most one; NULL: the log. The number of shards is then the other side's. */
     const struct stream_kafka_config *kafka;
@@ -142,8 +143,13 @@ int stream_open_actions(struct stream_log *log, struct err *err);
 /* NULL: there is none, it is not made yet, or it is being deleted. [service] */
 struct stream *stream_find(struct stream_log *log, enum stream_kind kind, struct str name);
 
-/* A stream stays a valid pointer until the log is closed, also when it was deleted; then nothing but
- * its name and creation time means anything. */
+/*
+ * A stream is a valid pointer until `done` of its deletion has run; beyond that for who holds a reference,
+ * taken before, or a reader: then nothing but its name and creation time means anything. All
+ * references are given back before the log is closed. [service]
+ */
+struct stream *stream_ref(struct stream *stream);
+void stream_unref(struct stream *stream);             /* NULL is fine */
 bool stream_is_deleted(const struct stream *stream);  /* or about to be; [service] */
 bool stream_is_changing(const struct stream *stream); /* [service] */
 
@@ -468,6 +474,28 @@ bool stream_checkpoint_forget(struct stream_checkpoint_writer *writer,
  * before this returns. */
 void stream_checkpoint_writer_close(struct stream_checkpoint_writer *writer,
                                     void (*closed)(void *data), void *data);
+
+/* ---- records that a producer library has packed into one ---- */
+
+enum { STREAM_AGGREGATE_KEYS_MAX = 65536 };
+
+struct stream_user_record {
+    struct str partition_key, data; /* views into the packed record */
+};
+
+struct stream_aggregate {
+    size_t count; /* of records */
+    struct str rest, *keys;
+    size_t key_count;
+};
+
+/* False: the data is none that checks in every part, so it is a record like any other; nothing is to be closed.
+ * `data` must stay. The n-th record has the sequence number of the packed one and the subsequence number n, from
+ * 0. Pure. */
+bool stream_aggregate_open(struct stream_aggregate *aggregate, struct str data);
+bool stream_aggregate_next(struct stream_aggregate *aggregate,
+                           struct stream_user_record *ret_record);
+void stream_aggregate_close(struct stream_aggregate *aggregate);
 
 /* ---- named consumers of data streams: cursors that anybody may have, any number ---- */
 

@@ -40,6 +40,7 @@ struct stream_sink {
     struct shard_cache *cache;
     struct engine_batch *sending; /* of this turn; NULL: nothing is staged for the engine */
     struct stream_sink *next;
+    bool handed_out; /* somebody has the sink, and keeps it */
     char *label;
 };
 
@@ -482,11 +483,16 @@ static struct sink *find_sink(struct sink_resolver *resolver, enum sink_kind sin
         [SINK_ACTION] = STREAM_ACTION,
     };
     struct stream_sink *sink = map_get(&writer->by_name[kinds[sink_kind]], name);
-    return sink ? ready_sink(sink) : NULL;
+    if (!sink)
+        return NULL;
+    sink->handed_out = true;
+    return ready_sink(sink);
 }
 
 struct sink *stream_writer_sink(struct stream_writer *writer, const struct stream *stream) {
-    return ready_sink(map_get(&writer->by_name[stream->config.kind], str_of(stream->name)));
+    struct stream_sink *sink = map_get(&writer->by_name[stream->config.kind], str_of(stream->name));
+    sink->handed_out = true;
+    return ready_sink(sink);
 }
 
 struct sink_gate *stream_writer_gate(struct stream_writer *writer) {
@@ -509,6 +515,15 @@ static void clear_sink(struct stream_sink *sink) {
     sink->layout = NULL;
 }
 
+static void remove_sink(struct stream_writer *writer, struct stream_sink *sink) {
+    struct stream_sink **at = &writer->sinks;
+    while (*at != sink)
+        at = &(*at)->next;
+    *at = sink->next;
+    free(sink->label);
+    free(sink);
+}
+
 static void hear(struct stream_writer *writer, const struct log_news *news) {
     struct stream *stream = news->stream;
     struct map *by_name = &writer->by_name[stream->config.kind];
@@ -523,6 +538,9 @@ static void hear(struct stream_writer *writer, const struct log_news *news) {
     if (news->kind == NEWS_DELETED) {
         map_remove(by_name, str_of(stream->name));
         sink->sink.push = on_push_deleted;
+        sink->stream = NULL;
+        if (!sink->handed_out)
+            remove_sink(writer, sink);
         layout_unref(news->layout);
         return;
     }

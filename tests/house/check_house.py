@@ -133,6 +133,8 @@ TESTED_ELSEWHERE = {
     "src/mqtt/claim.c": "worker_test.c: sessions that move; stored_test.c",
     "src/mqtt/listener.c": "worker_test.c",
     "src/mqtt/packet_write.c": "packet_test.c",
+    "src/mqtt/restore_apply.c": "restore_test.c",
+    "src/mqtt/rewrite.c": "restore_test.c, tests/crash/test_sessions_kill9.py",
     "src/rule/action.c": "engine_test.c",
     "src/rule/permission.c": "book_test.c, tests/e2e/test_rule_api.py",
     "src/rule/route.c": "engine_test.c",
