@@ -1,6 +1,6 @@
 #include "base/test.h"
 
-#include "delivery/s3_error.h"
+#include "bucket/s3_error.h"
 
 static void a_document_is_read(void **state) {
     struct s3_error error;

@@ -2,11 +2,11 @@
  * What an S3 store answers, and what follows from it (S3 API reference, "Error responses").
  * Pure.
  */
-#ifndef DELIVERY_S3_ERROR_H
-#define DELIVERY_S3_ERROR_H
+#ifndef BUCKET_S3_ERROR_H
+#define BUCKET_S3_ERROR_H
 
 #include "base/str.h"
-#include "delivery/bucket.h"
+#include "bucket/bucket.h"
 
 /* The elements of an <Error> document, unescaped and cut to these sizes; empty when absent. */
 struct s3_error {

@@ -1,6 +1,6 @@
 #include "base/test.h"
 
-#include "delivery/bucket.h"
+#include "bucket/bucket.h"
 
 /* The longest pause is the one for the largest random number that leaves the remainder whole. */
 static unsigned longest(unsigned attempt) {

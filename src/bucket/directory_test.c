@@ -5,7 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "delivery/bucket.h"
+#include "bucket/bucket.h"
 #include "io/file.h"
 
 static char root[] = "/tmp/weir-directory-XXXXXX";
@@ -21,7 +21,7 @@ static void put(const char *directory, const char *key, const char *body) {
     char path[128];
     snprintf(path, sizeof path, "%s/%s", root, directory);
     loop = loop_new();
-    struct bucket *bucket = directory_open(loop, path);
+    struct bucket *bucket = bucket_open_directory(loop, path);
     bucket->done = on_done;
     struct bucket_object object = {.key = str_of(key), .body = str_of(body)};
     bucket->ops->put(bucket, &object);

@@ -1,4 +1,4 @@
-#include "delivery/s3_address.h"
+#include "bucket/s3_address.h"
 
 #include "http/http.h"
 

@@ -3,7 +3,7 @@
  * XML than that and the five named entities: stores differ in everything else (declaration or
  * none, namespaces, order, white space before it), and nothing is decided by the rest.
  */
-#include "delivery/s3_error.h"
+#include "bucket/s3_error.h"
 
 #include <stdio.h>
 #include <string.h>

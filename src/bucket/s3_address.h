@@ -3,8 +3,8 @@
  * hosting of buckets"): path style http://host/bucket/key, virtual host style
  * http://bucket.host/key. Pure.
  */
-#ifndef DELIVERY_S3_ADDRESS_H
-#define DELIVERY_S3_ADDRESS_H
+#ifndef BUCKET_S3_ADDRESS_H
+#define BUCKET_S3_ADDRESS_H
 
 #include "base/buf.h"
 #include "base/err.h"

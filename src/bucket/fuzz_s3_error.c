@@ -3,7 +3,7 @@
 
 #include "base/err.h"
 #include "base/mem.h"
-#include "delivery/s3_error.h"
+#include "bucket/s3_error.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

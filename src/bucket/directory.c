@@ -7,12 +7,12 @@
  * Every failure is one that may go away (no space left, a file system that is not mounted, wrong
  * rights): a local attempt is cheap, so all are tried again with growing pauses.
  */
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "base/mem.h"
-#include "delivery/bucket.h"
-#include "delivery/object_key.h"
+#include "bucket/bucket.h"
 #include "io/file.h"
 
 struct directory {
@@ -25,10 +25,25 @@ struct directory {
     struct err err;
 };
 
+int bucket_path_check(struct str key, struct err *err) {
+    if (memchr(key.at, '\0', key.len))
+        return err_set(err, ERR_INVALID, "a file name holds no zero byte");
+    for (struct str rest = key; rest.len;) {
+        struct str segment = str_cut(rest, '/', &rest);
+        if (str_eq(segment, STR(".")) || str_eq(segment, STR("..")))
+            return err_set(err, ERR_INVALID, "the part \"%.*s\" would lead out of the directory",
+                           STR_ARG(segment));
+        if (segment.len > NAME_MAX)
+            return err_set(err, ERR_INVALID, "a part is longer than the %d bytes of a file name",
+                           NAME_MAX);
+    }
+    return 0;
+}
+
 static void write_file(struct work *work) {
     struct directory *directory = CONTAINER_OF(work, struct directory, work);
     struct str key = directory->object.key;
-    directory->code = object_key_check_path(key, &directory->err);
+    directory->code = bucket_path_check(key, &directory->err);
     if (directory->code)
         return;
     char *path = xprintf("%s/%.*s", directory->path, STR_ARG(key));
@@ -70,7 +85,7 @@ static void directory_free(struct bucket *bucket) {
 static const struct bucket_ops directory_ops = {
     .put = directory_put, .cancel = directory_cancel, .free = directory_free};
 
-struct bucket *directory_open(struct loop *loop, const char *path) {
+struct bucket *bucket_open_directory(struct loop *loop, const char *path) {
     struct directory *directory = xcalloc(1, sizeof *directory);
     directory->bucket.ops = &directory_ops;
     directory->loop = loop;

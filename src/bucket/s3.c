@@ -16,17 +16,17 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
-#include "delivery/bucket.h"
-#include "delivery/s3_address.h"
-#include "delivery/s3_error.h"
+#include "bucket/bucket.h"
+#include "bucket/s3_address.h"
+#include "bucket/s3_error.h"
 #include "http/sigv4.h"
 
-enum { CORRECTIONS_MAX = 3, STALL_TIMEOUT_MS = 60 * 1000, REGION_CHARS = 33, HEADERS_MAX = 8 };
+enum { CORRECTIONS_MAX = 3, STALL_TIMEOUT_MS = 60 * 1000, REGION_CHARS = 33, HEADERS_MAX = 10 };
 
 struct s3 {
     struct bucket bucket;
     struct http_client *client;
-    const struct delivery_s3_config *config;
+    const struct bucket_s3_config *config;
     struct str name;      /* of the bucket in the store */
     struct buf authority; /* of the endpoint; changes with the region at AWS */
     bool is_tls;
@@ -54,7 +54,11 @@ static void add_headers(struct headers *headers, const struct s3 *s3,
     add_header(headers, STR("X-Amz-Date"), date);
     add_header(headers, STR("X-Amz-Content-Sha256"), str_of(object->sha256_hex));
     add_header(headers, STR("Content-MD5"), str_of(object->md5_base64));
-    add_header(headers, STR("Content-Type"), STR("application/octet-stream"));
+    add_header(headers, STR("Content-Type"),
+               object->content_type ? str_of(object->content_type)
+                                    : STR("application/octet-stream"));
+    if (object->canned_acl)
+        add_header(headers, STR("X-Amz-Acl"), str_of(object->canned_acl));
     if (object->is_gzip)
         add_header(headers, STR("Content-Encoding"), STR("gzip"));
     if (s3->config->session_token && s3->config->session_token[0])
@@ -246,7 +250,7 @@ static void s3_free(struct bucket *bucket) {
 static const struct bucket_ops s3_ops = {
     .wants_hashes = true, .put = s3_put, .cancel = s3_cancel, .free = s3_free};
 
-struct bucket *s3_open(struct http_client *client, const struct delivery_bucket_config *config) {
+struct bucket *bucket_open_s3(struct http_client *client, const struct bucket_config *config) {
     struct s3 *s3 = xcalloc(1, sizeof *s3);
     struct s3_endpoint endpoint;
     int code = s3_endpoint_parse(str_of(config->s3.endpoint), &endpoint, NULL);

@@ -1,6 +1,6 @@
 #include "base/test.h"
 
-#include "delivery/s3_address.h"
+#include "bucket/s3_address.h"
 
 static void endpoints_are_read(void **state) {
     static const struct {
