@@ -18,6 +18,7 @@ import sys
 import tempfile
 
 import report
+import rules
 import servers as kinds
 
 LOAD_CORE = 1
@@ -180,6 +181,14 @@ def head(args):
     return "\n".join(["| | |", "|---|---|"] + [f"| {k} | {v} |" for k, v in rows])
 
 
+def kept_sections(path):
+    """What streams.py and connections.py have found stands in RESULTS.md too and is not measured here."""
+    if not os.path.exists(path):
+        return ""
+    with open(path, encoding="utf-8") as file:
+        return "".join(re.findall(r"\n## (?:Streams|Connections)\n.*?(?=\n## |\Z)", file.read(), re.S))
+
+
 def write(path, text):
     with open(path, "w") as f:
         f.write(text)
@@ -195,7 +204,9 @@ def main():
     text = report.markdown(top, args.scenarios, results, failures, args.servers)
     if args.output:
         os.makedirs(args.output, exist_ok=True)
-        write(os.path.join(args.output, "RESULTS.md"), text)
+        path = os.path.join(args.output, "RESULTS.md")
+        text += "\n" + rules.section(rules.measure(args.build, 60, 9), "script/bench rules")
+        write(path, text.rstrip("\n") + "\n" + kept_sections(path))
         write(os.path.join(args.output, "results.svg"), report.svg(args.scenarios, results, args.servers))
     else:
         print(text)

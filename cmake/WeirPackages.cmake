@@ -21,6 +21,13 @@ weir_package(deflate libdeflate)
 weir_package(pcre2 libpcre2-8)
 weir_package(nghttp2 libnghttp2)
 
+# Loaded by the program when a stream asks for it (src/stream/kafka_calls.h), so nothing links it but tests.
+weir_package(rdkafka rdkafka)
+add_library(weir_pkg_rdkafka_header INTERFACE)
+target_include_directories(weir_pkg_rdkafka_header SYSTEM INTERFACE ${PKG_rdkafka_INCLUDE_DIRS})
+target_link_libraries(weir_pkg_rdkafka_header INTERFACE ${CMAKE_DL_LIBS})
+add_library(weir::rdkafka_header ALIAS weir_pkg_rdkafka_header)
+
 # These come without a pkg-config file.
 function(weir_plain_library name library)
     find_library(PLAIN_${name} ${library} REQUIRED)

@@ -16,9 +16,10 @@ static const struct {
     const char *name;
     int (*run)(int argc, char **argv);
 } commands[] = {
-    {"run", command_run},           {"check", command_check}, {"sense", command_sense},
-    {"stream", command_stream},     {"rule", command_rule},   {"passwd", command_passwd},
-    {"help", command_help},         {"--help", command_help}, {"version", command_version},
+    {"run", command_run},           {"check", command_check},   {"sense", command_sense},
+    {"stream", command_stream},     {"rule", command_rule},     {"client", command_client},
+    {"retained", command_retained}, {"passwd", command_passwd}, {"device", command_device},
+    {"help", command_help},         {"--help", command_help},   {"version", command_version},
     {"--version", command_version},
 };
 

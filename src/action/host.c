@@ -6,11 +6,15 @@
  *   RETIRING   its runner, which has drained it, closes
  *   DELETING   stream_delete() is under way
  *
- * and its entry goes when its stream is gone, unless someone waits for the log: then it is made anew.
- * From prepare to apply logs that were asked for are held, so that no drained one is deleted between.
+ *   ABSENT     it could not be made
+ *
+ * and its entry goes when its stream is gone, unless the log is held: then it is made anew. A log is held
+ * once for each set of rules that was prepared and neither applied nor given up, so that no drained one
+ * is deleted while engines that push into it are being put in force.
  */
 #include <stdlib.h>
 
+#include "action/destination.h"
 #include "action/runner.h"
 #include "base/log.h"
 #include "base/map.h"
@@ -18,7 +22,7 @@
 
 enum { FORGET_MS = 20, SHARD = 0 };
 
-enum log_state { MAKING, READY, RETIRING, DELETING };
+enum log_state { ABSENT, MAKING, READY, RETIRING, DELETING };
 
 struct action_log {
     struct link link;
@@ -26,7 +30,7 @@ struct action_log {
     char *name;
     int64_t bytes_max;
     enum log_state state;
-    bool is_held; /* asked for by prepare */
+    unsigned holds;
     struct stream *stream;
     struct action_runner *runner; /* or NULL */
     struct timer timer;           /* RETIRING */
@@ -104,7 +108,7 @@ static void on_made(void *data, int status, struct stream *stream) {
             order->status = order->status ? order->status : status;
         }
         log_error("action", "%s: its log cannot be made: %s", log->name, err_text(status));
-        remove_log(log);
+        log->state = ABSENT;
     }
     check_orders(host);
     one_ended(host);
@@ -113,8 +117,11 @@ static void on_made(void *data, int status, struct stream *stream) {
 static void make_log(struct action_log *log) {
     struct err err;
     struct action_host *host = log->host;
-    struct stream_config config = {
-        .name = log->name, .kind = STREAM_ACTION, .shard_count = 1, .bytes_max = log->bytes_max};
+    struct stream_config config = {.name = log->name,
+                                   .kind = STREAM_ACTION,
+                                   .shard_count = 1,
+                                   .bytes_max = log->bytes_max,
+                                   .corrupted = host->services->corrupted};
     log->state = MAKING;
     host->under_way++;
     int code = stream_create(host->services->log, host->loop, &config, on_made, log, &err);
@@ -146,7 +153,7 @@ static void on_deleted(void *data, int status, struct stream *stream) {
     } else {
         forget_checkpoint(log);
         log->stream = NULL;
-        if (log->is_held && !host->is_closing)
+        if (log->holds && !host->is_closing)
             make_log(log);
         else
             remove_log(log);
@@ -157,7 +164,7 @@ static void on_deleted(void *data, int status, struct stream *stream) {
 
 static void delete_log(struct action_log *log) {
     struct action_host *host = log->host;
-    if (host->is_closing || log->is_held) {
+    if (host->is_closing || log->holds) {
         log->state = READY;
         check_orders(host);
         return;
@@ -193,7 +200,7 @@ static void on_runner_closed(void *data) {
 
 static void on_drained(void *data) {
     struct action_log *log = data;
-    if (log->is_held || log->state != READY)
+    if (log->holds || log->state != READY)
         return;
     log_info("action", "%s: all was delivered; the log of an action that is no more goes",
              log->name);
@@ -204,8 +211,7 @@ static void on_drained(void *data) {
 
 /* ---- runners ---- */
 
-static int open_runner(struct action_log *log, const struct action_specs *specs,
-                       const struct action_spec *spec, struct err *err) {
+static int open_runner(struct action_log *log, const struct action_spec *spec, struct err *err) {
     struct action_host *host = log->host;
     struct action_runner_config config = {.loop = host->loop,
                                           .services = host->services,
@@ -213,24 +219,23 @@ static int open_runner(struct action_log *log, const struct action_specs *specs,
                                           .stream = log->stream,
                                           .drained = on_drained,
                                           .data = log};
-    return action_runner_open(&config, specs, spec, &log->runner, err);
+    return action_runner_open(&config, spec, &log->runner, err);
 }
 
-static int apply_spec(struct action_host *host, const struct action_specs *specs,
-                      const struct action_spec *spec, struct err *err) {
+static int apply_spec(struct action_host *host, const struct action_spec *spec, struct err *err) {
     struct action_log *log = map_get(&host->by_name, str_of(spec->log));
     if (!log || log->state != READY || !log->stream)
         return err_set(err, ERR_NOT_FOUND, "action %s has no log", spec->log);
     log->bytes_max = bound_of(spec);
     if (!log->runner)
-        return open_runner(log, specs, spec, err);
-    action_runner_update(log->runner, specs, spec);
+        return open_runner(log, spec, err);
+    action_runner_update(log->runner, spec);
     return 0;
 }
 
 static bool is_among(const struct action_specs *specs, const char *name) {
     for (size_t i = 0; i < specs->count; i++)
-        if (strcmp(specs->items[i].log, name) == 0)
+        if (strcmp(specs->items[i]->log, name) == 0)
             return true;
     return false;
 }
@@ -246,6 +251,8 @@ static uint64_t waiting_in(const struct action_log *log) {
 
 /* Nobody pushes into this log any more. */
 static void leave_log(struct action_log *log) {
+    if (log->state == ABSENT)
+        remove_log(log);
     if (log->state != READY)
         return;
     if (log->runner) {
@@ -265,12 +272,9 @@ static void leave_log(struct action_log *log) {
 
 static int apply(struct action_host *host, const struct action_specs *specs, struct err *err) {
     int result = 0;
-    LIST_EACH(item, &host->logs) {
-        LIST_ITEM(item, struct action_log, link)->is_held = false;
-    }
     for (size_t i = 0; i < specs->count; i++) {
         struct err why;
-        int code = apply_spec(host, specs, &specs->items[i], &why);
+        int code = apply_spec(host, specs->items[i], &why);
         if (code && !result) {
             result = code;
             *err = why;
@@ -278,16 +282,34 @@ static int apply(struct action_host *host, const struct action_specs *specs, str
     }
     LIST_EACH(item, &host->logs) {
         struct action_log *log = LIST_ITEM(item, struct action_log, link);
-        if (!is_among(specs, log->name))
+        if (!log->holds && !is_among(specs, log->name))
             leave_log(log);
     }
     return result;
 }
 
+static void release(struct action_host *host, const struct action_specs *specs) {
+    for (size_t i = 0; i < specs->count; i++) {
+        struct action_log *log = map_get(&host->by_name, str_of(specs->items[i]->log));
+        if (log && log->holds)
+            log->holds--;
+    }
+}
+
 void action_host_apply(struct action_host *host, const struct action_specs *specs) {
     struct err err;
+    release(host, specs);
     if (apply(host, specs, &err))
         log_error("action", "%s", err.text);
+}
+
+void action_host_give_up(struct action_host *host, const struct action_specs *specs) {
+    release(host, specs);
+    LIST_EACH(item, &host->logs) {
+        struct action_log *log = LIST_ITEM(item, struct action_log, link);
+        if (!log->holds && !log->runner)
+            leave_log(log);
+    }
 }
 
 /* ---- prepare ---- */
@@ -308,7 +330,7 @@ static void end_order(struct order *order) {
 static bool is_whole(const struct order *order) {
     for (size_t i = 0; i < order->specs->count; i++) {
         const struct action_log *log =
-            map_get(&order->host->by_name, str_of(order->specs->items[i].log));
+            map_get(&order->host->by_name, str_of(order->specs->items[i]->log));
         if (!log || log->state != READY)
             return false;
     }
@@ -339,28 +361,39 @@ void action_host_prepare(struct action_host *host, const struct action_specs *sp
     host->under_way++;
     list_push_back(&host->orders, &order->link);
     for (size_t i = 0; !host->is_closing && i < specs->count; i++) {
-        struct action_log *log = map_get(&host->by_name, str_of(specs->items[i].log));
-        bool is_new = !log;
-        if (is_new)
-            log = add_log(host, specs->items[i].log);
-        log->is_held = true;
-        log->bytes_max = bound_of(&specs->items[i]);
-        if (is_new)
+        struct action_log *log = map_get(&host->by_name, str_of(specs->items[i]->log));
+        if (!log)
+            log = add_log(host, specs->items[i]->log);
+        log->holds++;
+        log->bytes_max = bound_of(specs->items[i]);
+        if (log->state == ABSENT)
             make_log(log);
     }
     timer_start(host->loop, &order->timer, 0, 0, on_order);
 }
 
+int action_host_confirm(struct action_host *host, struct str token) {
+    int code = destination_confirm(host->services->facts, token);
+    LIST_EACH(item, &host->logs) {
+        struct action_log *log = LIST_ITEM(item, struct action_log, link);
+        if (!code && log->runner)
+            action_runner_hurry(log->runner);
+    }
+    return code;
+}
+
 /* ---- opening ---- */
 
-int action_logs_open(struct stream_log *log, const struct action_specs *specs, struct err *err) {
+int action_logs_open(struct stream_log *log, const struct action_specs *specs,
+                     enum stream_corrupted corrupted, struct err *err) {
     int code = 0;
     for (size_t i = 0; !code && i < specs->count; i++) {
         struct stream *stream;
-        struct stream_config config = {.name = specs->items[i].log,
+        struct stream_config config = {.name = specs->items[i]->log,
                                        .kind = STREAM_ACTION,
                                        .shard_count = 1,
-                                       .bytes_max = bound_of(&specs->items[i])};
+                                       .bytes_max = bound_of(specs->items[i]),
+                                       .corrupted = corrupted};
         code = stream_open(log, &config, &stream, err);
     }
     return code ? code : stream_open_actions(log, err);

@@ -4,8 +4,8 @@
 
 #include "action/target.h"
 
-extern const struct action_target_kind action_redis;
-extern const struct action_target_kind action_influxdb, action_postgres;
+extern const struct action_target_kind action_redis, action_http, action_lambda, action_s3;
+extern const struct action_target_kind action_kafka, action_postgres, action_influxdb;
 extern const struct action_target_kind action_elasticsearch, action_open_search;
 
 #endif

@@ -56,32 +56,28 @@ static const char *const refused_commands[] = {
     "WAIT",     "WAITAOF",    "WATCH",     "XREAD",        "XREADGROUP",
 };
 
-static const struct conf *place(const struct redis_settings *settings, const char *key) {
-    const struct conf *at = conf_get(settings->common.head.conf, key);
-    return at ? at : settings->common.head.conf;
-}
-
 static int check_url(const struct redis_settings *settings, struct err *err) {
     struct err why;
     if (!settings->url)
         return 0;
     int code = state_url_check(settings->url, &why);
-    return code ? conf_error(place(settings, "url"), err, code, "redis: url: %s", why.text) : 0;
+    return code ? option_error(&settings->common.head, "url", err, code, "redis: url: %s", why.text)
+                : 0;
 }
 
 static int check(const void *data, struct err *err) {
     const struct redis_settings *settings = data;
-    const struct conf *at = place(settings, "command");
+    const struct option_head *head = &settings->common.head;
     const char *name = settings->command.count ? settings->command.items[0] : "";
     if (!name[0] || strstr(name, "${") || strstr(name, "@{"))
-        return conf_error(at, err, ERR_INVALID,
-                          "redis: command: its first word is the name of a command");
+        return option_error(head, "command", err, ERR_INVALID,
+                            "redis: command: its first word is the name of a command");
     for (size_t i = 0; i < COUNT_OF(refused_commands); i++)
         if (strcasecmp(name, refused_commands[i]) == 0)
-            return conf_error(at, err, ERR_INVALID,
-                              "redis: command: %s is none that a rule can give: it waits, or "
-                              "changes the connection",
-                              refused_commands[i]);
+            return option_error(head, "command", err, ERR_INVALID,
+                                "redis: command: %s is none that a rule can give: it waits, or "
+                                "changes the connection",
+                                refused_commands[i]);
     return check_url(settings, err);
 }
 
@@ -193,6 +189,7 @@ const struct action_target_kind action_redis = {
              .failed_action = "RedisAction",
              .options = redis_options,
              .settings_size = sizeof(struct redis_settings),
+             .role_offset = offsetof(struct action_settings, role),
              .check = check,
              .templates = templates},
     .batch_items_max = BATCH_ITEMS_MAX,

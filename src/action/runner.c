@@ -62,10 +62,8 @@ struct batch_item {
 
 struct action_runner {
     struct action_runner_config config;
-    const struct action_specs *specs; /* a reference on their owner */
-    const struct action_spec *spec;
-    const struct action_specs *next_specs; /* NULL: no other settings wait; else as above */
-    const struct action_spec *next_spec;
+    const struct action_spec *spec;      /* a reference on its owner */
+    const struct action_spec *next_spec; /* NULL: no other settings wait; else as above */
     struct stream_reader *reader;
     struct stream_checkpoint checkpoint;
     struct action_target *target; /* NULL: not open */
@@ -171,23 +169,26 @@ static bool open_target(struct action_runner *runner) {
     return true;
 }
 
-static void on_target_ready(struct action_target *target) {
-    struct action_runner *runner = target->runner;
+void action_runner_hurry(struct action_runner *runner) {
     if (runner->state == PAUSED && runner->paused == send_pending)
         next_after(runner, 0, send_pending);
+}
+
+static void on_target_ready(struct action_target *target) {
+    action_runner_hurry(target->runner);
 }
 
 /* ---- other settings ---- */
 
 static void shut(struct action_runner *runner);
 
-static void keep_specs(const struct action_specs *specs) {
-    specs->ref(specs->owner);
+static void keep_spec(const struct action_spec *spec) {
+    spec->ref(spec->owner);
 }
 
-static void drop_specs(const struct action_specs *specs) {
-    if (specs)
-        specs->unref(specs->owner);
+static void drop_spec(const struct action_spec *spec) {
+    if (spec)
+        spec->unref(spec->owner);
 }
 
 static void resume(struct action_runner *runner) {
@@ -205,10 +206,8 @@ static void resume(struct action_runner *runner) {
 static void on_target_closed_to_switch(void *data) {
     struct action_runner *runner = data;
     runner->target = NULL;
-    drop_specs(runner->specs);
-    runner->specs = runner->next_specs;
+    drop_spec(runner->spec);
     runner->spec = runner->next_spec;
-    runner->next_specs = NULL;
     runner->next_spec = NULL;
     next_after(runner, 0, resume);
 }
@@ -221,16 +220,13 @@ static void begin_switch(struct action_runner *runner) {
         on_target_closed_to_switch(runner);
 }
 
-void action_runner_update(struct action_runner *runner, const struct action_specs *specs,
-                          const struct action_spec *spec) {
+void action_runner_update(struct action_runner *runner, const struct action_spec *spec) {
     runner->is_draining = false;
-    drop_specs(runner->next_specs);
-    runner->next_specs = NULL;
+    drop_spec(runner->next_spec);
     runner->next_spec = NULL;
     if (conf_equal(runner->spec->conf, spec->conf))
         return;
-    keep_specs(specs);
-    runner->next_specs = specs;
+    keep_spec(spec);
     runner->next_spec = spec;
     if (runner->state == GATHERING)
         next_after(runner, 0, gather);
@@ -330,13 +326,14 @@ static void gather(struct action_runner *runner) {
     if (linger(runner))
         return;
     const struct action_target_kind *kind = kind_of(runner);
+    uint64_t counter = stream_reader_counter(runner->reader);
     int code =
         stream_reader_next(runner->reader, kind->batch_items_max, kind->batch_bytes_max, &batch);
     if (code == 0) {
         take_batch(runner, &batch);
     } else if (code == ERR_AGAIN) {
         on_tip(runner);
-    } else if (code == ERR_CORRUPT) {
+    } else if (code == ERR_CORRUPT && stream_reader_counter(runner->reader) != counter) {
         note_progress(runner);
         next_after(runner, 0, gather);
     } else if (code != ERR_CLOSED) {
@@ -436,6 +433,8 @@ static void review_item(struct action_runner *runner, struct batch_item *item) {
         break;
     case ACTION_RETRY:
         review_retry(runner, item);
+        break;
+    case ACTION_POSTPONED:
         break;
     }
 }
@@ -600,19 +599,17 @@ static int open_reader(struct action_runner *runner, struct err *err) {
     return 0;
 }
 
-int action_runner_open(const struct action_runner_config *config, const struct action_specs *specs,
-                       const struct action_spec *spec, struct action_runner **ret_runner,
-                       struct err *err) {
+int action_runner_open(const struct action_runner_config *config, const struct action_spec *spec,
+                       struct action_runner **ret_runner, struct err *err) {
     struct action_runner *runner = xcalloc(1, sizeof *runner);
     runner->config = *config;
-    runner->specs = specs;
     runner->spec = spec;
     int code = open_reader(runner, err);
     if (code) {
         free(runner);
         return code;
     }
-    keep_specs(specs);
+    keep_spec(spec);
     action_meter_init(&runner->meter, spec);
     runner->listener.on_commit = on_commit;
     sink_gate_listen(config->services->gate, &runner->listener);
@@ -694,7 +691,7 @@ void action_runner_free(struct action_runner *runner) {
     free(runner->items);
     free(runner->pending);
     action_meter_done(&runner->meter);
-    drop_specs(runner->specs);
-    drop_specs(runner->next_specs);
+    drop_spec(runner->spec);
+    drop_spec(runner->next_spec);
     free(runner);
 }

@@ -18,19 +18,20 @@ struct action_runner_config {
     void *data;
 };
 
-/* Takes a reference on the specs. What `config` points to outlives the runner. */
-int action_runner_open(const struct action_runner_config *config, const struct action_specs *specs,
-                       const struct action_spec *spec, struct action_runner **ret_runner,
-                       struct err *err);
+/* Takes a reference on the spec's owner. What `config` points to outlives the runner. */
+int action_runner_open(const struct action_runner_config *config, const struct action_spec *spec,
+                       struct action_runner **ret_runner, struct err *err);
 
 /* Goes on with these settings, at the latest when the present batch is settled; drains no more. */
-void action_runner_update(struct action_runner *runner, const struct action_specs *specs,
-                          const struct action_spec *spec);
+void action_runner_update(struct action_runner *runner, const struct action_spec *spec);
 
 /* No engine pushes any more. `drained` runs, never before this returns, when the log has been empty
  * for ACTION_DRAIN_MS: so long may what a worker had staged take to its commit. */
 enum { ACTION_DRAIN_MS = 3000 };
 void action_runner_drain(struct action_runner *runner);
+
+/* Something it waits for may be there: its pause ends. */
+void action_runner_hurry(struct action_runner *runner);
 
 /* Nothing new is begun; a send under way may end within `grace_ms`. Then `closed`, never before this
  * returns; the runner is to be freed when its checkpoint may go (stream_checkpoint_writer). */

@@ -3,17 +3,20 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/file.h>
 #include <unistd.h>
 
+#include "app/devices.h"
 #include "app/lane.h"
+#include "app/rules.h"
 #include "app/service.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "io/file.h"
 
-/* The bound of all small facts together (LMDB's map: address space, not memory). */
-static const size_t facts_bytes_max = (size_t)1 << 30;
+/* How long another machine that keeps a stream has to take what was published before the end. */
+enum { ENGINE_GRACE_MS = 5000 };
 
 struct listener {
     const struct mqtt_listener_config *config;
@@ -26,12 +29,13 @@ struct app {
     int lock_fd;
     struct facts *facts;
     struct stream_log *log;
+    struct stream *sessions; /* what the broker keeps */
     struct mqtt *mqtt;
     struct lane *lanes; /* the workers', then the service's */
     unsigned worker_count;
     struct listener *listeners;
+    struct rules rules;
     struct service service;
-    struct rule_set *rules; /* in force */
 };
 
 static struct lane *service_lane(struct app *app) {
@@ -64,12 +68,19 @@ static void say_sync(const struct config *config) {
                  config->sync_text);
 }
 
+static enum stream_corrupted corrupted_of(const struct config *config, int of_stream) {
+    return (enum stream_corrupted)(of_stream == CONFIG_CORRUPTED_GLOBAL ? config->corrupted_blocks
+                                                                        : of_stream);
+}
+
 static int open_log(struct app *app, struct err *err) {
     const struct config *config = app->config;
     struct stream_log_config log = {.directory = config->data,
                                     .sync = config->sync,
-                                    .sync_interval_ms = config->sync_interval_ms};
-    int code = facts_open(config->data, facts_bytes_max, &app->facts, err);
+                                    .sync_interval_ms = config->sync_interval_ms,
+                                    .defers_sync = true,
+                                    .corrupted = corrupted_of(config, CONFIG_CORRUPTED_GLOBAL)};
+    int code = facts_open(config->data, FACTS_BYTES_MAX, &app->facts, err);
     if (!code)
         code = stream_log_open(&log, &app->log, err);
     say_sync(config);
@@ -82,41 +93,70 @@ static int open_streams(struct app *app, struct err *err) {
     int code = 0;
     for (size_t i = 0; !code && i < config->streams.count; i++) {
         const struct config_stream *settings = OPTION_AT(config->streams, struct config_stream, i);
-        const struct stream_config data = {.name = settings->head.name,
-                                           .kind = STREAM_DATA,
-                                           .shard_count = settings->shard_count,
-                                           .retention_ms = settings->retention_ms,
-                                           .bytes_max = settings->bytes_max};
+        const struct stream_config data = {
+            .name = settings->head.name,
+            .kind = STREAM_DATA,
+            .shard_count = settings->shard_count,
+            .retention_ms = settings->retention_ms,
+            .bytes_max = settings->bytes_max,
+            .corrupted = corrupted_of(config, settings->corrupted_blocks),
+            .kafka = settings->kafka.head.conf ? &settings->kafka : NULL,
+            .kinesis = settings->kinesis.head.conf ? &settings->kinesis : NULL};
         code = stream_open(app->log, &data, &stream, err);
     }
     for (size_t i = 0; !code && i < config->delivery_streams.count; i++) {
         const struct delivery_config *settings =
             OPTION_AT(config->delivery_streams, struct delivery_config, i);
-        const struct stream_config buffer = {.name = settings->head.name,
-                                             .kind = STREAM_DELIVERY,
-                                             .shard_count = 1,
-                                             .bytes_max = settings->backlog_bytes_max};
+        const struct stream_config buffer = {
+            .name = settings->head.name,
+            .kind = STREAM_DELIVERY,
+            .shard_count = 1,
+            .bytes_max = settings->backlog_bytes_max,
+            .kafka = settings->kafka.head.conf ? &settings->kafka : NULL,
+            .corrupted = corrupted_of(config, CONFIG_CORRUPTED_GLOBAL)};
         code = stream_open(app->log, &buffer, &stream, err);
     }
     if (!code)
         code = stream_open_rest(app->log, err);
+    const int64_t segments = 4, segment_bytes_most = 64 << 20;
+    int64_t segment_bytes = config->mqtt.journal_bytes_min / segments;
+    const struct stream_config sessions = {.name = "mqtt",
+                                           .kind = STREAM_SESSIONS,
+                                           .shard_count = 1,
+                                           .segment_bytes_max = segment_bytes < segment_bytes_most
+                                                                    ? segment_bytes
+                                                                    : segment_bytes_most};
     if (!code)
-        code = action_logs_open(app->log, rule_set_actions(config->rule_set), err);
+        code = stream_open(app->log, &sessions, &app->sessions, err);
     return code;
 }
 
-/* Puts the rules in force on every lane, or none. */
-static int apply_rules(struct app *app, struct rule_set *set, struct err *err) {
-    unsigned count = app->worker_count + 1, ready = 0;
-    int code = 0;
-    while (ready < count && !(code = lane_prepare_rules(&app->lanes[ready], set, err)))
-        ready++;
-    for (unsigned i = 0; i < ready; i++)
-        lane_commit_rules(&app->lanes[i], !code);
-    if (!code) {
-        rule_set_unref(app->rules);
-        app->rules = rule_set_ref(set);
-    }
+/* The users and certificates of a configuration, and the devices. */
+static int read_identities(struct app *app, const struct mqtt_config *config,
+                           struct mqtt_identities **ret_identities, struct err *err) {
+    struct arena arena = {0};
+    struct mqtt_device *devices;
+    size_t count;
+    int code = devices_read(app->facts, &arena, &devices, &count);
+    if (code)
+        err_set(err, code, "the devices in facts.mdb: %s", err_text(code));
+    else
+        code = mqtt_identities_new(config, devices, count, ret_identities, err);
+    arena_done(&arena);
+    return code;
+}
+
+static void apply_identities(struct app *app, struct mqtt_identities *identities) {
+    for (unsigned i = 0; i <= app->worker_count; i++)
+        lane_set_identities(&app->lanes[i], identities);
+    mqtt_identities_unref(identities);
+}
+
+static int start_identities(struct app *app, struct err *err) {
+    struct mqtt_identities *identities;
+    int code = read_identities(app, &app->config->mqtt, &identities, err);
+    if (!code)
+        apply_identities(app, identities);
     return code;
 }
 
@@ -126,9 +166,13 @@ static int start_lanes(struct app *app, struct err *err) {
     app->mqtt = mqtt_new(&app->config->mqtt, app->worker_count + 1);
     for (unsigned i = 0; i <= app->worker_count; i++) {
         static const char *const names[] = {"worker", "service"};
-        lane_start(&app->lanes[i], names[i == app->worker_count], app->mqtt, i, app->log);
+        lane_start(&app->lanes[i], names[i == app->worker_count], app->mqtt, i, app->log,
+                   app->config->api.account, app->sessions);
     }
-    return apply_rules(app, app->config->rule_set, err);
+    int code = start_identities(app, err);
+    if (!code)
+        code = rules_start(&app->rules, app->lanes, app->worker_count + 1, err);
+    return code ? code : lanes_restore(app->lanes, app->worker_count + 1, err);
 }
 
 static int listen_on(struct app *app, struct listener *listener, struct err *err) {
@@ -156,6 +200,25 @@ static int start_listeners(struct app *app, struct err *err) {
     return code;
 }
 
+/* What DescribeEndpoint says: the first listener with TLS, or else the first. */
+static void tell_endpoint(struct app *app) {
+    const struct sockaddr_storage *address = NULL;
+    for (size_t i = 0; i < app->config->mqtt.listeners.count; i++)
+        if (!address || (app->listeners[i].tls && !app->listeners[0].tls))
+            address = &app->listeners[i].address;
+    if (address)
+        service_set_endpoint(&app->service, address);
+}
+
+/* The logs of all actions, before any engine pushes into them. */
+static int open_actions(struct app *app, struct err *err) {
+    struct rule_set *set = rule_book_set(app->rules.book);
+    int code = action_logs_open(app->log, rule_set_actions(set),
+                                corrupted_of(app->config, CONFIG_CORRUPTED_GLOBAL), err);
+    rule_set_unref(set);
+    return code;
+}
+
 static int start(struct app *app, struct err *err) {
     int code = lock_data(app, err);
     if (!code)
@@ -163,12 +226,18 @@ static int start(struct app *app, struct err *err) {
     if (!code)
         code = open_streams(app, err);
     if (!code)
+        code = rules_open(&app->rules, app->facts, app->config, err);
+    if (!code)
+        code = open_actions(app, err);
+    if (!code)
         code = start_lanes(app, err);
     if (!code)
-        code =
-            service_start(&app->service, app->config, service_lane(app), app->facts, app->log, err);
+        code = service_start(&app->service, app->config, service_lane(app), app->facts, app->log,
+                             &app->rules, err);
     if (!code)
         code = start_listeners(app, err);
+    if (!code)
+        tell_endpoint(app);
     return code;
 }
 
@@ -191,9 +260,17 @@ static void add_address(struct buf *out, const char *name, const struct sockaddr
     buf_printf(out, "%s%s=%s", buf_len(out) ? " " : "", name, text);
 }
 
+static const char *scheme(const struct listener *listener) {
+    const char *websocket = listener->config->websocket;
+    bool is_websocket = websocket && strcmp(websocket, "false") != 0;
+    if (is_websocket)
+        return listener->tls ? "mqttwss" : "mqttws";
+    return listener->tls ? "mqtts" : "mqtt";
+}
+
 void app_addresses(const struct app *app, struct buf *out) {
     for (size_t i = 0; i < app->config->mqtt.listeners.count; i++)
-        add_address(out, app->listeners[i].tls ? "mqtts" : "mqtt", &app->listeners[i].address);
+        add_address(out, scheme(&app->listeners[i]), &app->listeners[i].address);
     add_address(out, app->config->web.tls.head.conf ? "webs" : "web", &app->service.web_address);
     if (app->service.api)
         add_address(out, app->config->api.tls.head.conf ? "apis" : "api",
@@ -210,16 +287,6 @@ static int reload_certificates(struct app *app, struct err *err) {
     return code ? code : service_reload(&app->service, err);
 }
 
-/* The logs of actions are there before the engines that push into them, and drain when no engine does
- * any more. */
-static int reload_rules(struct app *app, struct rule_set *set, struct err *err) {
-    int code = service_prepare_actions(&app->service, rule_set_actions(set), err);
-    if (!code)
-        code = apply_rules(app, set, err);
-    service_apply_actions(&app->service, rule_set_actions(app->rules));
-    return code;
-}
-
 static void apply_policies(struct app *app, const struct mqtt_config *config) {
     struct mqtt_policies *policies = mqtt_policies_new(config);
     for (unsigned i = 0; i <= app->worker_count; i++)
@@ -229,14 +296,20 @@ static void apply_policies(struct app *app, const struct mqtt_config *config) {
 
 int app_reload(struct app *app, struct err *err) {
     struct config *fresh;
+    struct mqtt_identities *identities = NULL;
     int code = config_read(app->config->path, &fresh, err);
     if (code)
         return code;
-    code = reload_rules(app, fresh->rule_set, err);
+    code = read_identities(app, &fresh->mqtt, &identities, err);
+    if (!code)
+        code = rules_reload(&app->rules, fresh, err);
     if (!code)
         code = reload_certificates(app, err);
-    if (!code) {
+    if (code) {
+        mqtt_identities_unref(identities);
+    } else {
         apply_policies(app, &fresh->mqtt);
+        apply_identities(app, identities);
         log_setup((enum log_level)fresh->log.level, (enum log_format)fresh->log.format);
     }
     config_free(fresh);
@@ -281,6 +354,7 @@ static void stop_lanes(struct app *app) {
     if (!app->lanes)
         return;
     service_stop_actions(&app->service);
+    stream_log_finish(app->log, ENGINE_GRACE_MS);
     stop_workers(app);
     service_stop(&app->service);
     for (unsigned i = 0; i <= app->worker_count; i++)
@@ -295,6 +369,7 @@ void app_stop(struct app *app) {
     stop_lanes(app);
     for (size_t i = 0; app->listeners && i < app->config->mqtt.listeners.count; i++)
         tls_context_free(app->listeners[i].tls);
+    rules_close(&app->rules);
     mqtt_free(app->mqtt);
     if (app->log)
         stream_log_close(app->log);
@@ -302,7 +377,6 @@ void app_stop(struct app *app) {
         facts_close(app->facts);
     if (app->lock_fd >= 0)
         close(app->lock_fd);
-    rule_set_unref(app->rules);
     free(app->listeners);
     free(app->lanes);
     config_free(app->config);

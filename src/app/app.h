@@ -22,8 +22,8 @@ int app_start(struct config *config, struct app **ret_app, struct err *err);
 void app_addresses(const struct app *app, struct buf *out);
 
 /*
- * Reads the file again and applies what can change while running: log, rules, policies,
- * certificates. All of it or, when the file does not hold, nothing.
+ * Reads the file again and applies what can change while running: log, rules, policies, users,
+ * certificates, devices. All of it or, when the file does not hold, nothing.
  */
 int app_reload(struct app *app, struct err *err);
 

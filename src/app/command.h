@@ -7,8 +7,12 @@ int command_run(int argc, char **argv);
 int command_check(int argc, char **argv);
 int command_sense(int argc, char **argv);
 int command_stream(int argc, char **argv);
+int command_stream_verify(const char *directory); /* 0: no fault, 1: faults, 2: cannot look */
 int command_rule(int argc, char **argv);
+int command_client(int argc, char **argv);
+int command_retained(int argc, char **argv);
 int command_passwd(int argc, char **argv);
+int command_device(int argc, char **argv);
 int command_help(int argc, char **argv);
 
 /* EX_USAGE of sysexits.h: the command line was wrong. */

@@ -44,9 +44,9 @@ static void serve(struct app *app, const sigset_t *signals) {
         if (app_reload(app, &err))
             log_error("app", "not reloaded, all stays as it was: %s", err.text);
         else
-            log_info("app",
-                     "reloaded log, rules, policies and certificates; other keys count from the "
-                     "next start");
+            log_info("app", "reloaded log, rules, policies, users, devices and certificates; other "
+                            "keys count from the "
+                            "next start");
     }
 }
 

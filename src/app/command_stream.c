@@ -1,4 +1,4 @@
-/* `weir stream ls|read`: looks into the streams of a data directory, whether a Weir runs on it or
+/* `weir stream ls|read|verify`: looks into the streams of a data directory, whether a Weir runs on it or
  * not. */
 #include <errno.h>
 #include <stdio.h>
@@ -7,7 +7,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "app/command.h"
+#include "app/command_consumers.h"
 #include "base/base64.h"
 #include "base/clock.h"
 #include "base/json_write.h"
@@ -72,6 +72,8 @@ static int list(const char *data) {
 struct reading {
     struct stream_view *view;
     const char *from;
+    const char *name, *consumer; /* NULL: none, nothing is remembered */
+    struct facts *facts;         /* of the consumer */
     int raw, follow;
     uint64_t left; /* records still to print */
 };
@@ -88,7 +90,34 @@ static bool parse_time(const char *text, uint64_t *ret_ms) {
     return true;
 }
 
-static int seek(struct reading *reading, unsigned shard, struct err *err) {
+static struct stream_consumer consumer_of(const struct reading *reading, unsigned shard) {
+    return (struct stream_consumer){.stream = str_of(reading->name),
+                                    .created_s = stream_view_created_s(reading->view),
+                                    .shard = shard,
+                                    .name = str_of(reading->consumer)};
+}
+
+/* What was printed is remembered once it has left the process; who is killed in between prints it again. */
+static int remember(const struct reading *reading, unsigned shard, uint64_t counter,
+                    struct err *err) {
+    struct stream_consumer consumer = consumer_of(reading, shard);
+    struct facts_write *write;
+    consumer.counter = counter;
+    int code = facts_begin(reading->facts, &write, err);
+    if (code)
+        return code;
+    stream_consumer_put(write, &consumer);
+    return facts_commit(write, err);
+}
+
+static int seek_to(struct reading *reading, unsigned shard, const struct stream_position *position,
+                   struct err *err) {
+    int code = stream_view_seek(reading->view, shard, position);
+    return code ? err_set(err, code, "shard %u: %s", shard, err_text(code)) : 0;
+}
+
+/* Where --from says. A consumer that is new there has this as its position from now on. */
+static int seek_from(struct reading *reading, unsigned shard, struct err *err) {
     struct stream_position position = {.from = STREAM_TRIM_HORIZON};
     const char *from = reading->from;
     if (strcmp(from, "LATEST") == 0)
@@ -103,8 +132,24 @@ static int seek(struct reading *reading, unsigned shard, struct err *err) {
                            "2026-11-23T06:15:00Z, or one of its sequence numbers is wanted",
                            from, shard);
     }
-    int code = stream_view_seek(reading->view, shard, &position);
-    return code ? err_set(err, code, "shard %u: %s", shard, err_text(code)) : 0;
+    int code = seek_to(reading, shard, &position, err);
+    if (code == 0 && reading->consumer)
+        code = remember(reading, shard, stream_view_counter(reading->view, shard), err);
+    return code;
+}
+
+static int seek(struct reading *reading, unsigned shard, struct err *err) {
+    if (!reading->consumer)
+        return seek_from(reading, shard, err);
+    struct stream_consumer consumer = consumer_of(reading, shard);
+    int code = stream_consumer_get(reading->facts, &consumer);
+    if (code == ERR_NOT_FOUND)
+        return seek_from(reading, shard, err);
+    if (code)
+        return err_set(err, code, "consumer %s: %s", reading->consumer, err_text(code));
+    const struct stream_position position = {.from = STREAM_AT_COUNTER,
+                                             .counter = consumer.counter};
+    return seek_to(reading, shard, &position, err);
 }
 
 static void print_json(struct reading *reading, unsigned shard,
@@ -132,8 +177,12 @@ static void print_json(struct reading *reading, unsigned shard,
     buf_done(&line);
 }
 
-static void print_batch(struct reading *reading, unsigned shard, const struct stream_batch *batch) {
+/* Returns the counter behind the last record printed. */
+static uint64_t print_batch(struct reading *reading, unsigned shard,
+                            const struct stream_batch *batch) {
+    uint64_t next = batch->records[0].counter;
     for (size_t i = 0; i < batch->count && reading->left; i++, reading->left--) {
+        next = batch->records[i].counter + 1;
         if (reading->raw) {
             fwrite(batch->records[i].data.at, 1, batch->records[i].data.len, stdout);
             fputc('\n', stdout);
@@ -141,6 +190,24 @@ static void print_batch(struct reading *reading, unsigned shard, const struct st
             print_json(reading, shard, &batch->records[i]);
         }
     }
+    return next;
+}
+
+static bool take_batch(struct reading *reading, unsigned shard, const struct stream_batch *batch) {
+    struct err err;
+    uint64_t next = print_batch(reading, shard, batch);
+    bool flushed = fflush(stdout) == 0;
+    if (!flushed || !reading->consumer || remember(reading, shard, next, &err) == 0)
+        return flushed;
+    complain(&err);
+    return false;
+}
+
+static void complain_damage(const struct reading *reading, unsigned shard) {
+    struct buf text = {0};
+    stream_view_damage(reading->view, shard, &text);
+    fprintf(stderr, "weir stream: %s\n", buf_cstr(&text));
+    buf_done(&text);
 }
 
 /* All that is there now. CORRUPT blocks are named and passed over. */
@@ -150,16 +217,15 @@ static bool drain(struct reading *reading, unsigned shard) {
         struct stream_batch batch;
         int code = stream_view_next(reading->view, shard, BATCH_RECORDS, &batch);
         if (code == ERR_CORRUPT) {
-            fprintf(stderr, "weir stream: shard %u holds a damaged block; going on behind it\n",
-                    shard);
+            complain_damage(reading, shard);
             continue;
         }
         if (code)
             break;
-        print_batch(reading, shard, &batch);
         any = true;
+        if (!take_batch(reading, shard, &batch))
+            break;
     }
-    fflush(stdout);
     return any;
 }
 
@@ -183,9 +249,19 @@ static int read_shards(struct reading *reading, unsigned first, unsigned end, st
 static int read_stream(const char *data, const char *name, const char *shard_text,
                        struct reading *reading) {
     struct err err;
+    if (reading->consumer && !stream_consumer_name_valid(reading->consumer)) {
+        err_set(&err, ERR_INVALID, "--consumer %s: 1 to %d of a-z A-Z 0-9 _ . - are wanted",
+                reading->consumer, STREAM_CONSUMER_CHARS_MAX);
+        return complain(&err);
+    }
     int code = stream_view_open(data, name, &reading->view, &err);
     if (code)
         return complain(&err);
+    reading->name = name;
+    if (reading->consumer && (code = command_facts_open(data, &reading->facts, &err))) {
+        stream_view_close(reading->view);
+        return complain(&err);
+    }
     unsigned first = 0, end = stream_view_shard_count(reading->view);
     uint64_t shard;
     if (shard_text && (!str_to_u64(str_of(shard_text), &shard) || shard >= end)) {
@@ -199,19 +275,19 @@ static int read_stream(const char *data, const char *name, const char *shard_tex
         code = read_shards(reading, first, end, &err);
     }
     stream_view_close(reading->view);
+    if (reading->facts)
+        facts_close(reading->facts);
     return code ? complain(&err) : 0;
 }
 
 int command_stream(int argc, char **argv) {
     const char *data = "./data", *shard = NULL, *count = NULL;
     struct reading reading = {.from = "TRIM_HORIZON", .left = UINT64_MAX};
-    const struct command_flag flags[] = {{"data", 'd', &data, NULL},
-                                         {"shard", 's', &shard, NULL},
-                                         {"from", 'f', &reading.from, NULL},
-                                         {"count", 'n', &count, NULL},
-                                         {"follow", 0, NULL, &reading.follow},
-                                         {"raw", 0, NULL, &reading.raw},
-                                         {0}};
+    const struct command_flag flags[] = {
+        {"data", 'd', &data, NULL},         {"shard", 's', &shard, NULL},
+        {"from", 'f', &reading.from, NULL}, {"consumer", 'c', &reading.consumer, NULL},
+        {"count", 'n', &count, NULL},       {"follow", 0, NULL, &reading.follow},
+        {"raw", 0, NULL, &reading.raw},     {0}};
     if (!command_flags(&argc, argv, flags))
         return EXIT_USAGE;
     if (count && !str_to_u64(str_of(count), &reading.left)) {
@@ -222,6 +298,12 @@ int command_stream(int argc, char **argv) {
         return list(data);
     if (argc == 3 && strcmp(argv[1], "read") == 0)
         return read_stream(data, argv[2], shard, &reading);
-    fputs("usage: weir stream ls | weir stream read NAME; `weir help` says more\n", stderr);
+    if (argc > 1 && strcmp(argv[1], "consumers") == 0)
+        return command_consumers(data, argc - 2, argv + 2);
+    if (argc <= 3 && argc > 1 && strcmp(argv[1], "verify") == 0)
+        return command_stream_verify(argc == 3 ? argv[2] : data);
+    fputs("usage: weir stream ls | read NAME | consumers ls|rm | verify [DIR]; `weir help` says "
+          "more\n",
+          stderr);
     return EXIT_USAGE;
 }

@@ -14,6 +14,10 @@
 static const char *const level_names[] = {"debug", "info", "warn", "error", NULL};
 static const char *const format_names[] = {"text", "json", NULL};
 
+/* In the order of enum stream_corrupted. */
+static const char *const corrupted_names[] = {"skip", "stop", NULL};
+static const char *const stream_corrupted_names[] = {"skip", "stop", "global", NULL};
+
 static const struct option log_options[] = {
     {"level", OPTION_ENUM, offsetof(struct config_log, level), .names = level_names,
      .default_text = "info", .help = "the least level that is written"},
@@ -29,6 +33,21 @@ static const struct option stream_options[] = {
      .help = "how long records are kept"},
     {"retention_size", OPTION_SIZE, offsetof(struct config_stream, bytes_max), .default_text = "0",
      .help = "beyond it the oldest segments go; 0: unbounded"},
+    {"corrupted_blocks", OPTION_ENUM, offsetof(struct config_stream, corrupted_blocks),
+     .names = stream_corrupted_names, .default_text = "global",
+     .help = "as the key of this name at the top, for this stream"},
+    {"kafka", OPTION_STRUCT, offsetof(struct config_stream, kafka), .fields = stream_kafka_options,
+     .help = "a Kafka topic in place of the log of the data directory"},
+    {"kinesis", OPTION_STRUCT, offsetof(struct config_stream, kinesis),
+     .fields = stream_kinesis_options,
+     .help = "a stream of Amazon Kinesis, or of another Weir, in its place"},
+    {0}};
+
+static const struct option secret_options[] = {
+    {"file", OPTION_STRING, offsetof(struct config_secret, file),
+     .help = "whose content it is, read at the start and at each reload"},
+    {"value", OPTION_SECRET, offsetof(struct config_secret, value),
+     .help = "the secret itself, such as ${env:NAME}"},
     {0}};
 
 static const struct option options[] = {
@@ -40,19 +59,28 @@ static const struct option options[] = {
     {"sync", OPTION_STRING, offsetof(struct config, sync_text), .default_text = "always",
      .help = "always: acknowledged means on disk; an interval such as 10ms, or none, risks what is "
              "younger"},
+    {"corrupted_blocks", OPTION_ENUM, offsetof(struct config, corrupted_blocks),
+     .names = corrupted_names, .default_text = "skip",
+     .help = "skip: readers go on behind a damaged block; stop: they stay before it, and a stream "
+             "that is found damaged at the start keeps Weir from starting"},
     {"mqtt", OPTION_STRUCT, offsetof(struct config, mqtt), .fields = mqtt_options},
     {"web", OPTION_STRUCT, offsetof(struct config, web), .fields = web_options},
     {"redis", OPTION_STRUCT, offsetof(struct config, redis), .fields = state_options},
     {"streams", OPTION_MAP, offsetof(struct config, streams), .fields = stream_options,
      .item_size = sizeof(struct config_stream)},
-    {"buckets", OPTION_MAP, offsetof(struct config, buckets), .fields = delivery_bucket_options,
-     .item_size = sizeof(struct delivery_bucket_config)},
+    {"buckets", OPTION_MAP, offsetof(struct config, buckets), .fields = bucket_options,
+     .item_size = sizeof(struct bucket_config)},
     {"delivery_streams", OPTION_MAP, offsetof(struct config, delivery_streams),
      .fields = delivery_options, .item_size = sizeof(struct delivery_config)},
     {"functions", OPTION_MAP, offsetof(struct config, functions), .fields = function_options,
      .item_size = sizeof(struct function_config)},
     {"event_source_mappings", OPTION_LIST, offsetof(struct config, mappings),
      .fields = function_mapping_options, .item_size = sizeof(struct function_mapping_config)},
+    {"roles", OPTION_CONF, offsetof(struct config, roles),
+     .help = "policies that rules name as their role: NAME: { statement: [ { effect, action, "
+             "resource } ] }"},
+    {"secrets", OPTION_MAP, offsetof(struct config, secrets), .fields = secret_options,
+     .item_size = sizeof(struct config_secret), .help = "what get_secret() of rules knows"},
     {"rules", OPTION_MAP, offsetof(struct config, rules), .fields = rule_options,
      .item_size = sizeof(struct rule_config)},
     {"live_feed", OPTION_STRUCT, offsetof(struct config, live_feed), .fields = web_live_options},
@@ -60,10 +88,17 @@ static const struct option options[] = {
      .help = "the AWS-compatible endpoints; absent: none"},
     {"credentials", OPTION_LIST, offsetof(struct config, credentials),
      .fields = aws_credential_options, .item_size = sizeof(struct aws_credential)},
+    {"policies", OPTION_CONF, offsetof(struct config, policies_conf),
+     .help = "IAM policies of credentials by name: statement: [ { effect: Allow, action: "
+             "\"kinesis:Get*\", resource: \"arn:aws:kinesis:*:*:stream/sensors\" } ]"},
     {0}};
 
 void config_show(struct buf *out) {
     option_show(out, options, 0);
+    for (const struct action_kind *const *kind = action_kinds; *kind; kind++) {
+        buf_printf(out, "\nof an action `%s`:\n", (*kind)->name);
+        option_show(out, (*kind)->options, 1);
+    }
 }
 
 /* ---- names that refer to one another ---- */
@@ -82,9 +117,8 @@ const struct config_stream *config_find_stream(const struct config *config, cons
     return find_named(&config->streams, sizeof(struct config_stream), name);
 }
 
-const struct delivery_bucket_config *config_find_bucket(const struct config *config,
-                                                        const char *name) {
-    return find_named(&config->buckets, sizeof(struct delivery_bucket_config), name);
+const struct bucket_config *config_find_bucket(const struct config *config, const char *name) {
+    return find_named(&config->buckets, sizeof(struct bucket_config), name);
 }
 
 const struct delivery_config *config_find_delivery(const struct config *config, const char *name) {
@@ -118,6 +152,31 @@ static int check_names(const struct option_items *items, size_t item_size, const
     return 0;
 }
 
+/* What the other side decides is not to be said here. */
+static int check_engine(const struct config_stream *stream, struct err *err) {
+    static const char *const not_ours[] = {"shard_count", "retention_size"};
+    const struct conf *kafka = stream->kafka.head.conf, *kinesis = stream->kinesis.head.conf;
+    if (!kafka && !kinesis)
+        return 0;
+    if (kafka && kinesis)
+        return conf_error(kinesis, err, ERR_INVALID, "a stream is either of kafka or of kinesis");
+    for (size_t i = 0; i < COUNT_OF(not_ours); i++) {
+        const struct conf *at = conf_get(stream->head.conf, not_ours[i]);
+        if (at)
+            return conf_error(at, err, ERR_INVALID, "%s is decided by the %s", not_ours[i],
+                              kafka ? "Kafka topic" : "Kinesis stream");
+    }
+    return kafka ? stream_kafka_check(&stream->kafka, err)
+                 : stream_kinesis_check(&stream->kinesis, err);
+}
+
+static int check_engines(const struct config *config, struct err *err) {
+    int code = 0;
+    for (size_t i = 0; !code && i < config->streams.count; i++)
+        code = check_engine(OPTION_AT(config->streams, struct config_stream, i), err);
+    return code;
+}
+
 static int check_mappings(const struct config *config, struct err *err) {
     for (size_t i = 0; i < config->mappings.count; i++) {
         const struct function_mapping_config *mapping =
@@ -144,8 +203,7 @@ static int check_mappings(const struct config *config, struct err *err) {
 static int check_deliveries(const struct config *config, struct err *err) {
     int code = 0;
     for (size_t i = 0; !code && i < config->buckets.count; i++)
-        code = delivery_bucket_check(OPTION_AT(config->buckets, struct delivery_bucket_config, i),
-                                     err);
+        code = bucket_check(OPTION_AT(config->buckets, struct bucket_config, i), err);
     for (size_t i = 0; !code && i < config->delivery_streams.count; i++) {
         const struct delivery_config *delivery =
             OPTION_AT(config->delivery_streams, struct delivery_config, i);
@@ -197,6 +255,11 @@ static int check_web_exposure(const struct config *config, struct err *err) {
     return 0;
 }
 
+/* The broker decides about /mqtt by where the web listener stands, as about its own listeners. */
+static void place_mqtt_web(struct config *config) {
+    config->mqtt.web.bind = config->web.bind;
+}
+
 static int check(struct config *config, struct err *err) {
     int code = check_sync(config, err);
     if (!code)
@@ -211,6 +274,8 @@ static int check(struct config *config, struct err *err) {
     if (!code)
         code = check_names(&config->rules, sizeof(struct rule_config), "rule", 128, "_", err);
     if (!code)
+        code = check_engines(config, err);
+    if (!code)
         code = check_mappings(config, err);
     if (!code)
         code = check_deliveries(config, err);
@@ -219,11 +284,46 @@ static int check(struct config *config, struct err *err) {
     if (!code)
         code = aws_config_check(&config->api, &config->credentials, err);
     if (!code)
+        code = iam_policies_compile(config->policies_conf, &config->policies, err);
+    if (!code)
+        code = aws_credentials_bind(&config->credentials, config->policies, err);
+    if (!code)
         code = mqtt_config_check(&config->mqtt, err);
     return code;
 }
 
 /* ---- reading ---- */
+
+static int read_secret(struct rule_secrets *secrets, const struct config_secret *secret,
+                       struct err *err) {
+    struct buf bytes = {0};
+    struct err why;
+    int code = 0;
+    if (!secret->file == !secret->value)
+        return conf_error(secret->head.conf, err, ERR_INVALID,
+                          "a secret needs file or value, one of them");
+    if (secret->value)
+        buf_add_str(&bytes, str_of(secret->value));
+    else
+        code = file_read_all(secret->file, RULE_SECRET_BYTES_MAX, &bytes, &why);
+    if (code)
+        conf_error(place(&secret->head, "file"), err, code, "%.400s", why.text);
+    else
+        rule_secrets_add(secrets, secret->head.name, buf_str(&bytes));
+    if (buf_len(&bytes))
+        explicit_bzero(buf_at(&bytes), buf_len(&bytes));
+    buf_done(&bytes);
+    return code;
+}
+
+static int read_secrets(struct config *config, struct err *err) {
+    int code = 0;
+    config->surroundings.secrets = rule_secrets_new();
+    for (size_t i = 0; !code && i < config->secrets.count; i++)
+        code = read_secret(config->surroundings.secrets,
+                           OPTION_AT(config->secrets, struct config_secret, i), err);
+    return code;
+}
 
 static void set_default_workers(struct config *config) {
     if (config->workers)
@@ -240,7 +340,15 @@ static int load(struct config *config, struct str text, struct err *err) {
     if (!code)
         code = check(config, err);
     if (!code)
-        code = rule_set_compile(&config->rules, action_kinds, &config->rule_set, err);
+        place_mqtt_web(config);
+    if (!code)
+        code = rule_roles_compile(config->roles, config->api.region, config->api.account,
+                                  &config->surroundings.roles, err);
+    config->surroundings.kinds = action_kinds;
+    if (!code)
+        code = read_secrets(config, err);
+    if (!code)
+        code = rule_set_compile(&config->rules, &config->surroundings, &config->rule_set, err);
     if (!code)
         code = targets_check(config, err);
     if (!code)
@@ -273,6 +381,9 @@ void config_free(struct config *config) {
     if (!config)
         return;
     rule_set_unref(config->rule_set);
+    rule_roles_unref(config->surroundings.roles);
+    rule_secrets_unref(config->surroundings.secrets);
+    iam_policies_free(config->policies);
     arena_done(&config->arena);
     free(config->path);
     free(config);

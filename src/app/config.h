@@ -27,6 +27,17 @@ struct config_log {
 struct config_stream {
     struct option_head head;
     int64_t shard_count, retention_ms, bytes_max;
+    int corrupted_blocks;             /* enum stream_corrupted, or CONFIG_CORRUPTED_GLOBAL */
+    struct stream_kafka_config kafka; /* at most one of the two */
+    struct stream_kinesis_config kinesis;
+};
+
+/* The stream does as corrupted_blocks at the top says. */
+enum { CONFIG_CORRUPTED_GLOBAL = STREAM_CORRUPTED_STOP + 1 };
+
+struct config_secret {
+    struct option_head head;
+    const char *file, *value;
 };
 
 struct config {
@@ -39,19 +50,25 @@ struct config {
     const char *sync_text;
     enum stream_sync sync;
     int64_t sync_interval_ms;
+    int corrupted_blocks; /* enum stream_corrupted */
     struct mqtt_config mqtt;
     struct web_config web;
     struct state_config redis;
     struct option_items streams;          /* struct config_stream */
-    struct option_items buckets;          /* struct delivery_bucket_config */
+    struct option_items buckets;          /* struct bucket_config */
     struct option_items delivery_streams; /* struct delivery_config */
     struct option_items functions;        /* struct function_config */
     struct option_items mappings;         /* struct function_mapping_config */
     struct option_items rules;            /* struct rule_config */
-    struct rule_set *rule_set;            /* compiled from `rules` */
+    const struct conf *roles;
+    struct option_items secrets;           /* struct config_secret */
+    struct rule_surroundings surroundings; /* compiled from `roles` */
+    struct rule_set *rule_set;             /* compiled from `rules` in these surroundings */
     struct web_live_config live_feed;
     struct aws_config api;
     struct option_items credentials; /* struct aws_credential */
+    const struct conf *policies_conf;
+    struct iam_policies *policies; /* compiled from it */
 };
 
 /* Reads and checks the file. All errors say file:line:column. The caller frees. */
@@ -63,8 +80,7 @@ int config_read_text(const char *path, struct str text, struct config **ret_conf
 void config_free(struct config *config);
 
 const struct config_stream *config_find_stream(const struct config *config, const char *name);
-const struct delivery_bucket_config *config_find_bucket(const struct config *config,
-                                                        const char *name);
+const struct bucket_config *config_find_bucket(const struct config *config, const char *name);
 
 const struct delivery_config *config_find_delivery(const struct config *config, const char *name);
 

@@ -81,8 +81,19 @@ static const struct {
     {"{ auth: sigv4 }", "{ bind: \"0.0.0.0:1\", auth: open }", ":6:14: api: a listener beyond"},
     {"credentials: [ { access_key_id: A, secret_access_key: s } ]", "credentials: []",
      "api: sigv4 needs at least one key"},
+    {"shard_count: 4", "shard_count: 4, kafka: { brokers: [a] }",
+     ":8:36: shard_count is decided by the Kafka topic"},
+    {"shard_count: 4", "kafka: {}", "brokers is missing here"},
+    {"shard_count: 4", "kafka: { brokers: [a], properties: { acks: \"1\" } }",
+     "Weir itself sets acks"},
+    {"shard_count: 4",
+     "kafka: { brokers: [a] }, kinesis: { access_key_id: a, secret_access_key: b }",
+     "either of kafka or of kinesis"},
+    {"shard_count: 4", "kinesis: { endpoint: nowhere, access_key_id: a, secret_access_key: b }",
+     "http(s)://host[:port] is wanted"},
+    {"{ bucket: b }", "{ bucket: b, kafka: { brokers: [a] } }", "needs a group"},
     {"secret_access_key: s }", "secret_access_key: s, policy: p }",
-     "policies are not part of this version"},
+     "there is no policy \"p\" under policies"},
 };
 
 static void what_does_not_fit_together_is_refused_with_its_place(void **state) {

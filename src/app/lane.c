@@ -11,9 +11,13 @@ struct order {
     struct lane *lane;
     struct mqtt *mqtt;
     struct stream_log *log;
+    struct stream *sessions;
+    struct mqtt_restore *restore;
+    uv_sem_t *restored;
     unsigned index;
     struct rule_set *set;
     struct mqtt_policies *policies;
+    struct mqtt_identities *identities;
     const struct mqtt_listener_config *listener;
     struct sockaddr_storage *address;
     struct tls_context *tls;
@@ -27,22 +31,87 @@ static void do_start(void *data) {
     struct lane *lane = order->lane;
     lane->worker = mqtt_worker_new(order->mqtt, order->index, lane->thread.loop);
     lane->writer = stream_writer_new(order->log, lane->thread.loop);
+    lane->journal = stream_journal_new(lane->writer, order->sessions, lane->thread.loop);
+    mqtt_worker_set_journal(lane->worker, lane->journal);
 }
 
 void lane_start(struct lane *lane, const char *name, struct mqtt *mqtt, unsigned index,
-                struct stream_log *log) {
-    struct order order = {.lane = lane, .mqtt = mqtt, .index = index, .log = log};
+                struct stream_log *log, const char *account, struct stream *sessions) {
+    struct order order = {
+        .lane = lane, .mqtt = mqtt, .index = index, .log = log, .sessions = sessions};
+    lane->environment = rule_environment_default;
+    lane->environment.account_id = account;
     loop_thread_start(&lane->thread, name);
     loop_call(lane->thread.loop, do_start, &order);
 }
 
+static void do_read(void *data) {
+    struct order *order = data;
+    order->code = mqtt_restore_read(order->lane->worker, &order->restore, order->err);
+}
+
+static void on_applied(void *data) {
+    uv_sem_post(data);
+}
+
+static void do_apply(void *data) {
+    struct order *order = data;
+    mqtt_restore_apply(order->lane->worker, order->restore, on_applied, order->restored);
+}
+
+static void do_end(void *data) {
+    struct order *order = data;
+    mqtt_restore_end(order->lane->worker, order->restore);
+}
+
+int lanes_restore(struct lane *lanes, unsigned count, struct err *err) {
+    struct order order = {.lane = &lanes[0], .err = err};
+    loop_call(lanes[0].thread.loop, do_read, &order);
+    if (order.code)
+        return order.code;
+    uv_sem_t restored;
+    int failed = uv_sem_init(&restored, 0);
+    ASSERT(!failed);
+    order.restored = &restored;
+    for (unsigned i = 0; i < count; i++) {
+        order.lane = &lanes[i];
+        loop_call(lanes[i].thread.loop, do_apply, &order);
+    }
+    for (unsigned i = 0; i < count; i++)
+        uv_sem_wait(&restored);
+    uv_sem_destroy(&restored);
+    for (unsigned i = 0; i < count; i++) {
+        order.lane = &lanes[i];
+        loop_call(lanes[i].thread.loop, do_end, &order);
+    }
+    return 0;
+}
+
+static int prepare(struct lane *lane, struct rule_set *set, struct err *err) {
+    struct rule_engine_config config = {.set = set,
+                                        .sinks = stream_writer_resolver(lane->writer),
+                                        .publisher = mqtt_worker_publisher(lane->worker),
+                                        .environment = &lane->environment,
+                                        .previous = lane->engine};
+    return rule_engine_new(&config, &lane->next_engine, err);
+}
+
+static void commit(struct lane *lane, bool take) {
+    struct rule_engine *old = lane->next_engine;
+    if (take) {
+        old = lane->engine;
+        lane->engine = lane->next_engine;
+        rule_engine_succeed(lane->engine, old);
+        mqtt_worker_set_rules(lane->worker, rule_engine_sink(lane->engine),
+                              stream_writer_gate(lane->writer));
+    }
+    lane->next_engine = NULL;
+    rule_engine_free(old);
+}
+
 static void do_prepare(void *data) {
     struct order *order = data;
-    struct lane *lane = order->lane;
-    struct rule_engine_config config = {.set = order->set,
-                                        .sinks = stream_writer_resolver(lane->writer),
-                                        .publisher = mqtt_worker_publisher(lane->worker)};
-    order->code = rule_engine_new(&config, &lane->next_engine, order->err);
+    order->code = prepare(order->lane, order->set, order->err);
 }
 
 int lane_prepare_rules(struct lane *lane, struct rule_set *set, struct err *err) {
@@ -51,18 +120,18 @@ int lane_prepare_rules(struct lane *lane, struct rule_set *set, struct err *err)
     return order.code;
 }
 
+/* While main prepares, no change of a client is made; but one may have been on its way. */
+int lane_replace_rules(struct lane *lane, struct rule_set *set, struct err *err) {
+    ASSERT(!lane->next_engine);
+    int code = prepare(lane, set, err);
+    if (!code)
+        commit(lane, true);
+    return code;
+}
+
 static void do_commit(void *data) {
     struct order *order = data;
-    struct lane *lane = order->lane;
-    struct rule_engine *old = lane->next_engine;
-    if (order->take) {
-        old = lane->engine;
-        lane->engine = lane->next_engine;
-        mqtt_worker_set_rules(lane->worker, rule_engine_sink(lane->engine),
-                              stream_writer_gate(lane->writer));
-    }
-    lane->next_engine = NULL;
-    rule_engine_free(old);
+    commit(order->lane, order->take);
 }
 
 void lane_commit_rules(struct lane *lane, bool take) {
@@ -78,6 +147,16 @@ static void do_set_policies(void *data) {
 void lane_set_policies(struct lane *lane, struct mqtt_policies *policies) {
     struct order order = {.lane = lane, .policies = policies};
     loop_call(lane->thread.loop, do_set_policies, &order);
+}
+
+static void do_set_identities(void *data) {
+    struct order *order = data;
+    mqtt_worker_set_identities(order->lane->worker, order->identities);
+}
+
+void lane_set_identities(struct lane *lane, struct mqtt_identities *identities) {
+    struct order order = {.lane = lane, .identities = identities};
+    loop_call(lane->thread.loop, do_set_identities, &order);
 }
 
 static void do_listen(void *data) {
@@ -115,6 +194,7 @@ static void do_stop(void *data) {
     mqtt_worker_set_rules(lane->worker, NULL, stream_writer_gate(lane->writer));
     rule_engine_free(lane->engine);
     mqtt_worker_free(lane->worker);
+    stream_journal_free(lane->journal);
     stream_writer_free(lane->writer);
 }
 

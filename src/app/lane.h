@@ -17,13 +17,19 @@ struct lane {
     struct loop_thread thread;
     struct mqtt_worker *worker;
     struct stream_writer *writer;
+    struct journal *journal; /* of the broker's sessions */
     struct rule_engine *engine;
     struct rule_engine *next_engine; /* made by lane_prepare_rules() */
+    struct rule_environment environment;
 };
 
-/* Starts the thread called `name` and makes worker number `index` and the writer. */
+/* Starts the thread called `name` and makes worker number `index`, the writer, and the journal in the
+ * stream `sessions`. `account` is what accountid() says; it outlives the lane. */
 void lane_start(struct lane *lane, const char *name, struct mqtt *mqtt, unsigned index,
-                struct stream_log *log);
+                struct stream_log *log, const char *account, struct stream *sessions);
+
+/* Brings back what the journal holds, on all lanes; they have their rules, and nobody listens. */
+int lanes_restore(struct lane *lanes, unsigned count, struct err *err);
 
 /* Makes an engine for the rules; the old ones stay in force until lane_commit_rules(). */
 int lane_prepare_rules(struct lane *lane, struct rule_set *set, struct err *err);
@@ -31,8 +37,14 @@ int lane_prepare_rules(struct lane *lane, struct rule_set *set, struct err *err)
 /* Puts the prepared engine in force, or (`take` false) drops it. */
 void lane_commit_rules(struct lane *lane, bool take);
 
+/* Both at once, on the lane's own thread. On failure the old rules stay. */
+int lane_replace_rules(struct lane *lane, struct rule_set *set, struct err *err);
+
 /* Puts other policies in force; they may have been compiled on any thread. */
 void lane_set_policies(struct lane *lane, struct mqtt_policies *policies);
+
+/* The same for who may connect. */
+void lane_set_identities(struct lane *lane, struct mqtt_identities *identities);
 
 int lane_listen(struct lane *lane, const struct mqtt_listener_config *config,
                 struct sockaddr_storage *address, struct tls_context *tls, struct err *err);

@@ -76,8 +76,14 @@ void mqtt_websocket_accept(struct http_request *request, void *data) {
         free(bridge);
         return;
     }
-    bridge->connection =
-        mqtt_worker_attach(server->worker, &transport_ops, bridge, peer, server->anonymous);
-    if (!bridge->connection)
+    bool anonymous = mqtt_worker_is_anonymous(server->worker, server->listener);
+    struct mqtt_connection *connection =
+        mqtt_worker_attach(server->worker, &transport_ops, bridge, peer, anonymous);
+    if (connection && !mqtt_connection_set_listener(connection, server->listener)) {
+        mqtt_connection_detach(connection);
+        connection = NULL;
+    }
+    bridge->connection = connection;
+    if (!connection)
         http_ws_close(bridge->ws, 1001);
 }

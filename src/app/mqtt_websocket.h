@@ -8,7 +8,7 @@
 
 struct mqtt_websocket {
     struct mqtt_worker *worker;
-    bool anonymous;           /* whether clients may connect without credentials */
+    const struct mqtt_listener_config *listener; /* its policy, limits, and who may come */
     size_t message_bytes_max; /* of one WebSocket message; packets may span several */
 };
 

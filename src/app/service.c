@@ -1,5 +1,7 @@
 #include "app/service.h"
 
+#include <netinet/in.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -15,15 +17,20 @@ enum { GRACE_MS = 5000 };
 static int start_deliveries(struct service *service, struct err *err) {
     const struct config *config = service->config;
     struct loop *loop = service->lane->thread.loop;
-    service->deliveries = xcalloc(config->delivery_streams.count + 1, sizeof *service->deliveries);
+    size_t count = config->delivery_streams.count + 1;
+    service->deliveries = xcalloc(count, sizeof(struct delivery *));
+    service->shares = xcalloc(count, sizeof(struct delivery_share *));
     for (size_t i = 0; i < config->delivery_streams.count; i++) {
         const struct delivery_config *delivery =
             OPTION_AT(config->delivery_streams, struct delivery_config, i);
         struct stream *stream =
             stream_find(service->log, STREAM_DELIVERY, str_of(delivery->head.name));
-        int code = delivery_open(loop, service->facts, service->client, delivery,
-                                 config_find_bucket(config, delivery->bucket), stream,
-                                 &service->deliveries[i], err);
+        const struct bucket_config *bucket = config_find_bucket(config, delivery->bucket);
+        int code = stream_is_shared(stream)
+                       ? delivery_share_open(loop, service->client, delivery, bucket, stream,
+                                             &service->shares[i], err)
+                       : delivery_open(loop, service->facts, service->client, delivery, bucket,
+                                       stream, &service->deliveries[i], err);
         if (code)
             return code;
         service->delivery_count = i + 1;
@@ -71,8 +78,11 @@ struct invocation {
 static void on_invoked(void *data, const struct function_result *result) {
     struct invocation invocation = *(struct invocation *)data;
     free(data);
-    const char *type = result->error_type ? result->error_type : "the function failed";
-    invocation.done(invocation.data, result->ok, result->ok ? NULL : type);
+    char why[400] = "";
+    if (!result->ok)
+        snprintf(why, sizeof why, "%s %.*s",
+                 result->error_type ? result->error_type : "it failed:", STR_ARG(result->payload));
+    invocation.done(invocation.data, result->ok, result->ok ? NULL : why);
 }
 
 static int invoke_function(void *data, struct str function, struct str event,
@@ -86,20 +96,53 @@ static int invoke_function(void *data, struct str function, struct str event,
     return code;
 }
 
+static const struct bucket_config *find_bucket(void *data, struct str name) {
+    const struct option_items *buckets = &((const struct service *)data)->config->buckets;
+    for (size_t i = 0; i < buckets->count; i++) {
+        const struct bucket_config *bucket = OPTION_AT(*buckets, struct bucket_config, i);
+        if (str_eq(str_of(bucket->head.name), name))
+            return bucket;
+    }
+    return NULL;
+}
+
 static int start_actions(struct service *service, struct err *err) {
-    const struct action_specs *specs = rule_set_actions(service->config->rule_set);
+    const struct config *config = service->config;
+    struct rule_set *set = rule_book_set(service->rules->book);
     service->action_services = (struct action_services){
         .log = service->log,
+        .corrupted = (enum stream_corrupted)config->corrupted_blocks,
         .facts = service->facts,
         .client = service->client,
         .gate = stream_writer_gate(service->lane->writer),
         .redis_url = state_url(service->state),
+        .region = config->api.region,
+        .account = config->api.account,
+        .confirm_url = "",
         .fail = fail_action,
         .invoke = invoke_function,
+        .bucket = find_bucket,
         .data = service,
     };
-    return action_host_open(service->lane->thread.loop, &service->action_services, specs,
-                            &service->actions, err);
+    int code = action_host_open(service->lane->thread.loop, &service->action_services,
+                                rule_set_actions(set), &service->actions, err);
+    rules_use_actions(service->rules, service->actions);
+    rule_set_unref(set);
+    return code;
+}
+
+static bool confirm_destination(void *data, struct str token) {
+    const struct service *service = data;
+    return service->actions && action_host_confirm(service->actions, token) == 0;
+}
+
+/* Runners begin in a later turn than this one. */
+static void name_confirm_url(struct service *service) {
+    char address[TCP_ADDRESS_CHARS];
+    tcp_address_text(&service->web_address, address);
+    service->confirm_url =
+        xprintf("%s://%s", service->config->web.tls.head.conf ? "https" : "http", address);
+    service->action_services.confirm_url = service->confirm_url;
 }
 
 static bool is_ready(void *data, struct buf *why) {
@@ -108,16 +151,6 @@ static bool is_ready(void *data, struct buf *why) {
     json_write_key(why, "redis");
     buf_add_str(why, redis ? STR("true") : STR("false"));
     return redis;
-}
-
-/* Design law 8: as on an MQTT listener that says nothing, on loopback and without users anybody may
- * come. */
-static bool anonymous_allowed(const struct config *config) {
-    struct sockaddr_storage address;
-    if (config->web.anonymous)
-        return true;
-    return config->mqtt.users.count == 0 && !tcp_address(config->web.bind, &address, NULL) &&
-           tcp_address_is_loopback(&address);
 }
 
 static int start_web(struct service *service, struct err *err) {
@@ -129,15 +162,20 @@ static int start_web(struct service *service, struct err *err) {
         return code;
     service->mqtt_websocket =
         (struct mqtt_websocket){.worker = service->lane->worker,
-                                .anonymous = anonymous_allowed(config),
+                                .listener = &config->mqtt.web,
                                 .message_bytes_max = (size_t)config->mqtt.packet_bytes_max + 1024};
     struct web_services services = {.state = service->state,
                                     .mqtt = mqtt_websocket_accept,
                                     .mqtt_data = &service->mqtt_websocket,
                                     .ready = is_ready,
-                                    .ready_data = service};
-    return web_open(service->lane->thread.loop, &config->web, &config->live_feed, &services,
+                                    .ready_data = service,
+                                    .confirm = confirm_destination,
+                                    .confirm_data = service};
+    code = web_open(service->lane->thread.loop, &config->web, &config->live_feed, &services,
                     &service->web_address, &service->web, err);
+    if (!code)
+        name_confirm_url(service);
+    return code;
 }
 
 static bool is_configured(void *data, struct str stream) {
@@ -146,6 +184,46 @@ static bool is_configured(void *data, struct str stream) {
         if (str_eq(stream, str_of(OPTION_AT(config->streams, struct config_stream, i)->head.name)))
             return true;
     return false;
+}
+
+static struct rule_book *book_of(void *data) {
+    return ((const struct service *)data)->rules->book;
+}
+
+static bool is_frozen(void *data) {
+    return ((const struct service *)data)->rules->frozen;
+}
+
+static void apply_rules(void *data, void (*done)(void *done_data, int code), void *done_data) {
+    rules_apply(((const struct service *)data)->rules, done, done_data);
+}
+
+static void trace_rule(void *data, struct rest_call *call, struct str rule, uint64_t count) {
+    trace_begin(&((struct service *)data)->traces, call, rule, count);
+}
+
+/* What is asked for by its path on the api listener. */
+static void add_rest(struct service *service, struct aws_services *services) {
+    const struct config *config = service->config;
+    const struct manage_config manage = {.worker = service->lane->worker,
+                                         .gate = stream_writer_gate(service->lane->writer),
+                                         .payload_bytes_max =
+                                             (size_t)config->mqtt.packet_bytes_max};
+    service->manage = manage_new(&manage);
+    for (unsigned i = 0; i < MANAGE_SERVICES; i++)
+        services->rest[services->rest_count++] = manage_service(service->manage, i);
+    const struct iot_config iot = {.region = config->api.region,
+                                   .account = config->api.account,
+                                   .host = {.book = book_of,
+                                            .is_frozen = is_frozen,
+                                            .apply = apply_rules,
+                                            .trace = trace_rule,
+                                            .data = service}};
+    service->iot = iot_new(&iot);
+    service->traces = (struct traces){.lanes = service->rules->lanes,
+                                      .lane_count = service->rules->lane_count,
+                                      .loop = service->rules->loop};
+    services->rest[services->rest_count++] = iot_service(service->iot);
 }
 
 static int start_api(struct service *service, struct err *err) {
@@ -158,6 +236,7 @@ static int start_api(struct service *service, struct err *err) {
                                     .credentials = &config->credentials,
                                     .is_configured = is_configured,
                                     .data = service};
+    add_rest(service, &services);
     return aws_open(service->lane->thread.loop, &config->api, &services, &service->api_address,
                     &service->api, err);
 }
@@ -185,14 +264,37 @@ static void do_start(void *data) {
         order->code = start_web(service, order->err);
     if (!order->code)
         order->code = start_api(service, order->err);
+    if (!order->code)
+        service->consumers = consumers_open(loop, service->log, service->facts);
 }
 
 int service_start(struct service *service, const struct config *config, struct lane *lane,
-                  struct facts *facts, struct stream_log *log, struct err *err) {
-    *service = (struct service){.config = config, .lane = lane, .facts = facts, .log = log};
+                  struct facts *facts, struct stream_log *log, struct rules *rules,
+                  struct err *err) {
+    *service = (struct service){
+        .config = config, .lane = lane, .facts = facts, .log = log, .rules = rules};
     struct order order = {.service = service, .err = err};
     loop_call(lane->thread.loop, do_start, &order);
     return order.code;
+}
+
+struct endpoint {
+    struct service *service;
+    unsigned port;
+};
+
+static void do_set_endpoint(void *data) {
+    const struct endpoint *endpoint = data;
+    if (endpoint->service->iot)
+        iot_set_endpoint(endpoint->service->iot, endpoint->port);
+}
+
+void service_set_endpoint(struct service *service, const struct sockaddr_storage *address) {
+    const void *any = address;
+    in_port_t port = address->ss_family == AF_INET6 ? ((const struct sockaddr_in6 *)any)->sin6_port
+                                                    : ((const struct sockaddr_in *)any)->sin_port;
+    struct endpoint endpoint = {service, ntohs(port)};
+    loop_call(service->lane->thread.loop, do_set_endpoint, &endpoint);
 }
 
 static void do_reload(void *data) {
@@ -233,6 +335,7 @@ static void close_actions(struct stage *stage) {
     struct service *service = stage->service;
     if (!service->actions)
         return;
+    rules_use_actions(service->rules, NULL);
     stage->waiting++;
     action_host_close(service->actions, GRACE_MS, on_closed, stage);
     service->actions = NULL;
@@ -250,15 +353,25 @@ static void close_listeners(struct stage *stage) {
     }
 }
 
+/* Behind the listeners, whose calls these are. */
 static void close_consumers(struct stage *stage) {
     struct service *service = stage->service;
+    manage_free(service->manage);
+    if (service->consumers) {
+        stage->waiting++;
+        consumers_close(service->consumers, on_closed, stage);
+    }
     if (service->functions) {
         stage->waiting++;
         function_host_close(service->functions, GRACE_MS, on_closed, stage);
     }
     stage->waiting += service->delivery_count;
-    for (size_t i = 0; i < service->delivery_count; i++)
-        delivery_close(service->deliveries[i], GRACE_MS, on_closed, stage);
+    for (size_t i = 0; i < service->delivery_count; i++) {
+        if (service->shares[i])
+            delivery_share_close(service->shares[i], GRACE_MS, on_closed, stage);
+        else
+            delivery_close(service->deliveries[i], GRACE_MS, on_closed, stage);
+    }
 }
 
 static void close_connections(struct stage *stage) {
@@ -309,50 +422,9 @@ void service_stop(struct service *service) {
         stop_stage(service, stages[i]);
     if (service->lane)
         await_changes(service);
+    iot_free(service->iot);
     free(service->deliveries);
+    free(service->confirm_url);
+    free(service->shares);
     *service = (struct service){0};
-}
-
-/* ---- rules that change ---- */
-
-struct preparation {
-    struct service *service;
-    const struct action_specs *specs;
-    uv_sem_t done;
-    int status;
-};
-
-static void on_prepared(void *data, int status) {
-    struct preparation *preparation = data;
-    preparation->status = status;
-    uv_sem_post(&preparation->done);
-}
-
-static void do_prepare(void *data) {
-    struct preparation *preparation = data;
-    action_host_prepare(preparation->service->actions, preparation->specs, on_prepared,
-                        preparation);
-}
-
-int service_prepare_actions(struct service *service, const struct action_specs *specs,
-                            struct err *err) {
-    struct preparation preparation = {.service = service, .specs = specs};
-    int failed = uv_sem_init(&preparation.done, 0);
-    ASSERT(!failed);
-    loop_call(service->lane->thread.loop, do_prepare, &preparation);
-    uv_sem_wait(&preparation.done);
-    uv_sem_destroy(&preparation.done);
-    return preparation.status ? err_set(err, preparation.status, "logs of actions: %s",
-                                        err_text(preparation.status))
-                              : 0;
-}
-
-static void do_apply(void *data) {
-    struct preparation *preparation = data;
-    action_host_apply(preparation->service->actions, preparation->specs);
-}
-
-void service_apply_actions(struct service *service, const struct action_specs *specs) {
-    struct preparation preparation = {.service = service, .specs = specs};
-    loop_call(service->lane->thread.loop, do_apply, &preparation);
 }

@@ -6,8 +6,13 @@
 #define APP_SERVICE_H
 
 #include "app/config.h"
+#include "app/consumers.h"
 #include "app/lane.h"
 #include "app/mqtt_websocket.h"
+#include "app/rules.h"
+#include "app/trace.h"
+#include "aws/iot.h"
+#include "manage/manage.h"
 
 struct service {
     const struct config *config;
@@ -21,11 +26,18 @@ struct service {
     struct function_host *functions;
     struct action_services action_services;
     struct action_host *actions;
-    struct delivery **deliveries;
+    char *confirm_url;            /* of this host, for destinations of actions */
+    struct delivery **deliveries; /* NULL: it is shared */
+    struct delivery_share **shares;
     size_t delivery_count;
     struct web *web;
     struct sockaddr_storage web_address;
     struct mqtt_websocket mqtt_websocket;
+    struct manage *manage;
+    struct consumers *consumers;
+    struct rules *rules;
+    struct traces traces;
+    struct iot *iot;
     struct aws *api; /* NULL: none is configured */
     struct sockaddr_storage api_address;
 };
@@ -33,17 +45,14 @@ struct service {
 /* `lane` has started. On failure everything that had been started is still to be stopped by
  * service_stop(). From main. */
 int service_start(struct service *service, const struct config *config, struct lane *lane,
-                  struct facts *facts, struct stream_log *log, struct err *err);
+                  struct facts *facts, struct stream_log *log, struct rules *rules,
+                  struct err *err);
+
+/* The MQTT listener that clients of the API are sent to. From main. */
+void service_set_endpoint(struct service *service, const struct sockaddr_storage *address);
 
 /* Reads the certificates of the listeners again. From main. */
 int service_reload(struct service *service, struct err *err);
-
-/* What rules that are about to be put in force need; waits for it. From main. */
-int service_prepare_actions(struct service *service, const struct action_specs *specs,
-                            struct err *err);
-
-/* These are in force now. From main. */
-void service_apply_actions(struct service *service, const struct action_specs *specs);
 
 /* Ends the actions, while error actions can still publish. From main. */
 void service_stop_actions(struct service *service);

@@ -10,6 +10,7 @@
 #ifndef AWS_AWS_H
 #define AWS_AWS_H
 
+#include "aws/limits.h"
 #include "aws/sigv4_verify.h"
 #include "base/option.h"
 #include "http/rest.h"
@@ -31,6 +32,7 @@ struct aws_config {
     struct aws_tls_config tls;
     bool plaintext;               /* needed beyond loopback without tls (design law 8) */
     const char *region, *account; /* of the ARNs */
+    struct aws_limits_config limits;
 };
 
 extern const struct option aws_options[];
@@ -38,6 +40,10 @@ extern const struct option aws_options[];
 /* What the tables cannot say: open only on loopback; sigv4 needs keys, each once. */
 int aws_config_check(const struct aws_config *config, const struct option_items *credentials,
                      struct err *err);
+
+/* Gives each credential the policy that it names. INVALID: there is none. */
+int aws_credentials_bind(struct option_items *credentials, const struct iam_policies *policies,
+                         struct err *err);
 
 struct aws;
 

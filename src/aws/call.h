@@ -42,6 +42,7 @@ struct aws {
     struct http_server *server;
     uint8_t token_key[TOKEN_KEY_BYTES];
     struct catalog catalog;
+    struct limits limits;
     struct sink_gate_listener gate;
     struct link committing, waiting; /* calls, in order: for their ticket; for room */
     size_t waiting_bytes;
@@ -61,6 +62,7 @@ struct call {
     struct aws *aws;
     struct http_request *request; /* NULL: the client is gone */
     const struct aws_operation *operation;
+    const struct aws_credential *credential; /* who signed; NULL: auth is open */
     struct json json;
     struct json_value input;
     struct buf text;    /* of a CBOR input */

@@ -237,6 +237,7 @@ static void stream_done(struct catalog_stream *stream) {
     for (size_t i = 0; i < stream->consumer_count; i++)
         consumer_done(&stream->consumers[i]);
     free(stream->consumers);
+    limit_stream_done(&stream->limits);
     tags_done(&stream->tags);
     free(stream->key_id);
     free(stream->policy);

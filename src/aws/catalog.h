@@ -6,6 +6,7 @@
 #ifndef AWS_CATALOG_H
 #define AWS_CATALOG_H
 
+#include "aws/limits.h"
 #include "base/map.h"
 #include "io/facts.h"
 #include "stream/stream.h"
@@ -48,6 +49,7 @@ struct catalog_stream {
     struct catalog_tags tags;
     struct catalog_consumer *consumers; /* in order of their names */
     size_t consumer_count;
+    struct limit_stream limits; /* what is used of them */
 };
 
 struct catalog {

@@ -20,6 +20,30 @@ void kinesis_resume(struct aws *aws);
 void kinesis_stop(struct aws *aws);
 void kinesis_close(struct aws *aws);
 
+/* ---- kinesis_limits.c: all say yes unless api.limits is there ---- */
+
+/* How often the operation may be called; false, and the call has failed. */
+bool kinesis_limit_call(struct call *call);
+
+/* The same for one stream, or one shard of it. */
+bool kinesis_limit_stream_call(struct call *call, const struct catalog_stream *target,
+                               struct limit_bucket *bucket, int64_t per_second);
+bool kinesis_limit_shard_call(struct call *call, struct catalog_stream *target, unsigned shard,
+                              struct limit_bucket *bucket, int64_t per_second);
+
+/* Whether the record may be put; it is counted then. */
+bool kinesis_limit_write(struct call *call, struct catalog_stream *target, unsigned shard,
+                         const struct record *record);
+
+/* Whether the shard may be read from by GetRecords (the call is counted, or has failed); what came of it. */
+bool kinesis_limit_read(struct call *call, struct catalog_stream *target, unsigned shard);
+void kinesis_limit_note_read(struct call *call, struct catalog_stream *target, unsigned shard,
+                             size_t bytes);
+
+/* "Rate exceeded for shard ..." */
+void kinesis_limit_text(const struct aws *aws, const char *stream, unsigned shard, struct buf *out);
+extern const char kinesis_throttled_type[];
+
 /* ---- kinesis_streams.c ---- */
 void kinesis_create_stream(struct call *call);
 void kinesis_delete_stream(struct call *call);
@@ -31,6 +55,10 @@ void kinesis_describe_account_settings(struct call *call);
 
 /* ---- kinesis_shards.c ---- */
 void kinesis_list_shards(struct call *call);
+
+/* The stream that the call's NextToken of ListShards is for; empty: the token is none. A view into
+ * call->scratch. */
+struct str kinesis_shards_token_stream(struct call *call);
 
 enum { KINESIS_SHARDS_PAGE = 1000, KINESIS_DESCRIBE_PAGE = 100 };
 

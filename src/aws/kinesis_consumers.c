@@ -155,7 +155,8 @@ void kinesis_list_consumers(struct call *call) {
     struct aws_output *output = &call->output;
     struct catalog_stream *target = call_stream(call);
     struct buf *after = &call->scratch;
-    if (!target || !read_after(call, after))
+    if (!target || !kinesis_limit_stream_call(call, target, &target->limits.list_consumers, 5) ||
+        !read_after(call, after))
         return;
     int64_t limit = call_integer(call, "MaxResults", CONSUMERS_PAGE);
     const struct catalog_consumer *last = NULL;

@@ -4,7 +4,8 @@
  * An iterator holds a position in a shard, found when it is made: LATEST is the end as it is then.
  * GetRecords opens a reader there and takes records in turns of at most TURN_BYTES, so that one call
  * for 10 MiB does not keep others waiting; between turns the loop does its other work. What a client
- * reads next comes with a new iterator.
+ * reads next comes with a new iterator. If the records are on another machine, a call that has found
+ * none yet waits for them, WAIT_MS at most.
  */
 #include <inttypes.h>
 #include <stdlib.h>
@@ -17,6 +18,7 @@ enum {
     GET_BYTES_MAX = 10 * 1024 * 1024,
     TURN_BYTES = 512 * 1024,
     TURN_RECORDS = 2000,
+    WAIT_MS = 2000,
 };
 
 /* ---- positions ---- */
@@ -157,7 +159,9 @@ void kinesis_get_shard_iterator(struct call *call) {
                                                   call_string(call, "StartingSequenceNumber"),
                                               .timestamp = call_value(call, "Timestamp"),
                                               .operation = "GetShardIterator"};
-    if (!kinesis_position_read(call, target, shard, &position, &counter))
+    if (!kinesis_limit_shard_call(call, target, shard,
+                                  &limit_shard_of(&target->limits, shard)->iterators, 5) ||
+        !kinesis_position_read(call, target, shard, &position, &counter))
         return;
     aws_map_begin(&call->output);
     put_iterator(call, "ShardIterator", target->stream, shard, counter, call->wall_ms);
@@ -174,7 +178,15 @@ struct reading {
     struct stream_reader *reader;
     unsigned shard;
     bool encrypted;
-    size_t records_left, bytes_left;
+    size_t records_left, bytes_left, bytes;
+    bool any, waiting;
+    struct wait *wait; /* NULL: it has not waited yet */
+};
+
+/* The timer outlives the call by a turn of the loop. */
+struct wait {
+    struct timer timer;
+    struct reading *reading;
 };
 
 void kinesis_put_one_record(struct aws_output *output, const struct stream *stream, unsigned shard,
@@ -197,13 +209,34 @@ static void fail_stream_gone(struct call *call, struct str name) {
               STR_ARG(name), call->aws->config->account);
 }
 
+static void on_wait_closed(struct timer *timer) {
+    free(CONTAINER_OF(timer, struct wait, timer));
+}
+
+static void end_reading(struct reading *reading) {
+    stream_reader_close(reading->reader);
+    if (reading->wait)
+        timer_close(&reading->wait->timer, on_wait_closed);
+}
+
+/* The stream may have been deleted meanwhile. */
+static void note_read(const struct reading *reading) {
+    struct call *call = reading->call;
+    struct catalog_stream *target =
+        catalog_find(&call->aws->catalog, str_of(stream_name(reading->stream)));
+    if (target && target->stream == reading->stream)
+        kinesis_limit_note_read(call, target, reading->shard, reading->bytes);
+}
+
 /* Where the client goes on, or, behind the last record of a closed shard, in which shards. */
 static void finish(struct reading *reading, bool is_end) {
     struct call *call = reading->call;
     uint64_t behind_records, behind_ms;
     uint64_t counter = stream_reader_counter(reading->reader);
     stream_reader_lag(reading->reader, &behind_records, &behind_ms);
-    stream_reader_close(reading->reader);
+    if (!behind_ms && !is_end && stream_reader_pending(reading->reader))
+        behind_ms = 1; /* Nobody knows yet, but there may be more. */
+    note_read(reading);
     aws_list_end(&call->output);
     aws_member_int(&call->output, "MillisBehindLatest", (int64_t)behind_ms);
     if (is_end)
@@ -212,6 +245,7 @@ static void finish(struct reading *reading, bool is_end) {
         put_iterator(call, "NextShardIterator", reading->stream, reading->shard, counter,
                      call->wall_ms);
     aws_map_end(&call->output);
+    end_reading(reading);
     call_answer(call);
 }
 
@@ -219,8 +253,41 @@ static void put_batch(struct reading *reading, const struct stream_batch *batch)
     for (size_t i = 0; i < batch->count; i++)
         kinesis_put_one_record(&reading->call->output, reading->stream, reading->shard,
                                reading->encrypted, &batch->records[i]);
+    reading->any = true;
     reading->records_left -= batch->count;
+    reading->bytes += batch->bytes;
     reading->bytes_left -= batch->bytes < reading->bytes_left ? batch->bytes : reading->bytes_left;
+}
+
+static void read_on(struct task *task);
+
+static void go_on(struct reading *reading) {
+    if (!reading->waiting)
+        return;
+    reading->waiting = false;
+    read_on(&reading->task);
+}
+
+static void on_records(struct stream_reader *reader, void *data) {
+    go_on(data);
+}
+
+static void on_wait_over(struct timer *timer) {
+    go_on(CONTAINER_OF(timer, struct wait, timer)->reading);
+}
+
+/* Nothing was read although there may be something. False: it has waited long enough. */
+static bool wait_for_records(struct reading *reading) {
+    if (reading->any || !reading->call->request || !stream_reader_pending(reading->reader))
+        return false;
+    if (!reading->wait) {
+        reading->wait = xcalloc(1, sizeof *reading->wait);
+        reading->wait->reading = reading;
+        timer_start(reading->call->aws->loop, &reading->wait->timer, WAIT_MS, 0, on_wait_over);
+    } else if (!timer_running(&reading->wait->timer)) {
+        return false;
+    }
+    return reading->waiting = true;
 }
 
 /* One turn. A damaged place is passed over; the log has said so. */
@@ -234,15 +301,18 @@ static void read_on(struct task *task) {
         call->request ? stream_reader_next(reading->reader, records, bytes, &batch) : ERR_CLOSED;
     if (status == 0)
         put_batch(reading, &batch);
+    if (status == ERR_AGAIN && wait_for_records(reading))
+        return;
     bool is_end = status == ERR_CLOSED && call->request && !stream_is_deleted(reading->stream);
     if (is_end || status == ERR_AGAIN || !reading->records_left || !reading->bytes_left) {
         finish(reading, is_end);
     } else if (status == 0 || status == ERR_CORRUPT) {
         loop_post(call->aws->loop, &reading->task);
     } else {
-        stream_reader_close(reading->reader);
+        struct str name = str_of(arena_strdup(&call->arena, str_of(stream_name(reading->stream))));
+        end_reading(reading);
         if (status == ERR_CLOSED)
-            fail_stream_gone(call, str_of(stream_name(reading->stream)));
+            fail_stream_gone(call, name);
         else
             call_fail_code(call, status, NULL);
     }
@@ -262,7 +332,7 @@ static void begin(struct call *call, const struct catalog_stream *target,
     reading->records_left = (size_t)call_integer(call, "Limit", GET_RECORDS_MAX);
     reading->bytes_left = GET_BYTES_MAX;
     int status = stream_reader_open(target->stream, iterator->shard, call->aws->loop, &from,
-                                    on_ready, NULL, &reading->reader, &err);
+                                    on_records, reading, &reading->reader, &err);
     if (status == ERR_NOT_FOUND) {
         fail_stream_gone(call, iterator->stream);
     } else if (status) {
@@ -302,6 +372,7 @@ static void fail_expired(struct call *call, uint64_t made_ms) {
 void kinesis_get_records(struct call *call) {
     struct aws_iterator iterator;
     uint64_t made_ms;
+    buf_clear(&call->scratch);
     int status = aws_iterator_read(call_string(call, "ShardIterator"), call->aws->token_key,
                                    call->wall_ms, &call->scratch, &iterator, &made_ms);
     if (status == ERR_TIMEOUT) {
@@ -316,8 +387,8 @@ void kinesis_get_records(struct call *call) {
     bool readable = target && target->stream && target->status != CATALOG_DELETING &&
                     stream_created_s(target->stream) == iterator.stream_created_s &&
                     iterator.shard < stream_shard_count(target->stream);
-    if (readable)
-        begin(call, target, &iterator);
-    else
+    if (!readable)
         fail_stream_gone(call, iterator.stream);
+    else if (kinesis_limit_read(call, target, iterator.shard))
+        begin(call, target, &iterator);
 }

@@ -19,10 +19,9 @@
 
 enum { PUT_BYTES_MAX = 10 * 1024 * 1024 };
 
-static const char throttled_type[] = "ProvisionedThroughputExceededException";
-
 struct put {
     struct stream *stream;
+    const char *name;       /* of the stream, in the call's arena */
     struct record *records; /* in the call's arena */
     size_t count;
     bool single; /* PutRecord */
@@ -110,6 +109,7 @@ static bool read_records(struct call *call, struct json_value list, struct put *
 static struct put *put_new(struct call *call, const struct catalog_stream *target, size_t count) {
     struct put *put = xcalloc(1, sizeof *put + count * sizeof put->receipts[0]);
     put->stream = target->stream;
+    put->name = arena_strdup(&call->arena, str_of(target->name));
     put->encrypted = target->key_id;
     put->count = count;
     put->records = arena_zalloc(&call->arena, count * sizeof *put->records);
@@ -140,11 +140,20 @@ static void put_encryption(struct call *call, const struct put *put) {
         aws_member_string(&call->output, "EncryptionType", STR("KMS"));
 }
 
+static void fail_gone(struct call *call, const struct put *put) {
+    call_fail(call, "ResourceNotFoundException", "Stream %s under account %s not found.", put->name,
+              call->aws->config->account);
+}
+
 static void answer_single(struct call *call, const struct put *put) {
     const struct stream_receipt *receipt = &put->receipts[0];
     if (receipt->status == ERR_NOT_FOUND) {
-        call_fail(call, "ResourceNotFoundException", "Stream %s under account %s not found.",
-                  stream_name(put->stream), call->aws->config->account);
+        fail_gone(call, put);
+    } else if (receipt->status == ERR_FULL) {
+        struct buf text = {0};
+        kinesis_limit_text(call->aws, put->name, receipt->shard, &text);
+        call_fail(call, kinesis_throttled_type, "%.*s", STR_ARG(buf_str(&text)));
+        buf_done(&text);
     } else if (receipt->status) {
         call_fail(call, "InternalFailure", "The record is not stored: %s",
                   failure_text(receipt->status));
@@ -157,6 +166,20 @@ static void answer_single(struct call *call, const struct put *put) {
     }
 }
 
+static void put_failure(struct call *call, const struct put *put,
+                        const struct stream_receipt *receipt) {
+    struct buf text = {0};
+    bool limited = receipt->status == ERR_FULL;
+    if (limited)
+        kinesis_limit_text(call->aws, put->name, receipt->shard, &text);
+    else
+        buf_add_str(&text, str_of(failure_text(receipt->status)));
+    aws_member_string(&call->output, "ErrorCode",
+                      limited ? str_of(kinesis_throttled_type) : STR("InternalFailure"));
+    aws_member_string(&call->output, "ErrorMessage", buf_str(&text));
+    buf_done(&text);
+}
+
 static void answer_all(struct call *call, const struct put *put) {
     struct aws_output *output = &call->output;
     int64_t failed = 0;
@@ -167,8 +190,7 @@ static void answer_all(struct call *call, const struct put *put) {
         const struct stream_receipt *receipt = &put->receipts[i];
         aws_map_begin(output);
         if (receipt->status) {
-            aws_member_string(output, "ErrorCode", STR("InternalFailure"));
-            aws_member_string(output, "ErrorMessage", str_of(failure_text(receipt->status)));
+            put_failure(call, put, receipt);
             failed++;
         } else {
             put_success(call, put, receipt);
@@ -195,14 +217,37 @@ static void answer(struct call *call) {
 
 /* ---- put ---- */
 
+/* NULL: the stream was deleted while the call waited, and must not be touched any more. */
+static struct catalog_stream *target_of(struct call *call, const struct put *put) {
+    struct catalog_stream *target = catalog_find(&call->aws->catalog, str_of(put->name));
+    return target && target->stream == put->stream ? target : NULL;
+}
+
+/* FULL: beyond a limit of its shard; receipt->shard says which. */
+static int put_one(struct call *call, const struct put *put, struct catalog_stream *target,
+                   const struct record *record, struct stream_receipt *receipt) {
+    if (call->aws->config->limits.head.conf &&
+        stream_shard_for(put->stream, record, &receipt->shard) == 0 &&
+        !kinesis_limit_write(call, target, receipt->shard, record)) {
+        metric_add(&call->aws->throttled, 1);
+        return ERR_FULL;
+    }
+    return stream_writer_put(call->aws->services.writer, put->stream, record, receipt);
+}
+
 static void put_all(struct call *call) {
     struct put *put = call->state;
     struct stream_writer *writer = call->aws->services.writer;
+    struct catalog_stream *target = target_of(call, put);
     bool staged = false;
+    if (!target) {
+        fail_gone(call, put);
+        return;
+    }
     call->ticket = sink_gate_ticket(stream_writer_gate(writer));
     for (size_t i = 0; i < put->count; i++) {
         struct stream_receipt *receipt = &put->receipts[i];
-        int status = stream_writer_put(writer, put->stream, &put->records[i], receipt);
+        int status = put_one(call, put, target, &put->records[i], receipt);
         if (status)
             receipt->status = status;
         else
@@ -217,8 +262,8 @@ static void put_all(struct call *call) {
 static void fail_throttled(struct call *call) {
     const struct put *put = call->state;
     metric_add(&call->aws->throttled, (int64_t)put->count);
-    call_fail(call, throttled_type, "Rate exceeded for stream %s under account %s.",
-              stream_name(put->stream), call->aws->config->account);
+    call_fail(call, kinesis_throttled_type, "Rate exceeded for stream %s under account %s.",
+              put->name, call->aws->config->account);
 }
 
 static void put_or_wait(struct call *call) {

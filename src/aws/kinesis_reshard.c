@@ -29,6 +29,13 @@ static void on_changed(void *data, int status, struct stream *stream) {
 }
 
 static bool check_mode(struct call *call, const struct catalog_stream *target) {
+    const char *unchanged = stream_unchanged(target->stream);
+    if (unchanged) {
+        call_fail(call, "InvalidArgumentException",
+                  "The shards of stream %s under account %s cannot be changed here: %s.",
+                  target->name, call->aws->config->account, unchanged);
+        return false;
+    }
     if (!target->on_demand)
         return true;
     call_fail(call, "ValidationException",

@@ -215,6 +215,7 @@ static void take(struct str *rest, void *to, size_t bytes) {
 static int read_token(struct call *call, struct listing *listing) {
     uint64_t made_ms;
     struct buf *room = &call->scratch;
+    buf_clear(room);
     int status = aws_token_read(call_string(call, "NextToken"), call->aws->token_key, TOKEN_SHARDS,
                                 call->wall_ms, room, &made_ms);
     struct str rest = buf_str(room);
@@ -228,6 +229,11 @@ static int read_token(struct call *call, struct listing *listing) {
     take(&rest, &listing->filter_ms, sizeof listing->filter_ms);
     listing->stream = rest;
     return 0;
+}
+
+struct str kinesis_shards_token_stream(struct call *call) {
+    struct listing listing = {0};
+    return read_token(call, &listing) ? (struct str){0} : listing.stream;
 }
 
 /* The stream of the first page. NULL: the call has failed. */
@@ -296,7 +302,7 @@ void kinesis_list_shards(struct call *call) {
     int64_t limit = call_integer(call, "MaxResults", KINESIS_SHARDS_PAGE);
     struct catalog_stream *target = call_has(call, "NextToken") ? resume_listing(call, &listing)
                                                                 : begin_listing(call, &listing);
-    if (!target)
+    if (!target || !kinesis_limit_stream_call(call, target, &target->limits.list_shards, 1000))
         return;
     aws_map_begin(output);
     aws_key(output, "Shards");

@@ -29,6 +29,7 @@ enum {
     TAKE_OVER_MS = 5000, /* before that another call is refused */
     EVENT_BYTES = 256 * 1024,
     EVENT_RECORDS = 1000,
+    PACE_MS = 100, /* between looks whether a limited subscription may go on */
 };
 
 static const char content_type[] = "application/x-amz-json-1.1";
@@ -45,6 +46,7 @@ struct subscription {
     char *consumer_arn;
     unsigned shard;
     bool encrypted, posted, timer_closed;
+    struct limit_bucket pace;
     uint64_t began_ms, sent_ms; /* of the loop's clock */
     uint64_t counter;           /* of the next record */
 };
@@ -172,14 +174,27 @@ static void go_on_later(struct subscription *subscription) {
     loop_post(subscription->aws->loop, &subscription->task);
 }
 
+/* Bytes per second; 0: as fast as the peer reads. */
+static int64_t pace_of(const struct aws *aws) {
+    const struct aws_limits_config *limits = &aws->config->limits;
+    return limits->head.conf ? limits->fan_out_bytes : 0;
+}
+
+/* Else the timer goes on. */
+static bool may_go_on(struct subscription *subscription) {
+    struct aws *aws = subscription->aws;
+    return limit_has_room(&subscription->pace, pace_of(aws), loop_now_ms(aws->loop));
+}
+
 /* At most one event per turn. */
 static void push(struct subscription *subscription) {
     struct stream_batch batch;
-    if (http_respond_is_full(subscription->request))
+    if (http_respond_is_full(subscription->request) || !may_go_on(subscription))
         return;
     int status = stream_reader_next(subscription->reader, EVENT_RECORDS, EVENT_BYTES, &batch);
     if (status == 0) {
         send_records(subscription, &batch);
+        limit_use(&subscription->pace, pace_of(subscription->aws), (int64_t)batch.bytes);
         go_on_later(subscription);
     } else if (status == ERR_CORRUPT) {
         go_on_later(subscription);
@@ -220,6 +235,8 @@ static void on_timer(struct timer *timer) {
     else if (now_ms - subscription->sent_ms >= HEARTBEAT_MS &&
              !http_respond_is_full(subscription->request))
         send_empty(subscription, false);
+    else if (pace_of(subscription->aws))
+        go_on_later(subscription);
 }
 
 void kinesis_end_subscriptions(struct aws *aws) {
@@ -267,7 +284,8 @@ static void begin(struct subscription *subscription) {
     subscription->request->on_drain = on_drain;
     list_push_back(&aws->subscriptions, &subscription->link);
     aws_part_begin(aws);
-    timer_start(aws->loop, &subscription->timer, 1000, 1000, on_timer);
+    uint64_t interval_ms = pace_of(aws) ? PACE_MS : 1000;
+    timer_start(aws->loop, &subscription->timer, interval_ms, interval_ms, on_timer);
     metric_add(&aws->requests, 1);
     http_respond_begin(subscription->request, 200, "application/vnd.amazon.eventstream", NULL, 0);
     aws_frame_event(&frame, "initial-response", content_type, STR("{}"));
@@ -297,6 +315,17 @@ static bool read_shard(struct call *call, const struct catalog_stream *target,
     return false;
 }
 
+static bool is_in_rate(struct call *call, const struct catalog_stream *target, struct str arn,
+                       unsigned shard) {
+    const struct aws_limits_config *limits = &call->aws->config->limits;
+    if (!limits->head.conf || !limits->calls ||
+        limit_take_subscription(&call->aws->limits, arn, shard, loop_now_ms(call->aws->loop)))
+        return true;
+    call_fail(call, "LimitExceededException", "Rate exceeded for stream %s under account %s.",
+              target->name, call->aws->config->account);
+    return false;
+}
+
 void kinesis_subscribe_to_shard(struct call *call) {
     struct aws *aws = call->aws;
     struct catalog_stream *target;
@@ -305,7 +334,8 @@ void kinesis_subscribe_to_shard(struct call *call) {
     unsigned shard;
     uint64_t counter;
     if (!kinesis_consumer_of_arn(call, arn, &target) || !read_shard(call, target, &shard) ||
-        !read_position(call, target, shard, &counter) || !take_over(call, arn, shard))
+        !read_position(call, target, shard, &counter) || !is_in_rate(call, target, arn, shard) ||
+        !take_over(call, arn, shard))
         return;
     struct subscription *subscription = xcalloc(1, sizeof *subscription);
     const struct stream_position from = {.from = STREAM_AT_COUNTER, .counter = counter};

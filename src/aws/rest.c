@@ -6,6 +6,9 @@
  * That nobody has a path is told to whoever asks: there is no service whose name the signature could
  * be made for.
  */
+#include <string.h>
+
+#include "aws/authorize.h"
 #include "aws/server.h"
 #include "base/clock.h"
 
@@ -23,7 +26,57 @@ static void ended(struct rest_call *call) {
     aws_part_end(call->host_data);
 }
 
-static const struct rest_host host = {.respond = respond, .ended = ended};
+static const struct aws_credential *credential_of(const struct rest_call *call) {
+    const struct aws *aws = call->host_data;
+    const struct option_items *credentials = aws->services.credentials;
+    for (size_t i = 0; call->caller && i < credentials->count; i++) {
+        const struct aws_credential *one = OPTION_AT(*credentials, struct aws_credential, i);
+        if (strcmp(one->access_key_id, call->caller) == 0)
+            return one;
+    }
+    return NULL;
+}
+
+/* arn:aws:SERVICE:REGION:ACCOUNT:TAIL, the digit of the tail being a label of the path. */
+static void add_resource(struct buf *out, const struct rest_call *call, struct str service) {
+    const struct aws *aws = call->host_data;
+    const char *tail = call->route->resource;
+    if (!tail) {
+        buf_add_str(out, STR("*"));
+        return;
+    }
+    buf_printf(out, "arn:aws:%.*s:%s:%s:", STR_ARG(service), aws->config->region,
+               aws->config->account);
+    for (; *tail; tail++) {
+        if (*tail >= '0' && *tail < '0' + REST_LABELS_MAX)
+            buf_add_str(out, call->labels[*tail - '0']);
+        else
+            buf_add_u8(out, (uint8_t)*tail);
+    }
+}
+
+static bool is_allowed(struct rest_call *call) {
+    struct aws *aws = call->host_data;
+    struct str rest, service = str_cut(str_of(call->service->signing_name), ' ', &rest);
+    struct buf action = {0}, resource = {0}, text = {0};
+    if (call->route->action) {
+        service = str_cut(str_of(call->route->action), ':', &rest);
+        buf_add_str(&action, str_of(call->route->action));
+    } else {
+        buf_printf(&action, "%.*s:*", STR_ARG(service));
+    }
+    add_resource(&resource, call, service);
+    bool allowed = aws_is_allowed(aws->config, credential_of(call), buf_str(&action),
+                                  buf_str(&resource), &text);
+    if (!allowed)
+        rest_fail(call, 403, "AccessDeniedException", "%.*s", STR_ARG(buf_str(&text)));
+    buf_done(&action);
+    buf_done(&resource);
+    buf_done(&text);
+    return allowed;
+}
+
+static const struct rest_host host = {.respond = respond, .is_allowed = is_allowed, .ended = ended};
 
 /* Statuses as the services give them: IAM user guide, "Common errors". */
 static int status_of(const char *type) {
@@ -33,16 +86,19 @@ static int status_of(const char *type) {
 static bool is_signed(struct rest_call *call) {
     struct aws *aws = call->host_data;
     const struct aws_credential *credential;
-    struct aws_refusal refusal;
+    struct aws_refusal first = {0}, refusal;
     if (aws->config->auth == AWS_AUTH_OPEN)
         return true;
-    aws->rest_verifier.service = str_of(call->service->signing_name);
-    if (aws_verify(&aws->rest_verifier, call->request, clock_wall_ms(), &credential, &refusal)) {
-        rest_fail(call, status_of(refusal.type), refusal.type, "%s", refusal.text);
-        return false;
+    for (struct str rest = str_of(call->service->signing_name); rest.len;) {
+        aws->rest_verifier.service = str_cut(rest, ' ', &rest);
+        if (!aws_verify(&aws->rest_verifier, call->request, clock_wall_ms(), &credential,
+                        first.type ? &refusal : &first)) {
+            call->caller = credential->access_key_id;
+            return true;
+        }
     }
-    call->caller = credential->access_key_id;
-    return true;
+    rest_fail(call, status_of(first.type), first.type, "%s", first.text);
+    return false;
 }
 
 void aws_rest_run(struct aws *aws, struct http_request *request) {

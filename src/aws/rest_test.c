@@ -11,7 +11,7 @@ static void run_echo(struct rest_call *call) {
 }
 
 static const struct rest_route routes[] = {{"GET", "/echo/{text+}", run_echo}, {0}};
-static const struct rest_service service = {"echo", routes, NULL};
+static const struct rest_service service = {"echo reverb", routes, NULL};
 
 static void ask(struct world *world, const char *method, const char *path, const char *headers) {
     struct buf request = {0};
@@ -75,6 +75,8 @@ static void each_service_has_a_name_to_sign_for(void **state) {
     ask_signed(world, "/echo/a%2Fb", "echo");
     assert_int_equal(world->status, 200);
     assert_str(world->body, "\"AKIAIOSFODNN7EXAMPLE a/b\"");
+    ask_signed(world, "/echo/a", "reverb");
+    assert_int_equal(world->status, 200);
     ask_signed(world, "/echo/a", "kinesis");
     assert_int_equal(world->status, 403);
     assert_text(world, "message", "Credential should be scoped to correct service: 'echo'.");

@@ -19,6 +19,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "aws/authorize.h"
 #include "aws/cbor.h"
 #include "aws/kinesis.h"
 #include "base/clock.h"
@@ -57,6 +58,8 @@ const struct option aws_options[] = {
      .help = "in ARNs; clients may use any region"},
     {"account", OPTION_STRING, offsetof(struct aws_config, account), .default_text = "000000000000",
      .help = "the 12 digits in ARNs"},
+    {"limits", OPTION_STRUCT, offsetof(struct aws_config, limits), .fields = aws_limits_options,
+     .help = "throughput as AWS limits it; absent: no limits; {}: AWS's own"},
     {0}};
 
 /* ---- configuration ---- */
@@ -117,6 +120,18 @@ int aws_config_check(const struct aws_config *config, const struct option_items 
                           "api: sigv4 needs at least one key under `credentials`; on loopback "
                           "`auth: open` needs none");
     return code;
+}
+
+int aws_credentials_bind(struct option_items *credentials, const struct iam_policies *policies,
+                         struct err *err) {
+    for (size_t i = 0; i < credentials->count; i++) {
+        struct aws_credential *one = OPTION_AT(*credentials, struct aws_credential, i);
+        one->iam = one->policy ? iam_policy_find(policies, one->policy) : NULL;
+        if (one->policy && !one->iam)
+            return conf_error(place(&one->head, "policy"), err, ERR_INVALID,
+                              "there is no policy \"%s\" under policies", one->policy);
+    }
+    return 0;
 }
 
 /* ---- calls ---- */
@@ -310,11 +325,10 @@ static bool check_http(struct aws *aws, struct http_request *request, enum conte
 }
 
 static bool check_signature(struct aws *aws, struct call *call) {
-    const struct aws_credential *credential;
     struct aws_refusal refusal;
     if (aws->config->auth == AWS_AUTH_OPEN)
         return true;
-    if (aws_verify(&aws->verifier, call->request, call->wall_ms, &credential, &refusal) == 0)
+    if (aws_verify(&aws->verifier, call->request, call->wall_ms, &call->credential, &refusal) == 0)
         return true;
     call_fail(call, refusal.type, "%s", refusal.text);
     return false;
@@ -352,7 +366,7 @@ static void begin(struct aws *aws, struct http_request *request, enum content co
         aws_respond(aws, request, 404, "application/json", str_of(unknown_operation_json));
     } else if (!operation) {
         call_fail(call, "UnknownOperationException", "%s", "");
-    } else if (check_signature(aws, call)) {
+    } else if (check_signature(aws, call) && aws_authorize_call(call) && kinesis_limit_call(call)) {
         run(call);
     }
 }
@@ -419,6 +433,7 @@ static void free_aws(struct aws *aws) {
     }
     kinesis_close(aws);
     catalog_done(&aws->catalog);
+    limits_done(&aws->limits);
     tls_context_free(aws->tls);
     metric_done(&aws->requests);
     metric_done(&aws->errors);
@@ -434,7 +449,8 @@ static void init_metrics(struct aws *aws) {
     metric_init(&aws->errors, METRIC_COUNTER, "weir_aws_errors_total",
                 "Requests answered with an error.", NULL);
     metric_init(&aws->throttled, METRIC_COUNTER, "weir_aws_throttled_records_total",
-                "Records refused because too much was waiting for the log.", NULL);
+                "Records refused because of a limit, or because too much was waiting for the log.",
+                NULL);
 }
 
 int aws_open(struct loop *loop, const struct aws_config *config,

@@ -42,8 +42,10 @@ const struct option aws_credential_options[] = {
      .required = true},
     {"session_token", OPTION_SECRET, offsetof(struct aws_credential, session_token),
      .help = "clients must send it as x-amz-security-token"},
-    {"policy", OPTION_LATER,
-     .help = "policies are not part of this version: a key may do everything"},
+    {"user", OPTION_STRING, offsetof(struct aws_credential, user),
+     .help = "the name in messages: arn:aws:iam::ACCOUNT:user/USER; default: the access key id"},
+    {"policy", OPTION_STRING, offsetof(struct aws_credential, policy),
+     .help = "one of `policies`: what the key may do; without it everything"},
     {0}};
 
 struct claim {

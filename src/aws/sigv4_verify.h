@@ -6,6 +6,7 @@
 #ifndef AWS_SIGV4_VERIFY_H
 #define AWS_SIGV4_VERIFY_H
 
+#include "base/iam.h"
 #include "base/option.h"
 #include "http/http.h"
 #include "http/sigv4.h"
@@ -13,7 +14,10 @@
 struct aws_credential {
     struct option_head head;
     const char *access_key_id, *secret_access_key;
-    const char *session_token; /* NULL: a long-term key, used without a token */
+    const char *session_token;    /* NULL: a long-term key, used without a token */
+    const char *user;             /* in ARNs of error messages; NULL: the access key id */
+    const char *policy;           /* NULL: may do everything */
+    const struct iam_policy *iam; /* what `policy` names; aws_credentials_bind() sets it */
 };
 
 extern const struct option aws_credential_options[];

@@ -29,7 +29,8 @@
     X(CLOSED, "closed")                                                                            \
     X(TIMEOUT, "took too long")                                                                    \
     X(UNSUPPORTED, "not supported")                                                                \
-    X(REFUSED, "refused by the other side")
+    X(REFUSED, "refused by the other side")                                                        \
+    X(STOPPED, "stopped before damaged data")
 
 enum err_code {
     ERR_OK = 0,

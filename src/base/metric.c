@@ -72,6 +72,18 @@ static void show_one(struct buf *out, const struct metric *metric, int64_t value
                metric->labels, (long long)value);
 }
 
+int64_t metric_sum(const char *name, const char *labels) {
+    int64_t sum = 0;
+    pthread_mutex_lock(&registry_lock);
+    LIST_EACH(item, &registry) {
+        const struct metric *metric = LIST_ITEM(item, struct metric, link);
+        if (strcmp(metric->name, name) == 0 && strcmp(metric->labels, labels) == 0)
+            sum += metric_get(metric);
+    }
+    pthread_mutex_unlock(&registry_lock);
+    return sum;
+}
+
 void metric_show(struct buf *out) {
     pthread_mutex_lock(&registry_lock);
     size_t count;

@@ -48,6 +48,9 @@ static inline int64_t metric_get(const struct metric *metric) {
 /* key="value" with the value escaped, preceded by a comma unless `labels` is empty. */
 void metric_label(struct buf *labels, const char *key, struct str value);
 
+/* The sum of all instances of that name and these labels; 0 if there are none. */
+int64_t metric_sum(const char *name, const char *labels);
+
 /* All metrics of the process, sorted by name, in Prometheus' text exposition format 0.0.4. */
 void metric_show(struct buf *out);
 

@@ -30,13 +30,13 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/random.h"
+#include "bucket/bucket.h"
 #include "delivery/body.h"
-#include "delivery/bucket.h"
-#include "delivery/intent.h"
+#include "delivery/ledger.h"
 #include "delivery/meter.h"
+#include "delivery/share.h"
 
 enum {
-    SHARD = 0,
     SLICE_BYTES = 1024 * 1024, /* read per turn of the loop */
     SLICE_RECORDS = 4096,
     FACTS_RETRY_MS = 5000,
@@ -62,9 +62,10 @@ static const unsigned moves[] = {
 
 struct delivery {
     struct loop *loop;
-    struct facts *facts;
+    struct ledger ledger;
     const struct delivery_config *config;
     struct stream *stream;
+    unsigned shard;
     struct stream_reader *reader;
     struct bucket *bucket;
     enum state state;
@@ -77,9 +78,11 @@ struct delivery {
 
     struct timer timer; /* what comes next in the present state */
     void (*next)(struct delivery *delivery);
-    bool is_waiting; /* for a time after a failure */
-    bool is_packing; /* the pool has the body */
-    bool is_putting; /* the bucket has the object */
+    bool is_waiting;  /* for a time after a failure */
+    bool is_awaiting; /* BUILDING: records of another machine */
+    bool is_packing;  /* the pool has the body */
+    bool is_putting;  /* the bucket has the object */
+    bool is_noting;   /* the ledger has the intent, or its end */
     struct timer meter_timer;
     struct meter meter;
     uint64_t seen_records, seen_bytes; /* since the start: for the size of what was not read yet */
@@ -148,6 +151,7 @@ static void log_facts_failure(struct delivery *delivery, const struct err *err) 
 
 static void record(struct delivery *delivery);
 static void commit(struct delivery *delivery);
+static void build(struct delivery *delivery);
 
 /* The range of the present intent ends here. */
 static void cut(struct delivery *delivery) {
@@ -229,11 +233,11 @@ static void on_ready(struct stream_reader *reader, void *data) {
     struct delivery *delivery = data;
     if (delivery->state == GATHERING && !delivery->is_closing)
         gather(delivery);
+    else if (delivery->state == BUILDING && delivery->is_awaiting)
+        build(delivery);
 }
 
 /* ---- recording ---- */
-
-static void build(struct delivery *delivery);
 
 static void begin_building(struct delivery *delivery) {
     delivery->found = (struct tally){0};
@@ -242,15 +246,23 @@ static void begin_building(struct delivery *delivery) {
     build(delivery);
 }
 
-static void record(struct delivery *delivery) {
-    struct err err;
-    if (intent_set(delivery->facts, name_of(delivery), &delivery->intent, &err)) {
-        log_facts_failure(delivery, &err);
+static void recorded(struct delivery *delivery, int code, const struct err *err) {
+    delivery->is_noting = code == ERR_AGAIN;
+    if (delivery->is_noting)
+        return;
+    if (code) {
+        log_facts_failure(delivery, err);
         try_again_after(delivery, FACTS_RETRY_MS, record);
         return;
     }
     move(delivery, BUILDING);
     begin_building(delivery);
+}
+
+static void record(struct delivery *delivery) {
+    struct err err;
+    int code = ledger_record(&delivery->ledger, &delivery->intent, &err);
+    recorded(delivery, code, &err);
 }
 
 /* ---- building ---- */
@@ -325,6 +337,9 @@ static void build(struct delivery *delivery) {
     struct stream_batch batch;
     int code = stream_reader_next(delivery->reader, SLICE_RECORDS, SLICE_BYTES, &batch);
     bool complete = false;
+    delivery->is_awaiting = code == ERR_AGAIN && delivery->ledger.member;
+    if (delivery->is_awaiting)
+        return; /* The records are in the topic, and on their way. */
     if (!code) {
         complete = take(delivery, &batch);
     } else if (code == ERR_AGAIN) {
@@ -416,22 +431,24 @@ static void reset_intent(struct delivery *delivery, uint64_t counter) {
     intent_done(&delivery->intent);
     delivery->intent = (struct intent){
         .stream_created_s = stream_created_s(delivery->stream),
-        .shard = SHARD,
+        .shard = delivery->shard,
         .first = counter,
         .end = counter,
     };
 }
 
-static void commit(struct delivery *delivery) {
-    struct err err;
-    if (intent_commit(delivery->facts, delivery->stream, name_of(delivery), &delivery->intent,
-                      &err)) {
-        log_facts_failure(delivery, &err);
+static void committed(struct delivery *delivery, int code, const struct err *err) {
+    delivery->is_noting = code == ERR_AGAIN;
+    if (delivery->is_noting)
+        return;
+    if (code) {
+        log_facts_failure(delivery, err);
         try_again_after(delivery, FACTS_RETRY_MS, commit);
         return;
     }
     uint64_t end = delivery->intent.end;
-    stream_release(delivery->stream, SHARD, end);
+    if (!delivery->ledger.member)
+        stream_release(delivery->stream, delivery->shard, end);
     body_done(&delivery->body);
     reset_intent(delivery, end);
     move(delivery, GATHERING);
@@ -441,6 +458,23 @@ static void commit(struct delivery *delivery) {
         stop(delivery);
     else
         next_after(delivery, 0, gather);
+}
+
+static void commit(struct delivery *delivery) {
+    struct err err;
+    int code = ledger_commit(&delivery->ledger, &delivery->intent, &err);
+    committed(delivery, code, &err);
+}
+
+/* The group has answered; a shard that was lost is closed next. */
+static void on_noted(void *data, int code) {
+    struct delivery *delivery = data;
+    struct err err;
+    err_set(&err, code, "the group: %s", err_text(code));
+    if (delivery->state == RECORDING)
+        recorded(delivery, code, &err);
+    else
+        committed(delivery, code, &err);
 }
 
 /* ---- metrics ---- */
@@ -476,25 +510,25 @@ static int go_back(struct delivery *delivery, uint64_t checkpoint, uint64_t tip,
     log_error("delivery", "%s: the stream has lost its last %llu records, which were delivered",
               name_of(delivery), (unsigned long long)(checkpoint - tip));
     reset_intent(delivery, tip);
-    return intent_commit(delivery->facts, delivery->stream, name_of(delivery), &delivery->intent,
-                         err);
+    return ledger_commit(&delivery->ledger, &delivery->intent, err);
 }
 
 /* An intent of a stream that was removed since, or of a range that is behind us, says nothing. */
 static bool is_current(const struct delivery *delivery, const struct intent *intent) {
     return intent->stream_created_s == stream_created_s(delivery->stream) &&
-           intent->shard == SHARD && intent->end > delivery->intent.first;
+           intent->shard == delivery->shard && intent->end > delivery->intent.first;
 }
 
-static int take_up_intent(struct delivery *delivery, struct err *err) {
+static int take_up_intent(struct delivery *delivery, struct str note, struct err *err) {
     struct intent intent;
-    int code = intent_get(delivery->facts, name_of(delivery), &intent);
+    int code = delivery->ledger.member
+                   ? ledger_read_note(note, &intent)
+                   : intent_get(delivery->ledger.facts, name_of(delivery), &intent);
     if (code == ERR_NOT_FOUND)
         return 0;
     if (code)
         return err_set(err, code,
-                       "delivery stream %s: what it was about to write cannot be read from the "
-                       "data directory: %s",
+                       "delivery stream %s: what it was about to write cannot be read: %s",
                        name_of(delivery), err_text(code));
     if (!is_current(delivery, &intent)) {
         log_warn("delivery", "%s: what it was about to write is not in this stream any more",
@@ -513,26 +547,34 @@ static int take_up_intent(struct delivery *delivery, struct err *err) {
 static int take_up_position(struct delivery *delivery, struct err *err) {
     const struct stream_position latest = {.from = STREAM_LATEST};
     uint64_t checkpoint;
-    int code =
-        intent_checkpoint(delivery->facts, delivery->stream, name_of(delivery), &checkpoint, err);
+    int code = intent_checkpoint(delivery->ledger.facts, delivery->stream, name_of(delivery),
+                                 &checkpoint, err);
     if (!code)
-        code = stream_reader_open(delivery->stream, SHARD, delivery->loop, &latest, on_ready,
-                                  delivery, &delivery->reader, err);
+        code = stream_reader_open(delivery->stream, delivery->shard, delivery->loop, &latest,
+                                  on_ready, delivery, &delivery->reader, err);
     if (code)
         return code;
     uint64_t tip = stream_reader_counter(delivery->reader);
     if (checkpoint > tip)
         return go_back(delivery, checkpoint, tip, err);
     stream_reader_seek(delivery->reader, checkpoint);
-    stream_release(delivery->stream, SHARD, checkpoint);
+    stream_release(delivery->stream, delivery->shard, checkpoint);
     reset_intent(delivery, checkpoint);
     return 0;
 }
 
-static int start(struct delivery *delivery, struct err *err) {
-    int code = take_up_position(delivery, err);
+static int take_up_share(struct delivery *delivery, uint64_t counter, struct err *err) {
+    const struct stream_position position = {.from = STREAM_AT_COUNTER, .counter = counter};
+    reset_intent(delivery, counter);
+    return stream_reader_open(delivery->stream, delivery->shard, delivery->loop, &position,
+                              on_ready, delivery, &delivery->reader, err);
+}
+
+static int start(struct delivery *delivery, uint64_t counter, struct str note, struct err *err) {
+    int code = delivery->ledger.member ? take_up_share(delivery, counter, err)
+                                       : take_up_position(delivery, err);
     if (!code)
-        code = take_up_intent(delivery, err);
+        code = take_up_intent(delivery, note, err);
     if (code)
         return code;
     next_after(delivery, 0, delivery->state == BUILDING ? begin_building : gather);
@@ -549,31 +591,49 @@ static void delivery_free(struct delivery *delivery) {
     free(delivery);
 }
 
-int delivery_open(struct loop *loop, struct facts *facts, struct http_client *client,
-                  const struct delivery_config *config, const struct delivery_bucket_config *bucket,
-                  struct stream *stream, struct delivery **ret_delivery, struct err *err) {
-    int code = delivery_config_check(config, err);
-    if (!code)
-        code = delivery_bucket_check(bucket, err);
-    if (code)
-        return code;
-    ASSERT(stream_shard_count(stream) == 1);
+int delivery_shard_open(const struct delivery_shard_config *config, struct delivery **ret_delivery,
+                        struct err *err) {
+    const struct bucket_config *bucket = config->bucket;
     struct delivery *delivery = xcalloc(1, sizeof *delivery);
-    delivery->loop = loop;
-    delivery->facts = facts;
-    delivery->config = config;
-    delivery->stream = stream;
-    delivery->bucket = delivery_bucket_is_s3(bucket) ? s3_open(client, bucket)
-                                                     : directory_open(loop, bucket->directory);
+    delivery->loop = config->loop;
+    delivery->config = config->config;
+    delivery->stream = config->stream;
+    delivery->shard = config->shard;
+    delivery->ledger = (struct ledger){.facts = config->facts,
+                                       .member = config->member,
+                                       .stream = config->stream,
+                                       .name = name_of(delivery),
+                                       .shard = config->shard,
+                                       .done = on_noted,
+                                       .data = delivery};
+    delivery->bucket = bucket_open(config->loop, config->client, bucket);
     delivery->bucket->done = on_put;
     delivery->bucket->data = delivery;
     meter_init(&delivery->meter, name_of(delivery));
-    code = start(delivery, err);
+    int code = start(delivery, config->counter, config->note, err);
     if (code)
         delivery_free(delivery);
     else
         *ret_delivery = delivery;
     return code;
+}
+
+int delivery_open(struct loop *loop, struct facts *facts, struct http_client *client,
+                  const struct delivery_config *config, const struct bucket_config *bucket,
+                  struct stream *stream, struct delivery **ret_delivery, struct err *err) {
+    int code = delivery_config_check(config, err);
+    if (!code)
+        code = bucket_check(bucket, err);
+    if (code)
+        return code;
+    ASSERT(stream_shard_count(stream) == 1);
+    const struct delivery_shard_config shard = {.loop = loop,
+                                                .facts = facts,
+                                                .client = client,
+                                                .config = config,
+                                                .bucket = bucket,
+                                                .stream = stream};
+    return delivery_shard_open(&shard, ret_delivery, err);
 }
 
 /* ---- closing ---- */
@@ -601,7 +661,7 @@ static void on_grace_timer_closed(struct timer *timer) {
 
 /* Nothing is under way. The timers end in turns of the loop, so `closed` comes later. */
 static void stop(struct delivery *delivery) {
-    ASSERT(!delivery->is_packing && !delivery->is_putting);
+    ASSERT(!delivery->is_packing && !delivery->is_putting && !delivery->is_noting);
     move(delivery, STOPPED);
     delivery->timers_open = TIMERS;
     timer_close(&delivery->timer, on_timer_closed);
@@ -614,6 +674,9 @@ static void give_up(struct delivery *delivery) {
     delivery->gave_up = true;
     if (delivery->is_putting && delivery->bucket->ops->cancel(delivery->bucket))
         delivery->is_putting = false;
+    if (delivery->is_noting)
+        ledger_forget(&delivery->ledger);
+    delivery->is_noting = false;
     if (!delivery->is_packing && !delivery->is_putting)
         stop(delivery);
 }

@@ -57,28 +57,65 @@ static void add_arrival(struct buf *event, uint64_t arrival_ms) {
     buf_add(event, to, (size_t)(text + sizeof text - to));
 }
 
-bool function_event_add(const struct function_event_writer *writer, struct buf *event,
-                        const struct stream_record *record) {
+enum { NOT_PACKED = -1 };
+
+/* One record, or the n-th of a packed one. */
+static void add_one(const struct function_event_writer *writer, struct buf *event,
+                    const struct stream_record *record, const struct stream_user_record *user,
+                    int64_t sub_number) {
     char sequence[STREAM_SEQUENCE_CHARS];
     stream_sequence_text(writer->stream, writer->shard, record->counter, record->arrival_ms,
                          sequence);
     struct str number = str_of(sequence);
-    size_t before = buf_len(event);
-    bool is_first = before == strlen(opening);
-    if (!is_first)
+    if (buf_len(event) > strlen(opening))
         buf_add_u8(event, ',');
     buf_add_str(event, STR("{\"kinesis\":{\"kinesisSchemaVersion\":\"1.0\",\"partitionKey\":"));
-    json_write_string(event, record->partition_key);
+    json_write_string(event, user->partition_key);
     buf_add_str(event, STR(",\"sequenceNumber\":\""));
     buf_add_str(event, number);
-    buf_add_str(event, STR("\",\"data\":\""));
-    base64_write(event, record->data);
+    if (sub_number == NOT_PACKED)
+        buf_add_str(event, STR("\",\"data\":\""));
+    else
+        buf_printf(event, "\",\"subSequenceNumber\":%lld,\"data\":\"", (long long)sub_number);
+    base64_write(event, user->data);
     buf_add_str(event, STR("\",\"approximateArrivalTimestamp\":"));
     add_arrival(event, record->arrival_ms);
     buf_add_str(event, buf_str(&writer->before_id));
     buf_add_str(event, number);
     buf_add_str(event, buf_str(&writer->behind_id));
-    if (is_first || buf_len(event) + strlen(closing) <= FUNCTION_EVENT_BYTES_MAX)
+}
+
+static bool is_full(const struct buf *event) {
+    return buf_len(event) + strlen(closing) > FUNCTION_EVENT_BYTES_MAX;
+}
+
+/* False: they do not all fit. */
+static bool add_packed(const struct function_event_writer *writer, struct buf *event,
+                       const struct stream_record *record, struct stream_aggregate *aggregate) {
+    struct stream_user_record user;
+    for (int64_t number = 0; !is_full(event) && stream_aggregate_next(aggregate, &user); number++)
+        add_one(writer, event, record, &user, number);
+    return !is_full(event);
+}
+
+bool function_event_add(const struct function_event_writer *writer, struct buf *event,
+                        const struct stream_record *record) {
+    const struct stream_user_record whole = {record->partition_key, record->data};
+    struct stream_aggregate aggregate;
+    size_t before = buf_len(event);
+    bool is_first = before == strlen(opening);
+    bool is_packed = writer->deaggregates && stream_aggregate_open(&aggregate, record->data);
+    if (is_packed) {
+        bool fits = add_packed(writer, event, record, &aggregate);
+        stream_aggregate_close(&aggregate);
+        if (fits)
+            return true;
+        event->end = event->begin + before;
+    }
+    if (is_packed && !is_first)
+        return false;
+    add_one(writer, event, record, &whole, NOT_PACKED);
+    if (is_first || !is_full(event))
         return true;
     event->end = event->begin + before;
     return false;

@@ -15,6 +15,7 @@ enum { FUNCTION_EVENT_BYTES_MAX = 6291556 };
 struct function_event_writer {
     const struct stream *stream;
     unsigned shard;
+    bool deaggregates;    /* packed records are taken apart */
     struct buf before_id; /* from behind the arrival time to the sequence number in eventID */
     struct buf behind_id; /* the rest of a record */
 };
@@ -26,7 +27,8 @@ void function_event_writer_done(struct function_event_writer *writer);
 void function_event_begin(struct buf *event);
 
 /* False, and nothing was added, if the document would pass FUNCTION_EVENT_BYTES_MAX; the first
- * record always fits. */
+ * record always fits. A packed record is added as those it holds, with the same sequence number and
+ * "subSequenceNumber" from 0; as it is if it alone would be too much. */
 bool function_event_add(const struct function_event_writer *writer, struct buf *event,
                         const struct stream_record *record);
 

@@ -57,6 +57,56 @@ static void the_document_is_as_aws_writes_it(void **state) {
     buf_done(&expected);
 }
 
+/* "reading 0" to "reading 4" under key-0, key-1, key-2, key-0, key-1, packed by aws-kinesis-agg 4.2.8. */
+static const uint8_t packed[] = "\xf3\x89\x9a\xc2\x0a\x05key-0\x0a\x05key-1\x0a\x05key-2\x12\x05"
+                                "12345"
+                                "\x1a\x0d\x08\x00\x1a\x09reading 0\x1a\x0d\x08\x01\x1a\x09reading 1"
+                                "\x1a\x0d\x08\x02\x1a\x09reading 2\x1a\x0d\x08\x00\x1a\x09reading 3"
+                                "\x1a\x0f\x08\x01\x10\x00\x1a\x09reading 4"
+                                "\x36\x49\x50\x03\x66\xbf\x91\x69\x79\x0d\x26\x25\xed\x82\xd0\x96";
+
+static unsigned count_of(const struct buf *event, const char *needle) {
+    unsigned count = 0;
+    struct str rest = buf_str(event);
+    for (const char *hit; rest.len && (hit = memmem(rest.at, rest.len, needle, strlen(needle)));
+         count++)
+        rest = str_skip(rest, (size_t)(hit - rest.at) + 1);
+    return count;
+}
+
+static void packed_records_are_taken_apart_if_asked_for(void **state) {
+    struct buf event = {0};
+    const struct stream_record record = {.counter = 7,
+                                         .arrival_ms = 1000,
+                                         .partition_key = STR("a"),
+                                         .data = str_from(packed, sizeof packed - 1)};
+    function_event_begin(&event);
+    assert_true(function_event_add(&writer, &event, &record));
+    assert_int_equal(count_of(&event, "\"sequenceNumber\""), 1);
+    assert_int_equal(count_of(&event, "subSequenceNumber"), 0);
+
+    writer.deaggregates = true;
+    function_event_begin(&event);
+    assert_true(function_event_add(&writer, &event, &record));
+    function_event_end(&event);
+    assert_int_equal(count_of(&event, "\"sequenceNumber\""), 5);
+    assert_int_equal(count_of(&event, "\"subSequenceNumber\":4,\"data\":\"cmVhZGluZyA0\""), 1);
+    assert_int_equal(count_of(&event, "\"partitionKey\":\"key-1\""), 2);
+    struct json json = {0};
+    assert_int_equal(json_parse(&json, buf_str(&event)), 0);
+    json_done(&json);
+
+    /* Taken apart it would be too much beside what is there. */
+    function_event_begin(&event);
+    while (buf_len(&event) < FUNCTION_EVENT_BYTES_MAX - 1500)
+        assert_true(function_event_add(&writer, &event, &record));
+    size_t before = buf_len(&event);
+    assert_false(function_event_add(&writer, &event, &record));
+    assert_int_equal(buf_len(&event), before);
+    writer.deaggregates = false;
+    buf_done(&event);
+}
+
 static void any_bytes_make_a_json_document(void **state) {
     enum { RECORDS = 300 };
     char bytes[RECORDS];
@@ -117,6 +167,7 @@ static void the_document_never_passes_its_bound(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_document_is_as_aws_writes_it),
+        cmocka_unit_test(packed_records_are_taken_apart_if_asked_for),
         cmocka_unit_test(any_bytes_make_a_json_document),
         cmocka_unit_test(the_document_never_passes_its_bound),
     };

@@ -48,6 +48,7 @@ struct function_mapping_config {
     int64_t maximum_retry_attempts;          /* -1: for ever (default) */
     int64_t maximum_record_age_ms;           /* 0: for ever (default) */
     bool bisect_batch_on_function_error;     /* default false */
+    bool deaggregate; /* records packed by a producer library are taken apart; default false */
     struct option_strings function_response_types; /* ReportBatchItemFailures */
 };
 

@@ -10,6 +10,10 @@
  * shard, and the timer that shows the lag, looks for shards that are new in the stream; these are
  * read from their start, also if the mapping began at LATEST. They need no checkpoint to begin with:
  * a shard without one, in a mapping that has others, is read from its start.
+ *
+ * A stream that nodes share: the mapping is a member of a group, and works on the shards that it is
+ * given, from where the group has come. A shard that is taken away stops at once; a batch that the
+ * function has then is done again by the next node. Checkpoints are the group's.
  */
 #include "function/mapping.h"
 
@@ -90,12 +94,13 @@ static struct function_mapping_shard *make_shard(struct function_mapping *mappin
     shard->index = index;
     shard->parents[0] = info.parent;
     shard->parents[1] = info.adjacent_parent;
-    shard->phase = SHARD_WAITING;
+    shard->phase = stream_is_shared(mapping->stream) ? SHARD_ELSEWHERE : SHARD_WAITING;
     shard->invocation.on_result = function_mapping_shard_on_result;
     shard->checkpoint = (struct stream_checkpoint){
         .stream = mapping->stream, .shard = index, .name = mapping->name};
     function_event_writer_init(&shard->writer, mapping->stream, index, mapping->host->region,
                                mapping->host->account);
+    shard->writer.deaggregates = mapping->config->deaggregate;
     init_shard_metrics(shard);
     return shard;
 }
@@ -200,12 +205,87 @@ static void begin_shard(struct function_mapping_shard *shard) {
     timer_start(shard->mapping->loop, &shard->timer, 0, 0, function_mapping_shard_on_timer);
 }
 
+/* ---- shards that nodes share ---- */
+
+static void begin_share(struct function_mapping_shard *shard,
+                        const struct stream_position *position) {
+    struct err err;
+    if (open_reader(shard, position, &err)) {
+        log_error("function", "mapping of stream %s to %s: %s", shard->mapping->config->stream,
+                  shard->mapping->config->function, err.text);
+        shard->phase = SHARD_ELSEWHERE;
+        shard->regained = *position;
+        shard->is_regained = true; /* The timer that shows the lag tries again. */
+        return;
+    }
+    shard->is_regained = false;
+    shard->lost_seen = 0;
+    shard->phase = SHARD_GATHERING;
+    timer_start(shard->mapping->loop, &shard->timer, 0, 0, function_mapping_shard_on_timer);
+}
+
+/* Nobody has begun yet: it begins where the configuration says, and that is written down at once. */
+static void on_gained(void *data, unsigned index, bool known, uint64_t counter, struct str note) {
+    struct function_mapping *mapping = data;
+    struct function_mapping_shard *shard = mapping->shards[index];
+    struct stream_position position = {.from = STREAM_AT_COUNTER, .counter = counter};
+    if (!known)
+        position = mapping->start;
+    if (shard->phase == SHARD_LOST) {
+        shard->regained = position;
+        shard->is_regained = true;
+        return;
+    }
+    if (shard->phase != SHARD_ELSEWHERE)
+        return;
+    begin_share(shard, &position);
+    if (!known)
+        stream_member_commit(mapping->member, index, shard->checkpoint.counter);
+}
+
+static void on_lost(void *data, unsigned index) {
+    struct function_mapping *mapping = data;
+    struct function_mapping_shard *shard = mapping->shards[index];
+    shard->is_regained = false;
+    if (shard->phase == SHARD_STOPPED || shard->phase == SHARD_LOST)
+        return;
+    bool invoking = shard->phase == SHARD_INVOKING;
+    shard->phase = SHARD_LOST;
+    timer_stop(&shard->timer);
+    stream_reader_close(shard->reader);
+    shard->reader = NULL;
+    metric_set(&shard->lag_records, 0);
+    metric_set(&shard->behind_ms, 0);
+    if (!invoking)
+        function_mapping_shard_forget(shard);
+}
+
+void function_mapping_shard_forget(struct function_mapping_shard *shard) {
+    shard->batch = shard->expired = (struct function_batch){0};
+    shard->failures = shard->split_count = 0;
+    shard->attempts = 0;
+    shard->phase = SHARD_ELSEWHERE;
+    if (shard->is_regained)
+        begin_share(shard, &shard->regained);
+}
+
+static int join(struct function_mapping *mapping, struct err *err) {
+    const struct stream_member_events events = {.on_gained = on_gained, .on_lost = on_lost};
+    int failed = stream_member_join(mapping->stream, mapping->name, mapping->loop, &events, mapping,
+                                    &mapping->member, err);
+    for (unsigned i = 0; !failed && i < mapping->shard_count; i++)
+        mapping->shards[i]->checkpoint.member = mapping->member;
+    return failed;
+}
+
 void function_mapping_go_on(struct function_mapping *mapping) {
     if (stream_is_deleted(mapping->stream))
         return;
     make_shards(mapping);
     for (unsigned i = 0; i < mapping->shard_count; i++) {
         struct function_mapping_shard *shard = mapping->shards[i];
+        if (shard && shard->phase == SHARD_ELSEWHERE && shard->is_regained)
+            begin_share(shard, &shard->regained);
         if (shard && shard->phase == SHARD_WAITING && is_finished(mapping, shard->parents[0]) &&
             is_finished(mapping, shard->parents[1]))
             begin_shard(shard);
@@ -233,6 +313,7 @@ static void free_mapping(struct function_mapping *mapping) {
     json_done(&mapping->json);
     free(mapping->shards);
     free(mapping->name);
+    stream_unref(mapping->stream);
     free(mapping);
 }
 
@@ -258,12 +339,14 @@ int function_mapping_start(struct loop *loop, const struct function_host_config 
     mapping->config = config;
     mapping->pool = pool;
     mapping->checkpoints = checkpoints;
-    mapping->stream = stream;
+    mapping->stream = stream_ref(stream);
     mapping->reports_failures = reports_failures;
     mapping->name = xprintf("mapping/%s/%s", stream_name(stream), config->function);
     make_shards(mapping);
     init_metrics(mapping);
-    failed = open_readers(mapping, facts, &start, err);
+    mapping->start = start;
+    failed =
+        stream_is_shared(stream) ? join(mapping, err) : open_readers(mapping, facts, &start, err);
     if (failed) {
         free_mapping(mapping);
         return failed;
@@ -305,6 +388,7 @@ static void on_shard_timer_closed(struct timer *timer) {
 
 void function_mapping_close(struct function_mapping *mapping, void (*closed)(void *data),
                             void *data) {
+    stream_member_leave(mapping->member);
     mapping->closed = closed;
     mapping->data = data;
     mapping->open_handles = 1 + (int)mapping->shard_count;

@@ -24,6 +24,8 @@ enum function_shard_phase {
     SHARD_RETRYING,  /* the batch failed and waits for its next attempt */
     SHARD_FINISHED,  /* it is closed and all of it is done; the reader is gone */
     SHARD_STOPPED,   /* the host stops */
+    SHARD_ELSEWHERE, /* nodes share the stream, and another one has it */
+    SHARD_LOST,      /* the same, and the function still has a batch, whose result says nothing */
 };
 
 /* What is in `event`: records from `first` up to but not `end`. */
@@ -52,7 +54,9 @@ struct function_mapping_shard {
      * reached, that one is dropped. */
     uint64_t splits[FUNCTION_SPLITS_MAX];
     unsigned split_count;
-    uint64_t lost_seen; /* stream_reader_skipped() so far */
+    uint64_t lost_seen;              /* stream_reader_skipped() so far */
+    struct stream_position regained; /* SHARD_LOST: where to begin when it has come back */
+    bool is_regained;
     struct log_limit failed_limit, read_limit;
     struct metric lag_records, behind_ms;
 };
@@ -67,6 +71,8 @@ struct function_mapping {
     struct stream *stream;
     bool reports_failures;
     char *name;                             /* of its checkpoints */
+    struct stream_position start;           /* of the configuration */
+    struct stream_member *member;           /* NULL: this node has all shards */
     struct function_mapping_shard **shards; /* by number; NULL: there was nothing left of it */
     unsigned shard_count;                   /* as many as are known of the stream */
     struct timer lag;
@@ -87,6 +93,9 @@ int function_mapping_start(struct loop *loop, const struct function_host_config 
 
 /* A shard is finished: its children, if the stream has any, may begin. */
 void function_mapping_go_on(struct function_mapping *mapping);
+
+/* The batch of a shard that was lost has come to its end. */
+void function_mapping_shard_forget(struct function_mapping_shard *shard);
 
 /* No new batches, no retries; a batch in hand may still succeed. */
 void function_mapping_stop(struct function_mapping *mapping);

@@ -358,7 +358,9 @@ void function_mapping_shard_on_result(struct function_invocation *invocation,
     struct function_mapping_shard *shard =
         CONTAINER_OF(invocation, struct function_mapping_shard, invocation);
     uint64_t counter = reached(shard, result);
-    if (shard->phase == SHARD_STOPPED) {
+    if (shard->phase == SHARD_LOST) {
+        function_mapping_shard_forget(shard);
+    } else if (shard->phase == SHARD_STOPPED) {
         on_result_stopped(shard, counter);
     } else if (counter == shard->batch.end) {
         metric_add(&shard->mapping->records, (int64_t)shard->batch.count);

@@ -95,7 +95,7 @@ void rest_run(struct rest_call *call) {
         return;
     }
     if (!call->route) {
-        rest_fail(call, 405, "UnknownOperationException", "%.*s cannot be asked with %.*s.",
+        rest_fail(call, 405, "MethodNotAllowedException", "%.*s cannot be asked with %.*s.",
                   STR_ARG(request->path), STR_ARG(request->method));
         return;
     }
@@ -105,7 +105,8 @@ void rest_run(struct rest_call *call) {
                       STR_ARG(request->path));
             return;
         }
-    call->route->run(call);
+    if (!call->host->is_allowed || call->host->is_allowed(call))
+        call->route->run(call);
 }
 
 static void end(struct rest_call *call) {
@@ -151,6 +152,41 @@ void rest_fail(struct rest_call *call, int status, const char *type, const char 
     respond(call, status, json_type_text, type, buf_str(&body));
     buf_done(&text);
     buf_done(&body);
+}
+
+/* ---- answers that go on ---- */
+
+static void on_stream_abort(struct http_request *request) {
+    struct rest_call *call = request->data;
+    call->request = NULL;
+    if (call->on_gone)
+        call->on_gone(call);
+}
+
+void rest_stream_begin(struct rest_call *call, const char *content_type) {
+    if (!call->request)
+        return;
+    call->request->on_abort = on_stream_abort;
+    http_respond_begin(call->request, 200, content_type, NULL, 0);
+}
+
+void rest_stream_write(struct rest_call *call, struct str bytes) {
+    if (call->request)
+        http_respond_chunk(call->request, bytes);
+}
+
+bool rest_stream_is_full(const struct rest_call *call) {
+    return !call->request || http_respond_is_full(call->request);
+}
+
+void rest_stream_end(struct rest_call *call) {
+    struct http_request *request = call->request;
+    if (request) {
+        request->on_abort = NULL;
+        request->data = NULL;
+        http_respond_end(request);
+    }
+    end(call);
 }
 
 /* ---- what handlers ask ---- */

@@ -28,10 +28,14 @@ struct rest_route {
     const char *method; /* "GET"; NULL ends a table */
     const char *path;
     void (*run)(struct rest_call *call);
+    /* For policies: "iot:CreateTopicRule" and "rule/0", the tail of the ARN with the number of a label for
+     * the label. NULL: all actions of the service must be allowed; no resource. */
+    const char *action, *resource;
 };
 
 struct rest_service {
-    const char *signing_name; /* the service in the scope of SigV4: "iotdata" */
+    const char *signing_name; /* the service in the scope of SigV4, "iotdata"; several that clients
+                                 use are separated by blanks */
     const struct rest_route *routes;
     void *data;
 };
@@ -51,6 +55,8 @@ struct rest_host {
     /* Answers call->request, which is there; `error` is the type of an error or NULL. */
     void (*respond)(struct rest_call *call, int status, const char *content_type, const char *error,
                     struct str body);
+    /* Or NULL. Whether the caller may do what the route does; false: it has failed the call. */
+    bool (*is_allowed)(struct rest_call *call);
     /* The call has ended, and its memory goes. */
     void (*ended)(struct rest_call *call);
 };
@@ -69,6 +75,8 @@ struct rest_call {
     struct json json;                   /* of rest_read_json() */
     struct buf output;                  /* what the handler writes for rest_answer() */
     void *state;                        /* the handler's */
+    /* While an answer goes on: the client is gone, `request` is NULL. rest_stream_end() is still owed. */
+    void (*on_gone)(struct rest_call *call);
 };
 
 /* Takes the request. To be followed by rest_run() or an end. */
@@ -91,6 +99,12 @@ void rest_answer_body(struct rest_call *call, int status, const char *content_ty
  * "InvalidRequestException" and the like. */
 void rest_fail(struct rest_call *call, int status, const char *type, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
+
+/* An answer that goes on for as long as there is something to say (http_respond_begin). */
+void rest_stream_begin(struct rest_call *call, const char *content_type);
+void rest_stream_write(struct rest_call *call, struct str bytes);
+bool rest_stream_is_full(const struct rest_call *call); /* also when the client is gone */
+void rest_stream_end(struct rest_call *call);
 
 /* ---- what handlers ask of the request, which is there ---- */
 

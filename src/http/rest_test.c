@@ -73,7 +73,7 @@ static void ended(struct rest_call *call) {
     ended_count++;
 }
 
-static const struct rest_host host = {respond, ended};
+static const struct rest_host host = {.respond = respond, .ended = ended};
 
 static struct rest_call *start(struct http_request *request, const char *method, const char *target,
                                const char *body) {

@@ -10,16 +10,15 @@
  * its own; then, or when it violates the protocol, or when both have closed, the connection is
  * flushed and closed, and on_close() follows.
  */
-#include <openssl/evp.h>
 #include <stdlib.h>
 
-#include "base/base64.h"
 #include "base/clock.h"
 #include "base/mem.h"
 #include "http/frames.h"
 #include "http/server.h"
+#include "http/upgrade.h"
 
-enum { CLOSE_MS_MAX = 5 * 1000, KEY_BYTES = 16 };
+enum { CLOSE_MS_MAX = 5 * 1000 };
 
 struct http_ws {
     struct connection *connection;
@@ -31,85 +30,24 @@ struct http_ws {
     bool stopped; /* by the owner */
 };
 
-/* ---- opening handshake (section 4.2) ---- */
+/* ---- opening handshake ---- */
 
-static bool has_token(struct str list, struct str token) {
-    while (list.len)
-        if (str_eq_nocase(str_trim(str_cut(list, ',', &list)), token))
-            return true;
-    return false;
-}
-
-static bool is_offered(const struct http_request *request, const char *subprotocol) {
-    for (size_t i = 0; i < request->header_count; i++)
-        if (str_eq_nocase(request->headers[i].name, STR("Sec-WebSocket-Protocol")) &&
-            has_token(request->headers[i].value, str_of(subprotocol)))
-            return true;
-    return false;
-}
-
-static bool is_key(struct str key) {
-    struct buf bytes = {0};
-    bool fine = base64_read(&bytes, key) && buf_len(&bytes) == KEY_BYTES;
-    buf_done(&bytes);
-    return fine;
-}
-
-/* Section 4.2.2, point 5, item 4: base64 of the SHA-1 of the key and a constant. */
-static void add_accept_value(struct buf *out, struct str key) {
-    struct buf text = {0};
-    buf_add_str(&text, key);
-    buf_add_str(&text, STR("258EAFA5-E914-47DA-95CA-C5AB0DC85B11"));
-    uint8_t hash[20];
-    int fine = EVP_Digest(buf_at(&text), buf_len(&text), hash, NULL, EVP_sha1(), NULL);
-    ASSERT(fine);
-    base64_write(out, str_from(hash, sizeof hash));
-    buf_done(&text);
-}
-
-static bool refuse(struct http_request *request, int status, const char *why) {
+static bool check_handshake(struct http_request *request, const char *subprotocol) {
     const struct http_header extra[] = {
         {STR("Upgrade"), STR("websocket")},
         {STR("Sec-WebSocket-Version"), STR("13")},
     };
-    http_respond(request, status, "text/plain", str_of(why), extra, status == 426 ? 2 : 0);
-    return false;
-}
-
-static bool check_handshake(struct http_request *request, const char *subprotocol) {
-    struct str upgrade = http_header(request, "Upgrade");
-    struct str version = http_header(request, "Sec-WebSocket-Version");
-    if (!exchange_of(request)->is_upgrade || !has_token(upgrade, STR("websocket")))
-        return refuse(request, 426, "This address speaks WebSocket.\n");
-    if (!str_eq(version, STR("13")))
-        return refuse(request, 426, "Only WebSocket version 13 is spoken here.\n");
-    if (!str_eq(request->method, STR("GET")) || request->body.len || request->is_too_large ||
-        !is_key(http_header(request, "Sec-WebSocket-Key")))
-        return refuse(request, 400, "This is no proper WebSocket handshake.\n");
-    if (subprotocol && !is_offered(request, subprotocol))
-        return refuse(request, 400,
-                      "The subprotocol of this address is not among those offered.\n");
-    return true;
+    const char *why;
+    int status = upgrade_check(exchange_of(request), subprotocol, &why);
+    if (status)
+        http_respond(request, status, "text/plain", str_of(why), extra, status == 426 ? 2 : 0);
+    return status == 0;
 }
 
 static void answer_handshake(struct http_request *request, const char *subprotocol) {
     struct connection *connection = connection_of(request);
-    struct buf accept = {0};
-    add_accept_value(&accept, http_header(request, "Sec-WebSocket-Key"));
-    const struct http_header extra[] = {
-        {STR("Upgrade"), STR("websocket")},
-        {STR("Connection"), STR("Upgrade")},
-        {STR("Sec-WebSocket-Accept"), buf_str(&accept)},
-        {STR("Sec-WebSocket-Protocol"), str_of(subprotocol)},
-    };
-    struct answer_head head = {
-        .status = 101,
-        .date = answer_date_text(&connection->server->date, clock_wall_ms()),
-        .extra = extra,
-        .extra_count = subprotocol ? 4 : 3,
-    };
-    answer_write_head(tcp_out(&connection->tcp), &head);
-    buf_done(&accept);
+    const char *date = answer_date_text(&connection->server->date, clock_wall_ms());
+    upgrade_answer(request, subprotocol, date, tcp_out(&connection->tcp));
 }
 
 /* ---- life ---- */

@@ -36,7 +36,8 @@
 
 enum {
     READ_BYTES = 64 * 1024,
-    OUT_BYTES_FIRST = 4 * 1024,   /* a new out buffer */
+    OUT_BYTES_FIRST =
+        512, /* a new out buffer: one message to all makes as many as there are connections */
     CACHED_BYTES_MAX = 16 * 1024, /* larger buffers are freed when empty, not kept */
     CACHED_MAX = 256,
     FLUSH_MS_MAX = 5000, /* tcp_close_after_flush(): for sending */
@@ -277,6 +278,8 @@ static void flush_now(struct tcp *tcp) {
         return;
     if (buf_len(&tcp->out) > TCP_HIGH_WATER)
         tcp->was_full = true;
+    if (tcp->sent)
+        metric_add(tcp->sent, (int64_t)buf_len(&tcp->out));
     if (tcp->tls)
         seal_and_send(tcp);
     else

@@ -19,6 +19,7 @@
 
 #include "base/buf.h"
 #include "base/err.h"
+#include "base/metric.h"
 #include "io/loop.h"
 #include "io/tls.h"
 
@@ -52,6 +53,7 @@ struct tcp {
     struct link
         flush; /* in the loop's list of connections with something to send, or that linger */
     struct uv_write_s *write; /* the kernel's buffer was full: the rest is under way */
+    struct metric *sent; /* counts the bytes (plain ones under TLS) that leave; NULL: nobody does */
     const char *error_text;   /* why it ended, for the log; valid until on_close returns */
     uint64_t linger_until_ms; /* after tcp_close_after_flush(): closed then at the latest */
     int reason;
@@ -86,10 +88,28 @@ struct tcp_listener;
  */
 typedef struct tcp *tcp_accept_cb(void *data, const struct sockaddr_storage *peer);
 
+/* All members may be zero. */
+struct tcp_listen_options {
+    struct tls_context *tls; /* must outlive the listener */
+    bool proxy_protocol; /* each connection begins with a PROXY header (proxy.h), before TLS; the
+                                address that it names is the peer of on_accept */
+    unsigned proxy_timeout_ms; /* until when it must have come */
+    /* A connection ended before its header was read. May be NULL. */
+    void (*on_refused)(void *data, const struct sockaddr_storage *peer, const char *why);
+    /* Asked before a connection is accepted: 0, or for how many milliseconds all that arrive are to
+     * wait in the kernel's queue. May be NULL. */
+    unsigned (*delay_ms)(void *data);
+};
+
 /*
  * Listens with SO_REUSEPORT, so that each worker may have its own listener on the same port;
- * `address` gets the real port when it was 0. `tls` may be NULL; it must outlive the listener.
+ * `address` gets the real port when it was 0. `data` is given to all callbacks.
  */
+int tcp_listen_with(struct loop *loop, struct sockaddr_storage *address,
+                    const struct tcp_listen_options *options, tcp_accept_cb *on_accept, void *data,
+                    struct tcp_listener **ret_listener, struct err *err);
+
+/* The same with nothing but `tls`, which may be NULL. */
 int tcp_listen(struct loop *loop, struct sockaddr_storage *address, struct tls_context *tls,
                tcp_accept_cb *on_accept, void *data, struct tcp_listener **ret_listener,
                struct err *err);

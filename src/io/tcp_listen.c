@@ -1,8 +1,8 @@
 /*
  * Addresses, and listeners. A listener polls its socket and accepts until the kernel has no more,
  * but at most ACCEPT_TURN_MAX per turn so that the connections that exist get their share. When the
- * process has no descriptor left it stops accepting for a moment; the peers wait in the kernel's
- * queue meanwhile.
+ * process has no descriptor left, or the owner says so (delay_ms), it stops accepting for a moment;
+ * the peers wait in the kernel's queue meanwhile.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -16,7 +16,7 @@
 #include "io/tcp_internal.h"
 
 enum {
-    BACKLOG = 1024,
+    BACKLOG = 4096, /* the kernel takes no more than net.core.somaxconn */
     ACCEPT_TURN_MAX = 256,
     ACCEPT_PAUSE_MS = 100,
     ACCEPT_LOG_INTERVAL_MS = 10000,
@@ -26,7 +26,8 @@ struct tcp_listener {
     uv_poll_t poll;
     struct timer pause;
     struct loop *loop;
-    struct tls_context *tls;
+    struct tcp_listen_options options;
+    struct tcp_lobby *lobby; /* NULL: without PROXY protocol */
     tcp_accept_cb *on_accept;
     void *data;
     struct log_limit log_limit;
@@ -126,17 +127,21 @@ static void on_pause_over(struct timer *timer) {
     watch(CONTAINER_OF(timer, struct tcp_listener, pause));
 }
 
-static void pause_accepting(struct tcp_listener *listener, int errno_value) {
+static void pause_accepting(struct tcp_listener *listener, unsigned pause_ms) {
+    uv_poll_stop(&listener->poll);
+    timer_start(listener->loop, &listener->pause, pause_ms, 0, on_pause_over);
+}
+
+static void say_exhausted(struct tcp_listener *listener, int errno_value) {
     unsigned missed;
     if (log_limit_pass(&listener->log_limit, ACCEPT_LOG_INTERVAL_MS, &missed))
         log_warn("io", "cannot accept connections: %s (%u more like this); they wait",
                  strerror(errno_value), missed);
-    uv_poll_stop(&listener->poll);
-    timer_start(listener->loop, &listener->pause, ACCEPT_PAUSE_MS, 0, on_pause_over);
 }
 
-static void on_arrival(struct tcp_listener *listener, int fd, const struct sockaddr_storage *peer) {
-    struct tls_context *tls = listener->tls;
+static void on_arrival(void *data, int fd, const struct sockaddr_storage *peer) {
+    struct tcp_listener *listener = data;
+    struct tls_context *tls = listener->options.tls;
     struct loop *loop = listener->loop;
     struct tcp *tcp = listener->on_accept(listener->data, peer);
     if (tcp)
@@ -145,19 +150,35 @@ static void on_arrival(struct tcp_listener *listener, int fd, const struct socka
         close(fd);
 }
 
+static void on_refused(void *data, const struct sockaddr_storage *peer, const char *why) {
+    struct tcp_listener *listener = data;
+    if (listener->options.on_refused)
+        listener->options.on_refused(listener->data, peer, why);
+}
+
+static bool must_wait(struct tcp_listener *listener) {
+    unsigned pause_ms = listener->options.delay_ms ? listener->options.delay_ms(listener->data) : 0;
+    if (pause_ms)
+        pause_accepting(listener, pause_ms);
+    return pause_ms != 0;
+}
+
 static void on_acceptable(uv_poll_t *poll, int status, int events) {
     struct tcp_listener *listener = CONTAINER_OF(poll, struct tcp_listener, poll);
-    for (int i = 0; i < ACCEPT_TURN_MAX && listener->fd >= 0; i++) {
+    for (int i = 0; i < ACCEPT_TURN_MAX && listener->fd >= 0 && !must_wait(listener); i++) {
         struct sockaddr_storage peer = {0};
         socklen_t size = sizeof peer;
         int fd =
             accept4(listener->fd, (struct sockaddr *)&peer, &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
-        if (fd >= 0) {
+        if (fd >= 0 && listener->lobby) {
+            tcp_lobby_enter(listener->lobby, fd, &peer);
+        } else if (fd >= 0) {
             on_arrival(listener, fd, &peer);
         } else if (errno == EAGAIN) {
             return;
         } else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
-            pause_accepting(listener, errno);
+            say_exhausted(listener, errno);
+            pause_accepting(listener, ACCEPT_PAUSE_MS);
             return;
         } /* Any other error is that of one connection that ended in the queue: the next one. */
     }
@@ -183,9 +204,17 @@ static int open_listening(struct sockaddr_storage *address, int *ret_fd) {
     return 0;
 }
 
-int tcp_listen(struct loop *loop, struct sockaddr_storage *address, struct tls_context *tls,
-               tcp_accept_cb *on_accept, void *data, struct tcp_listener **ret_listener,
-               struct err *err) {
+static struct tcp_lobby *make_lobby(struct tcp_listener *listener) {
+    const struct tcp_lobby_config config = {.timeout_ms = listener->options.proxy_timeout_ms,
+                                            .on_arrival = on_arrival,
+                                            .on_refused = on_refused,
+                                            .data = listener};
+    return tcp_lobby_new(listener->loop, &config);
+}
+
+int tcp_listen_with(struct loop *loop, struct sockaddr_storage *address,
+                    const struct tcp_listen_options *options, tcp_accept_cb *on_accept, void *data,
+                    struct tcp_listener **ret_listener, struct err *err) {
     int fd = -1;
     int errno_value = open_listening(address, &fd);
     if (errno_value) {
@@ -196,7 +225,9 @@ int tcp_listen(struct loop *loop, struct sockaddr_storage *address, struct tls_c
     struct tcp_listener *listener = xcalloc(1, sizeof *listener);
     listener->loop = loop;
     listener->fd = fd;
-    listener->tls = tls;
+    listener->options = *options;
+    if (options->proxy_protocol)
+        listener->lobby = make_lobby(listener);
     listener->on_accept = on_accept;
     listener->data = data;
     int failed = uv_poll_init(loop_uv(loop), &listener->poll, fd);
@@ -204,6 +235,13 @@ int tcp_listen(struct loop *loop, struct sockaddr_storage *address, struct tls_c
     watch(listener);
     *ret_listener = listener;
     return 0;
+}
+
+int tcp_listen(struct loop *loop, struct sockaddr_storage *address, struct tls_context *tls,
+               tcp_accept_cb *on_accept, void *data, struct tcp_listener **ret_listener,
+               struct err *err) {
+    const struct tcp_listen_options options = {.tls = tls};
+    return tcp_listen_with(loop, address, &options, on_accept, data, ret_listener, err);
 }
 
 static void on_pause_closed(struct timer *timer) {
@@ -218,6 +256,8 @@ void tcp_listener_close(struct tcp_listener *listener) {
     if (!listener)
         return;
     timer_stop(&listener->pause);
+    tcp_lobby_close(listener->lobby);
+    listener->lobby = NULL;
     uv_close((uv_handle_t *)&listener->poll, on_poll_closed);
     close(listener->fd);
     listener->fd = -1;

@@ -42,10 +42,11 @@ static inline void test_cert_save(struct test_cert *cert, const char *directory,
     fclose(file);
 }
 
-/* `issuer` NULL: a CA, signed by itself. `alt_names` as in "DNS:localhost,IP:127.0.0.1", or NULL.
+/* `issuer` NULL: a CA, signed by itself. Valid for `valid_s` from now. `alt_names` as in "DNS:localhost,IP:127.0.0.1", or NULL.
  */
-static inline void test_cert_make(struct test_cert *ret_cert, struct test_cert *issuer,
-                                  const char *directory, const char *name, const char *alt_names) {
+static inline void test_cert_make_until(struct test_cert *ret_cert, struct test_cert *issuer,
+                                        const char *directory, const char *name,
+                                        const char *alt_names, long valid_s) {
     static long serial = 1;
     X509 *cert = X509_new();
     EVP_PKEY *key = EVP_EC_gen("P-256");
@@ -53,7 +54,7 @@ static inline void test_cert_make(struct test_cert *ret_cert, struct test_cert *
     X509_set_version(cert, X509_VERSION_3);
     ASN1_INTEGER_set(X509_get_serialNumber(cert), serial++);
     X509_gmtime_adj(X509_getm_notBefore(cert), -3600);
-    X509_gmtime_adj(X509_getm_notAfter(cert), 24 * 3600);
+    X509_gmtime_adj(X509_getm_notAfter(cert), valid_s);
     X509_set_pubkey(cert, key);
     X509_NAME *subject = X509_get_subject_name(cert);
     X509_NAME_add_entry_by_txt(subject, "CN", MBSTRING_ASC, (const unsigned char *)name, -1, -1, 0);
@@ -66,6 +67,11 @@ static inline void test_cert_make(struct test_cert *ret_cert, struct test_cert *
     ret_cert->cert = cert;
     ret_cert->key = key;
     test_cert_save(ret_cert, directory, name);
+}
+
+static inline void test_cert_make(struct test_cert *ret_cert, struct test_cert *issuer,
+                                  const char *directory, const char *name, const char *alt_names) {
+    test_cert_make_until(ret_cert, issuer, directory, name, alt_names, 24L * 3600);
 }
 
 #endif

@@ -9,7 +9,7 @@
  * mutex; it is held for one SSL_new() per connection, never for input or output.
  *
  * Resumption: by stateless tickets. Their keys belong to the SSL_CTX, so after a reload every
- * client makes a whole handshake, against the new client CA. OpenSSL's session cache, which would
+ * client makes a whole handshake, against the new client CA and with the new certificate. OpenSSL's session cache, which would
  * need a lock and a bound, is off.
  *
  * Renegotiation (TLS 1.2) and compression are off; TLS 1.2 is the least.
@@ -20,6 +20,7 @@
 #include <errno.h>
 #include <limits.h>
 #include <openssl/err.h>
+#include <openssl/pem.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 #include <pthread.h>
@@ -32,26 +33,30 @@
 enum {
     RECORD_BYTES = 16 * 1024, /* the plain text of one record at most, RFC 8446 section 5.1 */
     ALPN_BYTES_MAX = 255,
+    ALPN_NAMES_MAX = 8,
     ERROR_CHARS = 160,
 };
 
 struct tls_context {
     pthread_mutex_t lock; /* guards `ssl` */
     SSL_CTX *ssl;
-    bool is_server, require_client_cert;
+    bool is_server, require_client_cert, accept_unknown_certs;
     char *cert_path, *key_path, *ca_path;
     unsigned char
         alpn[ALPN_BYTES_MAX]; /* each name with its length before it, RFC 7301 section 3.1 */
     unsigned alpn_len;
+    char *alpn_names[ALPN_NAMES_MAX]; /* the same one by one */
+    unsigned alpn_count;
 };
 
 struct tls {
     SSL *ssl;
+    const struct tls_context *context;
     const uint8_t *in; /* during a call: what was brought and not yet read */
     size_t in_len;
-    struct buf *out; /* during a call: where records go */
-    char error[ERROR_CHARS];
-    char alpn[ALPN_BYTES_MAX + 1];
+    struct buf *out;  /* during a call: where records go */
+    char *error;      /* NULL: none */
+    const char *alpn; /* of the context; NULL: none */
 };
 
 /* The BIO. */
@@ -162,6 +167,36 @@ static int choose_alpn(SSL *ssl, const unsigned char **ret_name, unsigned char *
     return SSL_TLSEXT_ERR_OK;
 }
 
+static bool is_valid_today(X509 *cert) {
+    return X509_cmp_current_time(X509_get0_notBefore(cert)) < 0 &&
+           X509_cmp_current_time(X509_get0_notAfter(cert)) > 0;
+}
+
+/* With accept_unknown_certs. What the CA says of the chain stays as the verify result, which
+ * tls_peer() looks at; it is part of a session that is resumed, too. */
+static int verify_and_go_on(X509_STORE_CTX *store, void *data) {
+    const struct tls_context *context = data;
+    if (context->ca_path)
+        X509_verify_cert(store);
+    else
+        X509_STORE_CTX_set_error(store, X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY);
+    if (is_valid_today(X509_STORE_CTX_get0_cert(store)))
+        return 1;
+    X509_STORE_CTX_set_error(store, X509_V_ERR_CERT_HAS_EXPIRED);
+    return 0;
+}
+
+static void set_verification(struct tls_context *context, SSL_CTX *ssl) {
+    int verify = SSL_VERIFY_NONE;
+    if (!context->is_server || context->ca_path || context->accept_unknown_certs)
+        verify = SSL_VERIFY_PEER;
+    if (context->require_client_cert)
+        verify |= SSL_VERIFY_FAIL_IF_NO_PEER_CERT;
+    SSL_CTX_set_verify(ssl, verify, NULL);
+    if (context->accept_unknown_certs)
+        SSL_CTX_set_cert_verify_callback(ssl, verify_and_go_on, context);
+}
+
 static void set_options(struct tls_context *context, SSL_CTX *ssl) {
     static const unsigned char session_context[] = "weir";
     SSL_CTX_set_min_proto_version(ssl, TLS1_2_VERSION);
@@ -169,15 +204,11 @@ static void set_options(struct tls_context *context, SSL_CTX *ssl) {
     SSL_CTX_set_mode(ssl, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_AUTO_RETRY);
     SSL_CTX_set_default_passwd_cb(ssl, no_passphrase);
     SSL_CTX_set_session_cache_mode(ssl, SSL_SESS_CACHE_OFF);
+    SSL_CTX_set_num_tickets(ssl, 1); /* A client that comes again gets its next one then. */
     SSL_CTX_set_session_id_context(ssl, session_context, sizeof session_context - 1);
     if (context->alpn_len)
         SSL_CTX_set_alpn_select_cb(ssl, choose_alpn, context);
-    int verify = SSL_VERIFY_NONE;
-    if (!context->is_server || context->ca_path)
-        verify = SSL_VERIFY_PEER;
-    if (context->require_client_cert)
-        verify |= SSL_VERIFY_FAIL_IF_NO_PEER_CERT;
-    SSL_CTX_set_verify(ssl, verify, NULL);
+    set_verification(context, ssl);
 }
 
 static int load(struct tls_context *context, SSL_CTX **ret_ssl, struct err *err) {
@@ -203,12 +234,14 @@ static int load(struct tls_context *context, SSL_CTX **ret_ssl, struct err *err)
 static int add_alpn(struct tls_context *context, const char *const *names, struct err *err) {
     for (; names && *names; names++) {
         size_t len = strlen(*names);
-        if (len == 0 || context->alpn_len + 1 + len > ALPN_BYTES_MAX)
-            return err_set(err, ERR_TOO_LARGE, "ALPN names: at most %d bytes, and none empty",
-                           ALPN_BYTES_MAX);
+        if (len == 0 || context->alpn_len + 1 + len > ALPN_BYTES_MAX ||
+            context->alpn_count == ALPN_NAMES_MAX)
+            return err_set(err, ERR_TOO_LARGE, "ALPN: at most %d names, %d bytes, and none empty",
+                           ALPN_NAMES_MAX, ALPN_BYTES_MAX);
         context->alpn[context->alpn_len] = (unsigned char)len;
         memcpy(context->alpn + context->alpn_len + 1, *names, len);
         context->alpn_len += 1 + (unsigned)len;
+        context->alpn_names[context->alpn_count++] = xstrdup(*names);
     }
     return 0;
 }
@@ -228,6 +261,8 @@ void tls_context_free(struct tls_context *context) {
     if (!context)
         return;
     SSL_CTX_free(context->ssl);
+    for (unsigned i = 0; i < context->alpn_count; i++)
+        free(context->alpn_names[i]);
     pthread_mutex_destroy(&context->lock);
     free(context->ca_path);
     free(context->cert_path);
@@ -239,13 +274,14 @@ int tls_server_context(const struct tls_server_config *config, struct tls_contex
                        struct err *err) {
     if (!config->cert_path || !config->key_path)
         return err_set(err, ERR_INVALID, "a TLS server needs a certificate and its private key");
-    if (config->require_client_cert && !config->client_ca_path)
+    if (config->require_client_cert && !config->client_ca_path && !config->accept_unknown_certs)
         return err_set(err, ERR_INVALID,
                        "client certificates can be required only with a client CA");
     struct tls_context *context =
         new_context(config->client_ca_path, config->cert_path, config->key_path);
     context->is_server = true;
     context->require_client_cert = config->require_client_cert;
+    context->accept_unknown_certs = config->accept_unknown_certs;
     int failed = add_alpn(context, config->alpn, err);
     if (!failed)
         failed = load(context, &context->ssl, err);
@@ -286,6 +322,7 @@ int tls_context_reload(struct tls_context *context, struct err *err) {
 
 static struct tls *new_connection(struct tls_context *context) {
     struct tls *tls = xcalloc(1, sizeof *tls);
+    tls->context = context;
     pthread_mutex_lock(&context->lock);
     tls->ssl = SSL_new(context->ssl);
     pthread_mutex_unlock(&context->lock);
@@ -324,6 +361,7 @@ void tls_free(struct tls *tls) {
     if (!tls)
         return;
     SSL_free(tls->ssl);
+    free(tls->error);
     free(tls);
 }
 
@@ -341,20 +379,27 @@ static void call_ends(struct tls *tls) {
     tls->out = NULL;
 }
 
+static int note_error(struct tls *tls, int code, const char *text, const char *more) {
+    free(tls->error);
+    tls->error = xmalloc(ERROR_CHARS);
+    snprintf(tls->error, ERROR_CHARS, "%s%s%s", text, more ? ": " : "", more ? more : "");
+    return code;
+}
+
 /* What became of a step that gave `result`: 0 when it only wants more input. */
 static int outcome(struct tls *tls, int result) {
     switch (SSL_get_error(tls->ssl, result)) {
     case SSL_ERROR_WANT_READ:
         return 0;
     case SSL_ERROR_ZERO_RETURN:
-        snprintf(tls->error, sizeof tls->error, "closed by the peer");
-        return ERR_CLOSED;
+        return note_error(tls, ERR_CLOSED, "closed by the peer", NULL);
     default: {
         long verified = SSL_get_verify_result(tls->ssl);
-        snprintf(tls->error, sizeof tls->error, "TLS: %s%s%s", openssl_reason(),
-                 verified == X509_V_OK ? "" : ": ",
-                 verified == X509_V_OK ? "" : X509_verify_cert_error_string(verified));
-        return verified == X509_V_OK ? ERR_INVALID : ERR_DENIED;
+        char text[ERROR_CHARS];
+        snprintf(text, sizeof text, "TLS: %s", openssl_reason());
+        if (verified == X509_V_OK || SSL_is_init_finished(tls->ssl))
+            return note_error(tls, ERR_INVALID, text, NULL);
+        return note_error(tls, ERR_DENIED, text, X509_verify_cert_error_string(verified));
     }
     }
 }
@@ -363,9 +408,9 @@ static void note_alpn(struct tls *tls) {
     const unsigned char *name;
     unsigned len;
     SSL_get0_alpn_selected(tls->ssl, &name, &len);
-    ASSERT(len <= ALPN_BYTES_MAX);
-    if (len)
-        memcpy(tls->alpn, name, len);
+    for (unsigned i = 0; len && i < tls->context->alpn_count; i++)
+        if (str_eq(str_of(tls->context->alpn_names[i]), str_from(name, len)))
+            tls->alpn = tls->context->alpn_names[i];
 }
 
 static int handshake(struct tls *tls) {
@@ -437,28 +482,46 @@ bool tls_established(const struct tls *tls) {
 }
 
 const char *tls_error(const struct tls *tls) {
-    return tls->error[0] ? tls->error : "no error";
+    return tls->error ? tls->error : "no error";
 }
 
 const char *tls_alpn(const struct tls *tls) {
-    return tls->alpn;
+    return tls->alpn ? tls->alpn : "";
 }
 
-bool tls_peer(const struct tls *tls, char ret_common_name[65], char ret_fingerprint_hex[65]) {
-    X509 *cert = SSL_get0_peer_certificate(tls->ssl);
-    if (!cert || SSL_get_verify_result(tls->ssl) != X509_V_OK)
-        return false;
+/* Certificates. */
+
+static bool write_fingerprint(const X509 *cert, char ret_fingerprint[65]) {
     unsigned char digest[32];
     unsigned size = sizeof digest;
     if (X509_digest(cert, EVP_sha256(), digest, &size) != 1 || size != sizeof digest)
         return false;
     for (unsigned i = 0; i < size; i++)
-        snprintf(ret_fingerprint_hex + 2 * i, 3, "%02x", digest[i]);
-    int len =
-        X509_NAME_get_text_by_NID(X509_get_subject_name(cert), NID_commonName, ret_common_name, 65);
-    /* Policies are about names: one that is cut here, or holds a NUL, would pass for another. */
-    int whole = X509_NAME_get_text_by_NID(X509_get_subject_name(cert), NID_commonName, NULL, 0);
-    if (len < 0 || len != whole || strlen(ret_common_name) != (size_t)len)
-        ret_common_name[0] = '\0';
+        snprintf(ret_fingerprint + 2 * i, 3, "%02x", digest[i]);
     return true;
+}
+
+bool tls_peer(const struct tls *tls, struct tls_peer *ret) {
+    const X509 *cert = SSL_get0_peer_certificate(tls->ssl);
+    if (!cert || !write_fingerprint(cert, ret->fingerprint))
+        return false;
+    ret->verified = SSL_get_verify_result(tls->ssl) == X509_V_OK;
+    X509_NAME *subject = X509_get_subject_name(cert);
+    int len = X509_NAME_get_text_by_NID(subject, NID_commonName, ret->common_name,
+                                        sizeof ret->common_name);
+    /* Policies are about names: one that is cut here, or holds a NUL, would pass for another. */
+    int whole = X509_NAME_get_text_by_NID(subject, NID_commonName, NULL, 0);
+    if (len < 0 || len != whole || strlen(ret->common_name) != (size_t)len)
+        ret->common_name[0] = '\0';
+    return true;
+}
+
+int tls_fingerprint(struct str pem, char ret_fingerprint[65]) {
+    BIO *bio = BIO_new_mem_buf(pem.at, pem.len > INT_MAX ? INT_MAX : (int)pem.len);
+    X509 *cert = bio ? PEM_read_bio_X509(bio, NULL, no_passphrase, NULL) : NULL;
+    bool done = cert && write_fingerprint(cert, ret_fingerprint);
+    X509_free(cert);
+    BIO_free(bio);
+    ERR_clear_error();
+    return done ? 0 : ERR_INVALID;
 }

@@ -11,6 +11,7 @@
 
 #include "base/buf.h"
 #include "base/err.h"
+#include "base/str.h"
 
 struct tls_context;
 struct tls;
@@ -20,6 +21,9 @@ struct tls_server_config {
     const char *client_ca_path;       /* NULL: client certificates are not asked for */
     bool require_client_cert;
     const char *const *alpn; /* NULL-terminated, in order of preference, or NULL */
+    /* Clients are asked for a certificate, and one that no CA vouches for is let through all the
+     * same, if it is valid today: the owner decides by tls_peer(), whose `verified` is false then. */
+    bool accept_unknown_certs;
 };
 
 int tls_server_context(const struct tls_server_config *config, struct tls_context **ret_context,
@@ -59,8 +63,18 @@ bool tls_established(const struct tls *tls);
 const char *tls_error(const struct tls *tls); /* static or owned by `tls` */
 const char *tls_alpn(const struct tls *tls);  /* "" if none; owned by `tls` */
 
-/* Subject common name and SHA-256 of the DER of the peer's verified certificate; false if there is
- * none. A common name of more than 64 bytes, or with a NUL in it, is empty. */
-bool tls_peer(const struct tls *tls, char ret_common_name[65], char ret_fingerprint_hex[65]);
+/* The peer's certificate. It holds the private key in any case. */
+struct tls_peer {
+    char common_name[65]; /* empty if it has more than 64 bytes, or a NUL */
+    char fingerprint[65]; /* hexadecimal SHA-256 of its DER */
+    bool verified;        /* by the CA; false only with accept_unknown_certs */
+};
+
+/* False if there is none. */
+bool tls_peer(const struct tls *tls, struct tls_peer *ret);
+
+/* Hexadecimal SHA-256 of the DER of the first certificate of a PEM text, as in struct tls_peer;
+ * ERR_INVALID if there is none. */
+int tls_fingerprint(struct str pem, char ret_fingerprint[65]);
 
 #endif

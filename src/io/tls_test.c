@@ -213,11 +213,11 @@ static void a_damaged_record_ends_the_connection(void **state) {
 /* Client certificates. */
 
 static bool admitted(struct tls_context *server, struct tls_context *client, bool ret_is_known[1],
-                     char name[65], char fingerprint[65]) {
+                     struct tls_peer *peer) {
     struct ends ends = join(server, client, "localhost");
     exchange(&ends, 1 << 20);
     bool in = ends.server_failed == 0 && tls_established(ends.server);
-    ret_is_known[0] = in && tls_peer(ends.server, name, fingerprint);
+    ret_is_known[0] = in && tls_peer(ends.server, peer);
     part(&ends);
     return in;
 }
@@ -238,25 +238,71 @@ static void client_certificates_are_optional_or_required_but_always_verified(voi
     struct tls_context *required = make_server(&config);
     struct tls_context *nobody = make_client(&ca, NULL), *device = make_client(&ca, &device_cert),
                        *stranger = make_client(&ca, &stranger_cert);
-    char name[65], fingerprint[65], expected[65];
+    struct tls_peer peer;
+    char expected[65];
     bool known;
-    assert_true(admitted(optional, nobody, &known, name, fingerprint));
+    assert_true(admitted(optional, nobody, &known, &peer));
     assert_false(known);
-    assert_false(admitted(required, nobody, &known, name, fingerprint));
-    assert_false(admitted(optional, stranger, &known, name, fingerprint));
-    assert_false(admitted(required, stranger, &known, name, fingerprint));
-    assert_true(admitted(optional, device, &known, name, fingerprint));
+    assert_false(admitted(required, nobody, &known, &peer));
+    assert_false(admitted(optional, stranger, &known, &peer));
+    assert_false(admitted(required, stranger, &known, &peer));
+    assert_true(admitted(optional, device, &known, &peer));
     assert_true(known);
-    assert_true(admitted(required, device, &known, name, fingerprint));
+    assert_true(admitted(required, device, &known, &peer));
     assert_true(known);
-    assert_string_equal(name, "sensor-17");
+    assert_true(peer.verified);
+    assert_string_equal(peer.common_name, "sensor-17");
     expected_fingerprint(&device_cert, expected);
-    assert_string_equal(fingerprint, expected);
+    assert_string_equal(peer.fingerprint, expected);
     tls_context_free(optional);
     tls_context_free(required);
     tls_context_free(nobody);
     tls_context_free(device);
     tls_context_free(stranger);
+}
+
+static void unknown_certificates_can_be_left_to_the_owner(void **state) {
+    struct tls_server_config config = server_config();
+    config.accept_unknown_certs = config.require_client_cert = true;
+    struct tls_context *without_ca = make_server(&config);
+    config.client_ca_path = ca.cert_path;
+    struct tls_context *with_ca = make_server(&config);
+    struct tls_context *nobody = make_client(&ca, NULL), *device = make_client(&ca, &device_cert),
+                       *stranger = make_client(&ca, &stranger_cert);
+    struct tls_peer peer;
+    bool known;
+    assert_false(admitted(without_ca, nobody, &known, &peer));
+    assert_true(admitted(without_ca, stranger, &known, &peer));
+    assert_true(known && !peer.verified);
+    assert_true(admitted(with_ca, stranger, &known, &peer));
+    assert_true(known && !peer.verified);
+    char expected[65];
+    expected_fingerprint(&stranger_cert, expected);
+    assert_string_equal(peer.fingerprint, expected);
+    assert_true(admitted(with_ca, device, &known, &peer));
+    assert_true(known && peer.verified);
+    struct test_cert expired;
+    test_cert_make_until(&expired, &ca, directory, "expired", NULL, -60);
+    struct tls_context *late = make_client(&ca, &expired);
+    assert_false(admitted(without_ca, late, &known, &peer));
+    assert_false(admitted(with_ca, late, &known, &peer));
+    test_cert_done(&expired);
+    struct tls_context *all[] = {without_ca, with_ca, nobody, device, stranger, late};
+    for (size_t i = 0; i < COUNT_OF(all); i++)
+        tls_context_free(all[i]);
+}
+
+static void a_certificate_has_a_fingerprint(void **state) {
+    struct buf pem = {0};
+    char found[65], expected[65];
+    assert_int_equal(file_read_all(device_cert.cert_path, 1 << 20, &pem, NULL), 0);
+    assert_int_equal(tls_fingerprint(buf_str(&pem), found), 0);
+    expected_fingerprint(&device_cert, expected);
+    assert_string_equal(found, expected);
+    assert_int_equal(tls_fingerprint(STR("-----BEGIN CERTIFICATE-----\nAAAA\n"), found),
+                     ERR_INVALID);
+    assert_int_equal(tls_fingerprint((struct str){NULL, 0}, found), ERR_INVALID);
+    buf_done(&pem);
 }
 
 /* Against a client of OpenSSL's own, with what tls_client_context() does not offer. */
@@ -364,13 +410,13 @@ static void tls_1_2_is_the_least(void **state) {
 static bool resumes(struct tls_context *server, int version) {
     struct foreign foreign = foreign_client(version);
     struct tls *tls = tls_new_server(server);
-    char name[65], fingerprint[65];
+    struct tls_peer peer;
     if (kept_session)
         SSL_set_session(foreign.ssl, kept_session);
     assert_int_equal(foreign_handshake(&foreign, tls), 0);
     assert_true(tls_established(tls));
-    assert_true(tls_peer(tls, name, fingerprint));
-    assert_string_equal(name, "sensor-17");
+    assert_true(tls_peer(tls, &peer) && peer.verified);
+    assert_string_equal(peer.common_name, "sensor-17");
     bool resumed = SSL_session_reused(foreign.ssl);
     tls_free(tls);
     foreign_done(&foreign);
@@ -404,7 +450,8 @@ static void copy_file(const char *from, const char *to) {
 }
 
 static void a_reload_changes_the_certificate_for_new_connections_only(void **state) {
-    char cert_path[256], key_path[256], fingerprint[65], expected[65], name[65];
+    char cert_path[256], key_path[256], expected[65];
+    struct tls_peer peer;
     snprintf(cert_path, sizeof cert_path, "%s/live.pem", directory);
     snprintf(key_path, sizeof key_path, "%s/live.key", directory);
     copy_file(server_cert.cert_path, cert_path);
@@ -421,17 +468,17 @@ static void a_reload_changes_the_certificate_for_new_connections_only(void **sta
     assert_non_null(strstr(err.text, key_path));
     struct ends same = join(server, client, "localhost");
     exchange(&same, 1 << 20);
-    assert_true(tls_peer(same.client, name, fingerprint));
+    assert_true(tls_peer(same.client, &peer));
     expected_fingerprint(&server_cert, expected);
-    assert_string_equal(fingerprint, expected);
+    assert_string_equal(peer.fingerprint, expected);
 
     copy_file(renewed_cert.key_path, key_path);
     assert_int_equal(tls_context_reload(server, &err), 0);
     struct ends fresh = join(server, client, "localhost");
     exchange(&fresh, 1 << 20);
-    assert_true(tls_peer(fresh.client, name, fingerprint));
+    assert_true(tls_peer(fresh.client, &peer));
     expected_fingerprint(&renewed_cert, expected);
-    assert_string_equal(fingerprint, expected);
+    assert_string_equal(peer.fingerprint, expected);
     talk(&old, 100);
     part(&old);
     part(&same);
@@ -535,6 +582,8 @@ int main(void) {
         cmocka_unit_test(what_is_not_tls_is_refused),
         cmocka_unit_test(a_damaged_record_ends_the_connection),
         cmocka_unit_test(client_certificates_are_optional_or_required_but_always_verified),
+        cmocka_unit_test(unknown_certificates_can_be_left_to_the_owner),
+        cmocka_unit_test(a_certificate_has_a_fingerprint),
         cmocka_unit_test(alpn_chooses_by_the_servers_preference),
         cmocka_unit_test(tls_1_2_is_the_least),
         cmocka_unit_test(sessions_resume_until_the_context_is_reloaded),

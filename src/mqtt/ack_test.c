@@ -102,10 +102,37 @@ static void a_subscriber_may_refuse(void **state) {
     assert_received(&a, "34 07 0001't' 0005 00 'x'");
     peer_send(&a, "50 02 0001"); /* the quota is not free before PUBCOMP */
     assert_received(&a, "62 02 0001");
-    peer_send(&a, "40 02 0003"); /* PUBACK is no answer to QoS 2 */
     assert_int_equal(session_in_flight(a.connection->session), 4);
     peer_done(&a);
     peer_done(&b);
+}
+
+/* What is no answer to a message under way ends the connection: the QoS, what "aa" says, and what comes back. */
+static const struct {
+    const char *subscribe, *publish, *wrong, *answer;
+} wrong_kinds[] = {
+    {"82 07 0001 00 0001't' 01", "32 07 0001't' 0001 00 'x'", "50 02 0001", "e0 01 82"},
+    {"82 07 0001 00 0001't' 01", "32 07 0001't' 0001 00 'x'", "70 02 0001", "e0 01 82"},
+    {"82 07 0001 00 0001't' 02", "34 07 0001't' 0001 00 'x'", "40 02 0001", "e0 01 82"},
+    {"82 07 0001 00 0001't' 02", "34 07 0001't' 0001 00 'x'", "70 02 0001", "e0 01 82"},
+    {"82 07 0001 00 0001't' 02", "34 07 0001't' 0001 00 'x'", "50 02 0001 40 02 0001",
+     "62 02 0001 e0 01 82"},
+    {"82 07 0001 00 0001't' 02", "34 07 0001't' 0001 00 'x'", "50 02 0001 50 02 0001 70 02 0001",
+     "62 02 0001 62 02 0001"}, /* PUBREC may come twice */
+};
+
+static void answers_of_the_wrong_kind_are_refused(void **state) {
+    for (size_t i = 0; i < COUNT_OF(wrong_kinds); i++) {
+        connect_5(&a, "aa");
+        peer_send(&a, wrong_kinds[i].subscribe);
+        connect_5(&b, "bb");
+        peer_send(&b, wrong_kinds[i].publish);
+        buf_clear(&a.in);
+        peer_send(&a, wrong_kinds[i].wrong);
+        assert_received(&a, wrong_kinds[i].answer);
+        peer_done(&a);
+        peer_done(&b);
+    }
 }
 
 /* Law 1; [MQTT-4.6.0-2] and the like: in the order of the PUBLISHes. */
@@ -195,12 +222,13 @@ static void a_will_may_have_qos_2(void **state) {
 static const struct {
     const char *packet, *answer;
 } errors[] = {
-    {"60 02 0001", "e0 01 81"}, /* PUBREL without its flags [MQTT-3.6.1-1] */
-    {"52 02 0001", "e0 01 81"}, /* PUBREC with flags */
-    {"72 02 0001", "e0 01 81"}, /* PUBCOMP with flags */
-    {"62 02 0000", "e0 01 82"}, /* identifier 0 [MQTT-2.2.1-5] */
-    {"50 01 00", "e0 01 81"},   /* cut off */
-    {"34 08 0003'a/b' 0000 00", "e0 01 82"},
+    {"60 02 0001", "e0 01 81"},    /* PUBREL without its flags [MQTT-3.6.1-1] */
+    {"52 02 0001", "e0 01 81"},    /* PUBREC with flags */
+    {"72 02 0001", "e0 01 81"},    /* PUBCOMP with flags */
+    {"62 02 0000", "e0 01 82"},    /* identifier 0 [MQTT-2.2.1-5] */
+    {"50 01 00", "e0 01 81"},      /* cut off */
+    {"50 03 0001 92", "e0 01 82"}, /* a reason that PUBREC does not have */
+    {"62 03 0001 80", "e0 01 82"}, {"34 08 0003'a/b' 0000 00", "e0 01 82"},
 };
 
 static void protocol_errors_have_their_reason(void **state) {
@@ -217,15 +245,11 @@ static void protocol_errors_have_their_reason(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        TEST(a_message_arrives_once_per_identifier),
-        TEST(unknown_identifiers_are_answered),
-        TEST(a_subscriber_is_asked_twice),
-        TEST(a_subscriber_may_refuse),
-        TEST(pubrec_waits_for_the_commit),
-        TEST(what_cannot_be_kept_may_come_again),
-        TEST(the_receive_maximum_counts_both),
-        TEST(old_clients_may_publish_far_ahead),
-        TEST(a_will_may_have_qos_2),
+        TEST(a_message_arrives_once_per_identifier), TEST(unknown_identifiers_are_answered),
+        TEST(a_subscriber_is_asked_twice),           TEST(a_subscriber_may_refuse),
+        TEST(answers_of_the_wrong_kind_are_refused), TEST(pubrec_waits_for_the_commit),
+        TEST(what_cannot_be_kept_may_come_again),    TEST(the_receive_maximum_counts_both),
+        TEST(old_clients_may_publish_far_ahead),     TEST(a_will_may_have_qos_2),
         TEST(protocol_errors_have_their_reason),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -13,32 +13,39 @@
 #include <stdlib.h>
 
 #include "base/mem.h"
-
-/* ---- which policy ---- */
-
-const char *authorize_policy_name(const struct mqtt_connection *connection,
-                                  const struct mqtt_user_config *user) {
-    if (user)
-        return user->policy;
-    return connection->listener ? connection->listener->policy : NULL;
-}
-
-void authorize_begin(struct mqtt_connection *connection, const char *policy_name, bool persistent) {
-    if (!policy_name)
-        return;
-    struct authority *authority = xcalloc(1, sizeof *authority);
-    const struct tls *tls = connection->tcp ? connection->tcp->tls : NULL;
-    authority->policy_name = policy_name;
-    authority->policy = policies_find(connection->worker->policies, str_of(policy_name));
-    authority->persistent = persistent;
-    if (!tls || !tls_peer(tls, authority->common_name, authority->fingerprint))
-        authority->common_name[0] = authority->fingerprint[0] = '\0';
-    connection->authority = authority;
-}
+#include "mqtt/identity.h"
 
 static void forget(struct authority *authority, const struct mqtt_worker *worker) {
     memset(authority->decisions, 0, sizeof authority->decisions);
     authority->routes_epoch = worker->routes.epoch;
+}
+
+/* ---- which policy ---- */
+
+const char *authorize_listener_policy(const struct mqtt_connection *connection) {
+    return connection->listener ? connection->listener->policy : NULL;
+}
+
+static struct authority *authority_new(const struct mqtt_connection *connection) {
+    struct authority *authority = xcalloc(1, sizeof *authority);
+    const struct tls *tls = connection_tls(connection);
+    if (!tls || !tls_peer(tls, &authority->certificate))
+        authority->certificate = (struct tls_peer){.verified = false};
+    return authority;
+}
+
+void authorize_begin(struct mqtt_connection *connection, const char *policy_name) {
+    if (!policy_name) {
+        free(connection->authority);
+        connection->authority = NULL;
+        return;
+    }
+    if (!connection->authority)
+        connection->authority = authority_new(connection);
+    struct authority *authority = connection->authority;
+    authority->policy_name = policy_name;
+    authority->policy = policies_find(connection->worker->policies, str_of(policy_name));
+    forget(authority, connection->worker);
 }
 
 struct mqtt_policies *mqtt_policies_new(const struct mqtt_config *config) {
@@ -53,17 +60,74 @@ void mqtt_policies_unref(struct mqtt_policies *policies) {
     policies_unref(policies);
 }
 
+static void take_policy(struct mqtt_connection *connection) {
+    struct authority *authority = connection->authority;
+    if (!authority || connection->state == CONNECTION_ENDED)
+        return;
+    authority->policy = policies_find(connection->worker->policies, str_of(authority->policy_name));
+    forget(authority, connection->worker);
+}
+
 void mqtt_worker_set_policies(struct mqtt_worker *worker, struct mqtt_policies *policies) {
     struct mqtt_policies *old = worker->policies;
     worker->policies = policies_ref(policies);
+    LIST_EACH(item, &worker->newcomers) {
+        take_policy(LIST_ITEM(item, struct mqtt_connection, link));
+    }
     LIST_EACH(item, &worker->connections) {
-        struct authority *authority = LIST_ITEM(item, struct mqtt_connection, link)->authority;
-        if (authority) {
-            authority->policy = policies_find(policies, str_of(authority->policy_name));
-            forget(authority, worker);
-        }
+        take_policy(LIST_ITEM(item, struct mqtt_connection, link));
     }
     policies_unref(old);
+}
+
+/* ---- who ---- */
+
+/* Whether the client may stay, as what it came; its policy is *ret_policy from now on. */
+static bool still_known(const struct mqtt_connection *connection, const char **ret_policy) {
+    const struct mqtt_identities *identities = connection->worker->identities;
+    struct str principal = connection_principal(connection);
+    *ret_policy = authorize_listener_policy(connection);
+    if (connection->principal_kind == PRINCIPAL_USER) {
+        const struct identity_user *user = identity_user(identities, principal);
+        *ret_policy = user ? user->policy : NULL;
+        return user != NULL;
+    }
+    if (connection->principal_kind != PRINCIPAL_CERTIFICATE)
+        return true;
+    const struct identity_certificate *certificate = identity_certificate(identities, principal);
+    if (certificate && certificate->policy)
+        *ret_policy = certificate->policy;
+    return certificate ? certificate->active : connection->ca_verified;
+}
+
+static void renew(struct mqtt_connection *connection) {
+    const char *policy;
+    bool is_settled =
+        connection->state == CONNECTION_JOINING || connection->state == CONNECTION_OPEN;
+    if (!is_settled)
+        return;
+    if (still_known(connection, &policy)) {
+        authorize_begin(connection, policy);
+        return;
+    }
+    metric_add(&connection->worker->metrics.closed_identity, 1);
+    log_info("mqtt", "client \"%.*s\" at %s closed: its user or certificate is gone",
+             STR_ARG(connection_client_id(connection)), connection->peer);
+    connection_end(connection, PACKET_NOT_AUTHORIZED);
+}
+
+/* Ending a connection moves it to the end of the other list at most. */
+void mqtt_worker_set_identities(struct mqtt_worker *worker, struct mqtt_identities *identities) {
+    struct mqtt_identities *old = worker->identities;
+    worker->identities = identities_ref(identities);
+    password_cache_clear(&worker->passwords);
+    LIST_EACH(item, &worker->newcomers) {
+        renew(LIST_ITEM(item, struct mqtt_connection, link));
+    }
+    LIST_EACH(item, &worker->connections) {
+        renew(LIST_ITEM(item, struct mqtt_connection, link));
+    }
+    mqtt_identities_unref(old);
 }
 
 /* ---- decisions ---- */
@@ -111,14 +175,15 @@ static enum policy_decision decide(struct mqtt_connection *connection, enum poli
     buf_clear(resource);
     buf_add_str(resource, str_of(resource_kind(action)));
     buf_add_str(resource, name);
-    unsigned persistent = authority->persistent ? POLICY_PERSISTENT_CONNECT : 0;
+    bool stays = !connection->clean_start || connection->wants_expiry;
+    unsigned persistent = stays ? POLICY_PERSISTENT_CONNECT : 0;
     struct policy_request request = {
         .action = action,
         .resource = buf_str(resource),
         .values = {[POLICY_CLIENT_ID] = connection_client_id(connection),
                    [POLICY_SOURCE_IP] = connection_ip(connection),
-                   [POLICY_COMMON_NAME] = str_of(authority->common_name),
-                   [POLICY_CERTIFICATE_ID] = str_of(authority->fingerprint)},
+                   [POLICY_COMMON_NAME] = str_of(authority->certificate.common_name),
+                   [POLICY_CERTIFICATE_ID] = str_of(authority->certificate.fingerprint)},
         .connect_attributes = (uint8_t)(persistent | (connection->will ? POLICY_LAST_WILL : 0)),
     };
     return policy_decide(authority->policy, &request, &worker->expanded);
@@ -234,6 +299,13 @@ int authorize_check(const struct mqtt_config *config, struct err *err) {
             OPTION_AT(config->listeners, struct mqtt_listener_config, i);
         failed = check_name(policies, &listener->head, listener->policy, err);
     }
+    for (size_t i = 0; !failed && i < config->certificates.count; i++) {
+        const struct mqtt_certificate_config *certificate =
+            OPTION_AT(config->certificates, struct mqtt_certificate_config, i);
+        failed = check_name(policies, &certificate->head, certificate->policy, err);
+    }
+    if (!failed)
+        failed = check_name(policies, &config->web.head, config->web.policy, err);
     policies_unref(policies);
     return failed;
 }

@@ -17,26 +17,21 @@ enum { AUTHORITY_DECISIONS = 16 };
 
 /* What a connection with a policy has. */
 struct authority {
-    const char *policy_name;     /* of the configuration */
+    const char *policy_name;     /* of the listener, or of the worker's identities */
     const struct policy *policy; /* NULL: there is none of that name any more */
     uint64_t routes_epoch;       /* whose routes the decisions are about */
     struct authority_decision {
         const struct route *route;
         uint8_t known, allowed; /* bit per enum policy_action */
     } decisions[AUTHORITY_DECISIONS];
-    bool persistent;                       /* the client wants a session that stays */
-    char common_name[65], fingerprint[65]; /* of its certificate, or empty */
+    struct tls_peer certificate; /* its names are empty without one */
 };
 
-/* The policy of the configuration for a client that came as this user, or (NULL) without one. */
-const char *authorize_policy_name(const struct mqtt_connection *connection,
-                                  const struct mqtt_user_config *user);
+/* Of clients that come without a user name; NULL: they may do everything. */
+const char *authorize_listener_policy(const struct mqtt_connection *connection);
 
-/*
- * Gives the connection its authority, once its names and will are set. `persistent`: CONNECT asked for
- * a session from before, or for one that stays.
- */
-void authorize_begin(struct mqtt_connection *connection, const char *policy_name, bool persistent);
+/* Gives the connection the authority of a policy, in place of the one that it has, or (NULL) none. */
+void authorize_begin(struct mqtt_connection *connection, const char *policy_name);
 
 /* Whether it may connect, with its client id and its will. */
 bool authorize_connect(struct mqtt_connection *connection);

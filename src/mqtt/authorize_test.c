@@ -158,17 +158,23 @@ static void who_has_no_policy_may_do_everything(void **state) {
     assert_denied(0, 0, 0, 0, 0);
 }
 
+static const char *policy_after_reload(const char *users_policy, enum principal_kind kind) {
+    struct mqtt_user_config user = {.head.name = "u", .password_hash = "", .policy = users_policy};
+    struct mqtt_config config = {.users = {&user, 1}};
+    struct mqtt_identities *identities = mqtt_identities_of_users(&config);
+    connect_set_principal(a.connection, kind, STR("u"));
+    mqtt_worker_set_identities(rig.worker, identities);
+    mqtt_identities_unref(identities);
+    return a.connection->authority ? a.connection->authority->policy_name : NULL;
+}
+
 /* The user's own policy; without a user the listener's; a user without one may do everything. */
 static void the_user_counts_before_the_listener(void **state) {
-    start("");
-    open_with_policy(&a);
-    struct mqtt_user_config user = {.policy = "q"};
-    assert_string_equal(authorize_policy_name(a.connection, &user), "q");
-    user.policy = NULL;
-    assert_null(authorize_policy_name(a.connection, &user));
-    assert_string_equal(authorize_policy_name(a.connection, NULL), "p");
-    a.connection->listener = NULL;
-    assert_null(authorize_policy_name(a.connection, NULL));
+    start(CONNECTS);
+    connect_311(&a);
+    assert_string_equal(policy_after_reload("q", PRINCIPAL_USER), "q");
+    assert_null(policy_after_reload(NULL, PRINCIPAL_USER));
+    assert_string_equal(policy_after_reload("q", PRINCIPAL_NONE), "p");
     peer_done(&a);
 }
 

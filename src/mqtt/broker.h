@@ -10,8 +10,11 @@
 #include "base/map.h"
 #include "base/metric.h"
 #include "io/tcp.h"
+#include "mqtt/interest.h"
+#include "mqtt/journal.h"
 #include "mqtt/mqtt.h"
 #include "mqtt/packet.h"
+#include "mqtt/password_cache.h"
 #include "mqtt/publication.h"
 #include "mqtt/retained.h"
 #include "mqtt/session.h"
@@ -30,17 +33,36 @@
     "weir_mqtt_messages_dropped_total", "Messages not delivered to a subscriber, or not taken"
 #define MQTT_REFUSED "weir_mqtt_connects_refused_total", "Connections refused before or at CONNECT"
 #define MQTT_DENIED  "weir_mqtt_denied_total", "Requests that a policy does not allow"
-#define MQTT_CLOSED  "weir_mqtt_disconnects_total", "Connections that the broker ended"
+#define MQTT_CLOSED  "weir_mqtt_disconnects_total", "Connections of clients that ended"
 
 #define MQTT_METRICS(X)                                                                            \
+    X(clients, GAUGE, "weir_mqtt_clients", "Clients that are connected", NULL)                     \
+    X(accepted, COUNTER, "weir_mqtt_connections_total", "Connections that came", NULL)             \
+    X(connects, COUNTER, "weir_mqtt_connects_total", "CONNECTs that were accepted", NULL)          \
+    X(packets_received, COUNTER, "weir_mqtt_packets_received_total", "MQTT packets received",      \
+      NULL)                                                                                        \
+    X(packets_sent, COUNTER, "weir_mqtt_packets_sent_total", "MQTT packets sent", NULL)            \
+    X(bytes_received, COUNTER, "weir_mqtt_bytes_received_total",                                   \
+      "Bytes received from clients, without TLS and WebSocket framing", NULL)                      \
+    X(bytes_sent, COUNTER, "weir_mqtt_bytes_sent_total",                                           \
+      "Bytes sent to clients, without TLS and WebSocket framing", NULL)                            \
+    X(events, COUNTER, "weir_mqtt_lifecycle_events_total", "Lifecycle events published", NULL)     \
+    X(dropped_events, COUNTER, "weir_mqtt_lifecycle_events_dropped_total",                         \
+      "Lifecycle events that could not be kept", NULL)                                             \
     X(connections, GAUGE, "weir_mqtt_connections", "Connections, not yet accepted ones included",  \
       NULL)                                                                                        \
     X(subscriptions, GAUGE, "weir_mqtt_subscriptions", "Subscriptions of connected clients", NULL) \
+    X(shared_subscriptions, GAUGE, "weir_mqtt_shared_subscriptions", "Those among them to shares", \
+      NULL)                                                                                        \
+    X(sessions_away, GAUGE, "weir_mqtt_stored_sessions_away",                                      \
+      "Stored sessions whose client is not connected", NULL)                                       \
     X(sessions, GAUGE, "weir_mqtt_stored_sessions", "Sessions that outlive their connection",      \
       NULL)                                                                                        \
     X(sessions_expired, COUNTER, "weir_mqtt_stored_sessions_expired_total",                        \
       "Stored sessions that ended because their client stayed away", NULL)                         \
     X(parked, GAUGE, "weir_mqtt_parked_connections", "Publishers that wait for room", NULL)        \
+    X(crowded, GAUGE, "weir_mqtt_crowded_subscribers",                                             \
+      "Subscribers whose queue makes publishers wait", NULL)                                       \
     X(routes, GAUGE, "weir_mqtt_routes", "Topics in the route cache", NULL)                        \
     X(retained_count, GAUGE, "weir_mqtt_retained_messages", "Retained messages", NULL)             \
     X(retained_bytes, GAUGE, "weir_mqtt_retained_bytes", "Memory of retained messages", NULL)      \
@@ -63,6 +85,23 @@
     X(dropped_refused, COUNTER, MQTT_DROPPED, "cause=\"cannot_be_kept\"")                          \
     X(dropped_left, COUNTER, MQTT_DROPPED, "cause=\"no_member_left\"")                             \
     X(refused_limit, COUNTER, MQTT_REFUSED, "reason=\"connections_max\"")                          \
+    X(refused_listener, COUNTER, MQTT_REFUSED, "reason=\"listener_connections_max\"")              \
+    X(refused_connecting, COUNTER, MQTT_REFUSED, "reason=\"connecting_max\"")                      \
+    X(refused_timeout, COUNTER, MQTT_REFUSED, "reason=\"connect_timeout\"")                        \
+    X(refused_proxy, COUNTER, MQTT_REFUSED, "reason=\"proxy_protocol\"")                           \
+    X(refused_certificate, COUNTER, MQTT_REFUSED, "reason=\"certificate\"")                        \
+    X(connects_delayed, COUNTER, "weir_mqtt_connects_delayed_total",                               \
+      "Times that a listener's connect_rate made arrivals wait", NULL)                             \
+    X(connecting, GAUGE, "weir_mqtt_connecting", "Connections whose CONNECT is not answered",      \
+      NULL)                                                                                        \
+    X(paced, COUNTER, "weir_mqtt_paced_total",                                                     \
+      "Times that a publish_rate or publish_bytes_rate made a publisher wait", NULL)               \
+    X(password_hits, COUNTER, "weir_mqtt_passwords_verified_total", "Passwords that were right",   \
+      "by=\"cache\"")                                                                              \
+    X(password_hashed, COUNTER, "weir_mqtt_passwords_verified_total", "Passwords that were right", \
+      "by=\"hash\"")                                                                               \
+    X(closed_identity, COUNTER, MQTT_CLOSED, "reason=\"credentials_withdrawn\"")                   \
+    X(closed_auth, COUNTER, MQTT_CLOSED, "reason=\"reauthentication\"")                            \
     X(refused_credentials, COUNTER, MQTT_REFUSED, "reason=\"credentials\"")                        \
     X(refused_protocol, COUNTER, MQTT_REFUSED, "reason=\"protocol\"")                              \
     X(refused_policy, COUNTER, MQTT_REFUSED, "reason=\"policy\"")                                  \
@@ -71,6 +110,10 @@
     X(closed_keep_alive, COUNTER, MQTT_CLOSED, "reason=\"keep_alive\"")                            \
     X(closed_taken_over, COUNTER, MQTT_CLOSED, "reason=\"taken_over\"")                            \
     X(closed_policy, COUNTER, MQTT_CLOSED, "reason=\"policy\"")                                    \
+    X(closed_by_client, COUNTER, MQTT_CLOSED, "reason=\"client\"")                                 \
+    X(closed_lost, COUNTER, MQTT_CLOSED, "reason=\"connection_lost\"")                             \
+    X(closed_kicked, COUNTER, MQTT_CLOSED, "reason=\"administrative\"")                            \
+    X(closed_stopping, COUNTER, MQTT_CLOSED, "reason=\"shutting_down\"")                           \
     X(denied_connect, COUNTER, MQTT_DENIED, "action=\"connect\"")                                  \
     X(denied_publish, COUNTER, MQTT_DENIED, "action=\"publish\"")                                  \
     X(denied_retain_publish, COUNTER, MQTT_DENIED, "action=\"retain_publish\"")                    \
@@ -86,21 +129,44 @@ struct worker_metrics {
 
 /* ---- the broker ---- */
 
+/* What $SYS/broker tells beside the counters; written by the first worker, clients_max and heap_max
+ * by whoever looks. */
+enum { SYS_RATES = 11, SYS_SPANS = 3 };
+
+struct sys_state {
+    _Atomic int64_t clients_max, heap_max;
+    _Atomic int64_t loads[SYS_RATES * SYS_SPANS]; /* hundredths */
+};
+
 struct mqtt {
     const struct mqtt_config *config;
     unsigned worker_count;
-    struct map users;               /* name -> struct mqtt_user_config; read-only */
-    struct mqtt_policies *policies; /* of the configuration */
+    uint64_t instance; /* by chance, of this run */
+    uint64_t started_ns;
+    struct sys_state sys;
+    struct mqtt_identities *identities;     /* the users of the configuration */
+    struct mqtt_policies *policies;         /* of the configuration */
+    struct listener_state *listener_states; /* of the configuration's listeners, then of `web` */
+    uint8_t secret[32]; /* random: what nobody else shall be able to calculate */
     struct mqtt_worker *workers[MQTT_WORKERS_MAX];
-    _Atomic uint64_t retained_version;           /* drawn by publishers of retained messages */
-    _Atomic int64_t session_count, queued_bytes; /* of stored sessions, and what waits in them */
+    _Atomic uint64_t retained_version; /* drawn by publishers of retained messages */
+    _Atomic int64_t session_count;     /* of stored sessions */
+    _Atomic int64_t queued_bytes;      /* what waits in all sessions */
+    _Atomic uint64_t crowded;          /* the workers with a held session: bit per index, crowd.c */
     _Atomic int64_t claims_under_way;
+    _Atomic uint64_t journal_number;     /* the last one given out, see journal_number() */
+    _Atomic int64_t journal_bytes;       /* written since the last rewriting */
+    _Atomic uint32_t journal_generation; /* see rewrite.c */
+    int64_t journal_live_bytes;          /* of them, what was rewritten; of worker 0 */
+    _Atomic bool restoring;              /* not all workers have what the journal holds */
+    _Atomic bool rewriting, rewrite_failed;
+    _Atomic int64_t moving_count; /* sessions on their way from one worker to another */
     _Atomic int64_t connection_count;
+    _Atomic uint64_t connection_number; /* of the last connection */
 };
 
-/* Whether a connection to a listener may come without credentials. */
-bool mqtt_listener_is_anonymous(const struct mqtt_config *config,
-                                const struct mqtt_listener_config *listener);
+/* Whether a connection to a listener may come without credentials, if there are users or not. */
+bool listener_is_anonymous(const struct mqtt_listener_config *listener, bool has_users);
 
 /* ---- routes, route.c ---- */
 
@@ -111,14 +177,19 @@ struct route_target {
     uint32_t *ids; /* subscription identifiers; in route.ids */
     uint32_t id_count;
     uint8_t qos;
-    bool no_local, retain_as_published;
+    bool no_local; /* not for the session's own messages */
+    bool only_own; /* for none but them */
+    bool has_no_local, retain_as_published;
 };
 
 /* What is to be done with the messages of one topic. */
 struct route {
     uint64_t generation, rules_generation;
-    const void *rules; /* of the rule engine; NULL: none */
-    uint64_t workers;  /* which other workers have subscribers: bit per index */
+    const void *rules;       /* of the rule engine; NULL: none */
+    uint64_t workers;        /* which other workers have subscribers: bit per index */
+    uint64_t stored_workers; /* those among them that have stored sessions */
+    uint64_t full_workers;   /* and those where the queue of one is full, see stored_is_full() */
+    bool stored_targets, stored_shares; /* whether there are stored sessions among them */
     struct route_target *targets;
     uint32_t *ids;
     struct share **shares;
@@ -145,6 +216,10 @@ struct route *route_find(struct mqtt_worker *worker, struct str topic);
 
 /* The same, or NULL if the topic has none yet: nothing is made. */
 const struct route *route_peek(struct mqtt_worker *worker, struct str topic);
+
+/* Whether a subscriber or a rule would get a message of this topic. Makes no route: for topics of
+ * which there are many and that come seldom. */
+bool route_is_wanted(struct mqtt_worker *worker, struct str topic);
 
 /* A subscription, an interest or the rules have changed. */
 static inline void routes_expire(struct routes *routes) {
@@ -183,12 +258,29 @@ void channels_done(struct mqtt_worker *worker);
 
 /* Posts what has gathered; at the end of each turn. */
 void channels_flush(struct mqtt_worker *worker);
+
+/* Posts those that have gathered enough; at the end of each publish(). */
+void channels_post_full(struct mqtt_worker *worker);
 bool channels_idle(const struct mqtt_worker *worker);
 
+/* As the others; `message` is in the journal, and they write who waits for it. */
+void channel_send_kept(struct mqtt_worker *worker, uint64_t workers, struct kept *message);
 void channel_send_publication(struct mqtt_worker *worker, uint64_t workers,
                               const struct publication *publication);
 void channel_send_retained(struct mqtt_worker *worker, struct kept *retained);
-void channel_send_interest(struct mqtt_worker *worker, bool add, struct str filter);
+
+/* Subscribers to a filter on a worker: there are some; there are stored sessions among them; these
+ * are gone; all are gone; the queue of one is full, and its message has to be refused; none is. */
+enum interest_change {
+    INTEREST_ADD,
+    INTEREST_ADD_STORED,
+    INTEREST_REMOVE_STORED,
+    INTEREST_REMOVE,
+    INTEREST_FULL,
+    INTEREST_NOT_FULL
+};
+void channel_send_interest(struct mqtt_worker *worker, enum interest_change change,
+                           struct str filter);
 
 /* How many members of a share are here. */
 void channel_send_share(struct mqtt_worker *worker, struct str key, struct share_count count);
@@ -205,9 +297,14 @@ bool channel_wait(struct mqtt_worker *worker, struct channel_wait *wait,
                   void (*done)(struct channel_wait *wait));
 
 /* What arrives, interest.c and others. */
-void interest_apply(struct mqtt_worker *worker, unsigned from, bool add, struct str filter);
-uint64_t interest_match(struct mqtt_worker *worker, struct str topic);
-void interest_done(struct mqtt_worker *worker);
+void interest_apply(struct mqtt_worker *worker, unsigned from, enum interest_change change,
+                    struct str filter);
+
+/* Workers with subscribers; with stored sessions among them; with such that are full. */
+struct interested {
+    uint64_t workers, stored, full;
+};
+struct interested interest_match(struct mqtt_worker *worker, struct str topic);
 
 /* ---- keep alive, keepalive.c ---- */
 
@@ -270,7 +367,7 @@ void holds_done(struct mqtt_worker *worker);
 
 /* ---- the worker, worker.c ---- */
 
-enum { SESSION_QUEUE_MAX = 1000, AUTH_UNDER_WAY_MAX = 64, PARKED_BYTES_MAX = 64 * 1024 };
+enum { AUTH_UNDER_WAY_MAX = 64, PARKED_BYTES_MAX = 64 * 1024 };
 
 struct mqtt_worker {
     struct mqtt *mqtt;
@@ -285,7 +382,9 @@ struct mqtt_worker {
     struct sink_gate_listener gate_listener;
 
     struct tree subscriptions; /* filter -> struct subscribers */
-    struct tree interest;      /* filter -> mask of other workers, see interest.c */
+    struct interests stored_interests,
+        full_interests;         /* of stored sessions; of those that are full */
+    struct interests interests; /* of other workers */
     struct shares shares;
     struct retained_store retained;
     struct routes routes;
@@ -297,18 +396,38 @@ struct mqtt_worker {
     struct map owners;  /* client id -> struct owner, of those at home here; claim.c */
     struct mqtt_connection *joining;        /* whose claim is being made */
     struct link session_slots[WHEEL_SLOTS]; /* struct stored, see stored_tick() */
-    struct link connections;                /* all that are not freed */
-    struct link parked;                     /* those that wait for room, the longest first */
-    struct link writing;                    /* those with gathered bytes for a foreign transport */
+    struct link connections;                /* all that are not freed, but for newcomers */
+    struct link newcomers; /* those whose CONNECT is not answered, the oldest first */
+    unsigned newcomer_count;
+    struct link paced; /* those that have published too much, see limits.c */
+    struct timer pace_timer;
+    struct link parked;  /* those that wait for room, the longest first */
+    struct link writing; /* those with gathered bytes for a foreign transport */
     struct wheel wheel;
     struct holds holds;
+    struct worker_journal journal;
+    unsigned publish_depth;      /* calls of publish() within each other */
+    bool posts_late;             /* a batch is full meanwhile */
+    struct rewriting *rewriting; /* of the journal; at worker 0, while it is under way */
+    struct rewrite_part *rewrite_part;
     struct link listeners;
     unsigned auth_under_way;
+    struct link crowd; /* struct session, those that make publishers wait */
+    bool fed_crowd;    /* a message has just been queued for one of them */
+    bool crowd_eased;  /* crowd_task is posted */
+    struct task crowd_task;
 
     struct buf scratch;    /* encoded messages for fan-out */
     struct buf properties; /* of a PUBLISH whose topic alias was cut out */
     uint64_t wall_ms;      /* read once per feed */
 
+    struct map presences; /* client id -> struct presence, of those at home here; lifecycle.c */
+    struct buf event_topic, event_filters; /* of the SUBSCRIBE that is being handled */
+    bool event_wanted;
+    struct sys_topics *sys_topics; /* of the first worker; sys_topics.c */
+
+    struct mqtt_identities *identities;
+    struct password_cache passwords;
     struct mqtt_policies *policies;
     struct buf resource, expanded; /* of a request to them */
 
@@ -362,8 +481,9 @@ void deliver_waiting(struct mqtt_connection *connection);
 /* ---- the connection, connection.c and input.c ---- */
 
 enum connection_state {
-    CONNECTION_NEW,     /* CONNECT is due */
-    CONNECTION_JOINING, /* CONNECT came; credentials or take-over are under way */
+    CONNECTION_NEW,            /* CONNECT is due */
+    CONNECTION_AUTHENTICATING, /* by AUTH packets; auth.c */
+    CONNECTION_JOINING,        /* CONNECT came; credentials or take-over are under way */
     CONNECTION_OPEN,
     CONNECTION_ENDED, /* the transport may still be there, and references */
 };
@@ -383,23 +503,48 @@ struct will {
 };
 
 struct authority;
+struct auth;
+struct pace;
+
+/* What the principal of a connection is. */
+enum principal_kind { PRINCIPAL_NONE, PRINCIPAL_USER, PRINCIPAL_CERTIFICATE };
+struct aliases_told;
+
+/* What a client has published and was sent, for people. */
+struct connection_counts {
+    uint64_t received, received_bytes, sent, sent_bytes, dropped;
+};
+
+/* What a connection over a foreign transport has in place of `tcp`. */
+struct foreign {
+    struct link writing; /* in the worker's list of those with gathered bytes */
+    struct mqtt_connection *connection;
+    const struct mqtt_transport_ops *ops;
+    void *transport;
+    struct buf gather; /* what leaves at the end of the turn */
+};
 
 struct mqtt_connection {
     struct mqtt_worker *worker;
-    struct link link, parked, wheel, writing;
-    struct tcp *tcp; /* NULL: `ops` and `transport` */
-    const struct mqtt_transport_ops *ops;
-    void *transport;
+    struct link link, parked, wheel;
+    struct tcp *tcp; /* or `foreign` */
+    struct foreign *foreign;
     const struct mqtt_listener_config *listener; /* NULL: none, a foreign transport */
     struct authority *authority;                 /* NULL: it may do everything; authorize.h */
+    struct auth *auth;                           /* an exchange of AUTH packets; or NULL */
+    struct pace *pace;                           /* NULL: no rates; limits.h */
     struct session *session;                     /* while OPEN */
     struct inbox *inbox;
     struct held *held;
-    struct str *aliases; /* topic_alias_max + 1 of them */
+    struct journal_output *output;     /* the newest that waits for the journal */
+    struct str *aliases;               /* the client's, topic_alias_max + 1 of them; alias.h */
+    struct aliases_told *aliases_told; /* the broker's; NULL: the client takes none */
     struct will *will;
-    struct buf *gather; /* what leaves over a foreign transport at the end of the turn */
-    char *peer;         /* "127.0.0.1:1234" */
-    char *names;        /* client id and principal, one behind the other; never NULL */
+    char *names;      /* client id, principal and peer, one behind the other */
+    const char *peer; /* "127.0.0.1:1234", in `names` */
+    struct connection_counts counts;
+    uint64_t number;       /* of all connections of this run */
+    uint64_t connected_ms; /* wall time; since it is OPEN */
     uint32_t session_expiry_s;
     uint32_t references;
     uint32_t seen_s;           /* wheel time of the last bytes */
@@ -410,18 +555,30 @@ struct mqtt_connection {
     uint8_t ip_at, ip_bytes; /* the address in `peer`, without port and brackets */
     uint8_t version;         /* 0 before CONNECT */
     uint8_t state;
+    uint8_t principal_kind;
+    uint8_t end_reason; /* why the broker has ended it; 0: it has not */
+    bool ended_by_client;
     /* What the CONNACK says or the client may do. */
     bool anonymous, id_assigned, clean_start, wants_expiry, expiry_capped, keep_alive_set;
-    bool waiting; /* for credentials, a take-over or an interest: nothing is handled meanwhile */
+    bool waiting;   /* for credentials, a take-over or an interest: nothing is handled meanwhile */
+    bool fed_crowd; /* it published to a session that makes publishers wait; crowd.c */
     bool reading_stopped; /* too much waits in the inbox, or to be sent */
     bool peer_ended; /* the client has closed its side: the end comes when the inbox is empty */
     bool closing, detached;
+    bool session_present;
+    bool
+        after_end; /* a session of the client has just ended: CONNACK waits until that is certain */
+    bool settled;  /* in the worker's list of connections, not of newcomers */
+    bool by_scram; /* CONNECT named the method */
+    bool ca_verified; /* the certificate, by the listener's CA */
 };
 
-/* NULL when connections_max is reached. The caller sets `tcp`, or `ops` and `transport`; the one
- * reference is the transport's. */
+/* NULL when connections_max is reached. The caller sets `tcp`, or calls connection_set_transport();
+ * the one reference is the transport's. */
 struct mqtt_connection *connection_new(struct mqtt_worker *worker, const char *peer,
                                        bool anonymous);
+void connection_set_transport(struct mqtt_connection *connection,
+                              const struct mqtt_transport_ops *ops, void *transport);
 void connection_ref(struct mqtt_connection *connection);
 void connection_unref(struct mqtt_connection *connection);
 
@@ -432,6 +589,15 @@ static inline struct str connection_client_id(const struct mqtt_connection *conn
 static inline struct str connection_principal(const struct mqtt_connection *connection) {
     return str_from(connection->names + connection->client_id_bytes, connection->principal_bytes);
 }
+
+/* The connection has been answered, or has ended: it is no newcomer any more. */
+void connection_settle(struct mqtt_connection *connection);
+
+/* Of the packets that the client may send now. */
+size_t connection_packet_bytes_max(const struct mqtt_connection *connection);
+
+/* NULL: it is not protected. */
+const struct tls *connection_tls(const struct mqtt_connection *connection);
 
 /* Where packets for the client are written. Valid until the next turn. */
 struct buf *connection_out(struct mqtt_connection *connection);
@@ -481,10 +647,32 @@ void connection_retire(struct mqtt_connection *connection, bool with_will);
 /* ---- packets: connect.c, publish.c, ack.c, subscribe.c ---- */
 
 void connect_take(struct mqtt_connection *connection, const struct packet *packet);
+void auth_take(struct mqtt_connection *connection, const struct packet *packet);
 void publish_take(struct mqtt_connection *connection, const struct packet *packet);
 void ack_take(struct mqtt_connection *connection, const struct packet *packet);
 void subscribe_take(struct mqtt_connection *connection, const struct packet *packet);
 void unsubscribe_take(struct mqtt_connection *connection, const struct packet *packet);
+
+/* The client is who it says: the policy decides, then it joins. */
+void connect_admit(struct mqtt_connection *connection);
+
+/* It is not; or the server is busy. */
+void connect_refuse(struct mqtt_connection *connection, enum packet_reason reason,
+                    const char *what);
+
+/* What the principal is named from now on. */
+void connect_set_principal(struct mqtt_connection *connection, enum principal_kind kind,
+                           struct str principal);
+
+/* ---- AUTH, auth.c ---- */
+
+/* CONNECT named a method that is known; `data` is client-first. */
+void auth_begin(struct mqtt_connection *connection, struct str data);
+
+/* What CONNACK brings the client, or empty. */
+struct str auth_data(const struct mqtt_connection *connection);
+
+void auth_free(struct mqtt_connection *connection);
 
 /* The client id is the connection's, and its stored session (or NULL) is here. The connection may
  * have ended meanwhile. */
@@ -492,8 +680,6 @@ void connect_granted(struct mqtt_connection *connection, struct session *session
 
 /* A new connection of the same client id ends this one. */
 void connect_taken_over(struct mqtt_connection *connection);
-
-void aliases_free(struct mqtt_connection *connection);
 
 /* Subscribes a session that is not subscribed yet: to a filter, or (`share_name` not empty) to the
  * share with the key `text`. */

@@ -27,8 +27,8 @@
 enum entry_kind {
     ENTRY_PUBLICATION,
     ENTRY_RETAINED,
-    ENTRY_INTEREST_ADD,
-    ENTRY_INTEREST_REMOVE,
+    ENTRY_KEPT,
+    ENTRY_INTEREST,
     ENTRY_SHARE,
     ENTRY_SHARED,
     ENTRY_CALL,
@@ -42,8 +42,10 @@ struct entry {
     bool retain;
     int32_t expiry_at;
     uint32_t topic_bytes, properties_bytes, payload_bytes, share_bytes;
-    uint64_t number; /* received_ms of a publication, online << 32 | members of a share */
-    void *pointer;   /* struct kept with a reference; struct channel_wait; struct call */
+    uint32_t change; /* enum interest_change */
+    uint64_t number; /* received_ms of a publication */
+    struct share_count count;
+    void *pointer; /* struct kept with a reference; struct channel_wait; struct call */
 };
 
 struct batch {
@@ -88,10 +90,12 @@ bool channels_idle(const struct mqtt_worker *worker) {
 
 /* ---- sending ---- */
 
+/* What was written into the journal so far comes before what the other one will write. */
 static void post(struct channel *channel) {
     struct batch *batch = channel->filling;
     if (!batch || channel->under_way == CHANNEL_BATCHES_MAX)
         return;
+    journal_seal(channel->from);
     channel->filling = NULL;
     channel->under_way++;
     batch->task.run = on_arrival;
@@ -126,9 +130,11 @@ static void append(struct mqtt_worker *worker, unsigned to, const struct entry *
     buf_add_str(&batch->bytes, payload);
     buf_add_str(&batch->bytes, share);
     batch->has_waits |= entry->kind == ENTRY_WAIT;
-    batch->has_interests |= entry->kind == ENTRY_INTEREST_ADD;
-    if (buf_len(&batch->bytes) >= CHANNEL_BATCH_BYTES)
+    batch->has_interests |= entry->kind == ENTRY_INTEREST;
+    bool heavy = buf_len(&batch->bytes) >= CHANNEL_BATCH_BYTES;
+    if (heavy && worker->publish_depth == 0)
         post(channel);
+    worker->posts_late |= heavy && worker->publish_depth;
     update_full(channel);
 }
 
@@ -160,9 +166,28 @@ void channel_send_publication(struct mqtt_worker *worker, uint64_t workers,
                message->properties, message->payload, nothing);
 }
 
+static void append_kept(struct mqtt_worker *worker, unsigned to, struct entry *entry,
+                        struct kept *message, struct str share) {
+    entry->pointer = message;
+    entry->share_bytes = (uint32_t)share.len;
+    kept_ref(message);
+    append(worker, to, entry, nothing, nothing, nothing, share);
+}
+
+void channel_send_kept(struct mqtt_worker *worker, uint64_t workers, struct kept *message) {
+    struct entry entry = {.kind = ENTRY_KEPT};
+    for (; workers; workers &= workers - 1)
+        append_kept(worker, (unsigned)__builtin_ctzll(workers), &entry, message, nothing);
+}
+
 void channel_send_shared(struct mqtt_worker *worker, unsigned to, struct str key,
                          const struct publication *publication, uint8_t hops) {
     const struct message *message = &publication->message;
+    if (publication->kept) {
+        struct entry entry = {.kind = ENTRY_SHARED, .hops = hops};
+        append_kept(worker, to, &entry, publication->kept, key);
+        return;
+    }
     struct entry entry = entry_for(publication);
     entry.kind = ENTRY_SHARED;
     entry.hops = hops;
@@ -171,9 +196,7 @@ void channel_send_shared(struct mqtt_worker *worker, unsigned to, struct str key
 }
 
 void channel_send_share(struct mqtt_worker *worker, struct str key, struct share_count count) {
-    struct entry entry = {.kind = ENTRY_SHARE,
-                          .number = (uint64_t)count.online << 32 | count.members,
-                          .topic_bytes = (uint32_t)key.len};
+    struct entry entry = {.kind = ENTRY_SHARE, .count = count, .topic_bytes = (uint32_t)key.len};
     for
         EACH_OTHER(worker, i)
     append(worker, i, &entry, key, nothing, nothing, nothing);
@@ -188,9 +211,10 @@ void channel_send_retained(struct mqtt_worker *worker, struct kept *retained) {
         }
 }
 
-void channel_send_interest(struct mqtt_worker *worker, bool add, struct str filter) {
-    struct entry entry = {.kind = add ? ENTRY_INTEREST_ADD : ENTRY_INTEREST_REMOVE,
-                          .topic_bytes = (uint32_t)filter.len};
+void channel_send_interest(struct mqtt_worker *worker, enum interest_change change,
+                           struct str filter) {
+    struct entry entry = {
+        .kind = ENTRY_INTEREST, .change = change, .topic_bytes = (uint32_t)filter.len};
     for
         EACH_OTHER(worker, i)
     append(worker, i, &entry, filter, nothing, nothing, nothing);
@@ -214,6 +238,18 @@ bool channel_wait(struct mqtt_worker *worker, struct channel_wait *wait,
             append(worker, i, &entry, nothing, nothing, nothing, nothing);
         }
     return wait->left > 0;
+}
+
+void channels_post_full(struct mqtt_worker *worker) {
+    worker->posts_late = false;
+    for
+        EACH_OTHER(worker, i) {
+            const struct batch *batch = worker->channels[i].filling;
+            if (!batch || buf_len(&batch->bytes) < CHANNEL_BATCH_BYTES)
+                continue;
+            post(&worker->channels[i]);
+            update_full(&worker->channels[i]);
+        }
 }
 
 void channels_flush(struct mqtt_worker *worker) {
@@ -247,15 +283,16 @@ static struct entry next_entry(struct str *rest, struct message *ret, struct str
 
 static void apply_publication(struct mqtt_worker *worker, unsigned from, const struct entry *entry,
                               const struct message *message) {
-    struct publication publication = {*message, entry->expiry_at};
+    struct publication publication = {.message = *message, .expiry_at = entry->expiry_at};
     const struct route *route = route_find(worker, message->topic);
     if (route && route->target_count)
         deliver(worker, route, &publication, NULL, from);
 }
 
-static struct share_count count_of(const struct entry *entry) {
-    return (struct share_count){.members = (uint32_t)entry->number,
-                                .online = (uint32_t)(entry->number >> 32)};
+static void apply_kept(struct mqtt_worker *worker, unsigned from, struct kept *message) {
+    const struct route *route = route_find(worker, message->publication.message.topic);
+    deliver(worker, route, &message->publication, NULL, from);
+    kept_unref(message);
 }
 
 static void run_call(struct mqtt_worker *worker, struct call *call) {
@@ -264,8 +301,10 @@ static void run_call(struct mqtt_worker *worker, struct call *call) {
 
 static void apply_shared(struct mqtt_worker *worker, const struct entry *entry,
                          const struct message *message, struct str key) {
-    struct publication publication = {*message, entry->expiry_at};
-    share_arrive(worker, key, &publication, entry->hops);
+    struct kept *kept = entry->pointer;
+    struct publication publication = {.message = *message, .expiry_at = entry->expiry_at};
+    share_arrive(worker, key, kept ? &kept->publication : &publication, entry->hops);
+    kept_unref(kept);
 }
 
 static void apply(struct mqtt_worker *worker, unsigned from, const struct entry *entry,
@@ -278,12 +317,14 @@ static void apply(struct mqtt_worker *worker, unsigned from, const struct entry 
         publish_keep(worker, entry->pointer);
         kept_unref(entry->pointer);
         break;
-    case ENTRY_INTEREST_ADD:
-    case ENTRY_INTEREST_REMOVE:
-        interest_apply(worker, from, entry->kind == ENTRY_INTEREST_ADD, message->topic);
+    case ENTRY_KEPT:
+        apply_kept(worker, from, entry->pointer);
+        break;
+    case ENTRY_INTEREST:
+        interest_apply(worker, from, (enum interest_change)entry->change, message->topic);
         break;
     case ENTRY_SHARE:
-        share_apply(worker, from, message->topic, count_of(entry));
+        share_apply(worker, from, message->topic, entry->count);
         break;
     case ENTRY_SHARED:
         apply_shared(worker, entry, message, share);

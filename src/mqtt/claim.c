@@ -27,6 +27,7 @@
 #include <stdlib.h>
 
 #include "base/mem.h"
+#include "mqtt/rewrite.h"
 #include "mqtt/stored.h"
 
 enum { NOWHERE = UINT32_MAX };
@@ -50,6 +51,8 @@ struct claim {
     struct buf subscriptions; /* of the session: struct moved and the text, one after the other */
     struct flight *flight;
     struct will *will;
+    uint64_t number; /* of the session in the journal */
+    bool ended;      /* a session was there and is no more: a clean start */
     uint32_t expiry_s, will_in_s;
     uint32_t id_bytes;
     char id[];
@@ -81,7 +84,7 @@ static struct str id_of(const struct claim *claim) {
     return str_from(claim->id, claim->id_bytes);
 }
 
-static unsigned home_of(const struct mqtt_worker *worker, struct str id) {
+unsigned claim_home(const struct mqtt_worker *worker, struct str id) {
     return (unsigned)(str_hash(id) % worker->mqtt->worker_count);
 }
 
@@ -166,7 +169,7 @@ struct claim_gone *claim_gone_new(struct mqtt_worker *worker, struct str client_
 }
 
 void claim_tell_gone(struct mqtt_worker *worker, struct claim_gone *gone) {
-    unsigned home = home_of(worker, str_from(gone->id, gone->id_bytes));
+    unsigned home = claim_home(worker, str_from(gone->id, gone->id_bytes));
     call_on(worker, home, &gone->call, run_gone);
 }
 
@@ -190,17 +193,18 @@ void claim_begin(struct mqtt_connection *connection) {
     memcpy(claim->id, id.at, id.len);
     connection_ref(connection);
     atomic_fetch_add_explicit(&worker->mqtt->claims_under_way, 1, memory_order_relaxed);
-    call_on(worker, home_of(worker, id), &claim->call, arrive_home);
+    call_on(worker, claim_home(worker, id), &claim->call, arrive_home);
 }
 
 /* The home may let the next one in. */
 static void tell_home(struct mqtt_worker *worker, struct claim *claim) {
     claim->owner = is_here(worker, id_of(claim)) ? worker->index : NOWHERE;
-    call_on(worker, home_of(worker, id_of(claim)), &claim->call, settle);
+    call_on(worker, claim_home(worker, id_of(claim)), &claim->call, settle);
 }
 
 static void finish(struct mqtt_worker *worker, struct claim *claim) {
     struct mqtt_connection *connection = claim->connection;
+    connection->after_end = claim->ended;
     connect_granted(connection, stored_find(worker, id_of(claim)));
     connection_unref(connection);
 }
@@ -217,17 +221,11 @@ static void grant(struct mqtt_worker *worker, struct call *call) {
 static void list_subscriptions(const struct session *session, struct buf *out) {
     LIST_EACH(item, &session->subscriptions) {
         const struct subscription *subscription = LIST_ITEM(item, struct subscription, link);
-        const struct share *share = subscription->share;
         struct buf text = {0};
-        if (share)
-            buf_add_str(&text, share->key);
-        else
-            session_filter_text(subscription->node, &text);
+        uint16_t share_name_bytes = journal_subscription_text(subscription, &text);
         struct moved moved = {.text_bytes = (uint32_t)buf_len(&text),
                               .id = subscription->id,
-                              .share_name_bytes =
-                                  share ? (uint16_t)(share->key.len - share->filter.len - 1)
-                                        : (uint16_t)0,
+                              .share_name_bytes = share_name_bytes,
                               .qos = subscription->qos,
                               .no_local = subscription->no_local,
                               .retain_as_published = subscription->retain_as_published};
@@ -248,12 +246,15 @@ static void surrender(struct mqtt_worker *worker, struct call *call) {
     if (session && claim->clean) {
         stored_end(worker, session);
         session = NULL;
+        claim->ended = true;
     }
     if (!session || claim->claimer == worker->index) {
         call_on(worker, claim->claimer, &claim->call, grant);
         return;
     }
     session->stored->leaving = claim;
+    claim->number = session->stored->number;
+    atomic_fetch_add_explicit(&worker->mqtt->moving_count, 1, memory_order_relaxed);
     list_subscriptions(session, &claim->subscriptions);
     call_on(worker, claim->claimer, &claim->call, prepare);
 }
@@ -277,6 +278,7 @@ void claim_go_on(struct mqtt_worker *worker, struct session *session) {
     stored->will = NULL;
     stored->leaving = NULL;
     claim->flight = session_take_flight(session);
+    stored->number = 0; /* The journal does not know of workers. */
     stored_end(worker, session);
     call_on(worker, claim->claimer, &claim->call, take_in);
 }
@@ -310,7 +312,10 @@ static void settle_arrival(struct mqtt_worker *worker, struct session *session) 
     if (!claim->taken_in || session->stored->refused)
         return;
     session->stored->arriving = NULL;
-    stored_wait(worker, session, claim->will, claim->will_in_s);
+    stored_wait(worker, session, claim->expiry_s, claim->will, claim->will_in_s);
+    rewrite_arrived(worker, session);
+    stored_queue_changed(worker, session);
+    atomic_fetch_sub_explicit(&worker->mqtt->moving_count, 1, memory_order_release);
     finish(worker, claim);
     tell_home(worker, claim);
 }
@@ -370,6 +375,7 @@ static void prepare(struct mqtt_worker *worker, struct call *call) {
     struct session *session = session_new(NULL);
     stored_begin(worker, session, id_of(claim));
     session->stored->arriving = claim;
+    session->stored->number = claim->number;
     session->stored->expiry_s = SESSION_NEVER_EXPIRES;
     session->stored->refused = all_workers(worker) & ~(1ull << worker->index);
     subscribe_again(worker, session, buf_str(&claim->subscriptions));

@@ -14,6 +14,9 @@
  */
 void claim_begin(struct mqtt_connection *connection);
 
+/* The home of a client id. */
+unsigned claim_home(const struct mqtt_worker *worker, struct str client_id);
+
 /* The session that moves to another worker, if it does, may have become ready for it. */
 void claim_go_on(struct mqtt_worker *worker, struct session *session);
 

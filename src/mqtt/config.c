@@ -1,6 +1,8 @@
 /* The configuration under `mqtt:`: its tables, and what makes settings unsafe. */
 #include "io/tcp.h"
 #include "mqtt/authorize.h"
+#include "mqtt/identity.h"
+#include "mqtt/websocket.h"
 
 #define KIB 1024ll
 #define MIB (1024 * KIB)
@@ -9,10 +11,11 @@ static const char *const anonymous_names[] = {"auto", "false", "true", NULL};
 
 static const char *const queue_full_names[] = {"drop_oldest", "refuse", NULL};
 
-#define TLS(member)      offsetof(struct mqtt_tls_config, member)
-#define LISTENER(member) offsetof(struct mqtt_listener_config, member)
-#define USER(member)     offsetof(struct mqtt_user_config, member)
-#define MQTT(member)     offsetof(struct mqtt_config, member)
+#define TLS(member)         offsetof(struct mqtt_tls_config, member)
+#define LISTENER(member)    offsetof(struct mqtt_listener_config, member)
+#define CERTIFICATE(member) offsetof(struct mqtt_certificate_config, member)
+#define USER(member)        offsetof(struct mqtt_user_config, member)
+#define MQTT(member)        offsetof(struct mqtt_config, member)
 
 static const struct option tls_options[] = {
     {.key = "cert",
@@ -31,6 +34,12 @@ static const struct option tls_options[] = {
      .type = OPTION_BOOL,
      .offset = TLS(require_client_cert),
      .help = "refuse clients without a certificate"},
+    {.key = "registered_certs",
+     .type = OPTION_BOOL,
+     .offset = TLS(registered_certs),
+     .help =
+         "accept the client certificates of `certificates` and of `weir device`, whoever signed "
+         "them"},
     {0},
 };
 
@@ -62,6 +71,107 @@ static const struct option listener_options[] = {
      .offset = LISTENER(policy),
      .help = "name of one of the policies: what clients without a user name may do, those with a "
              "certificate and anonymous ones; absent: everything"},
+    {.key = "websocket",
+     .type = OPTION_STRING,
+     .offset = LISTENER(websocket),
+     .default_text = "false",
+     .help = "MQTT over WebSocket: true is at /mqtt, or the path"},
+    {.key = "proxy_protocol",
+     .type = OPTION_BOOL,
+     .offset = LISTENER(proxy_protocol),
+     .help = "every connection begins with a PROXY protocol header of version 2, whose source is "
+             "taken as the client's address; only for listeners that a balancer alone reaches"},
+    {.key = "connect_rate",
+     .type = OPTION_INT,
+     .offset = LISTENER(connect_rate),
+     .default_text = "0",
+     .max = 1000000,
+     .help = "connections accepted a second; further ones wait in the system's queue; 0: any"},
+    {.key = "connections_max",
+     .type = OPTION_INT,
+     .offset = LISTENER(connections_max),
+     .default_text = "0",
+     .max = 10000000,
+     .help = "connections of this listener; further ones are closed at once; 0: only those in all "
+             "are limited"},
+    {.key = "publish_rate",
+     .type = OPTION_INT,
+     .offset = LISTENER(publish_rate),
+     .default_text = "0",
+     .max = 10000000,
+     .help = "messages a second that one connection may publish, a second's at once; beyond, its "
+             "socket is not read for so long; 0: any"},
+    {.key = "publish_bytes_rate",
+     .type = OPTION_SIZE,
+     .offset = LISTENER(publish_bytes_rate),
+     .default_text = "0",
+     .max = 1024 * MIB,
+     .help = "the same in bytes of PUBLISH packets"},
+    {.key = "packet_bytes_max",
+     .type = OPTION_SIZE,
+     .offset = LISTENER(packet_bytes_max),
+     .default_text = "0",
+     .max = 256 * MIB,
+     .help = "as packet_bytes_max of mqtt, if that is larger; 0: that"},
+    {0},
+};
+
+static const struct option web_options[] = {
+    {.key = "anonymous",
+     .type = OPTION_ENUM,
+     .offset = LISTENER(anonymous),
+     .default_text = "auto",
+     .names = anonymous_names,
+     .help = "whether clients may connect without credentials; auto: where the web listener is on "
+             "loopback, if there are no users"},
+    {.key = "policy",
+     .type = OPTION_STRING,
+     .offset = LISTENER(policy),
+     .help = "what clients without a user name may do; absent: everything"},
+    {.key = "connections_max",
+     .type = OPTION_INT,
+     .offset = LISTENER(connections_max),
+     .default_text = "0",
+     .max = 10000000,
+     .help = "connections of this listener; further ones are closed at once; 0: only those in all "
+             "are limited"},
+    {.key = "publish_rate",
+     .type = OPTION_INT,
+     .offset = LISTENER(publish_rate),
+     .default_text = "0",
+     .max = 10000000,
+     .help = "messages a second that one connection may publish, a second's at once; beyond, its "
+             "socket is not read for so long; 0: any"},
+    {.key = "publish_bytes_rate",
+     .type = OPTION_SIZE,
+     .offset = LISTENER(publish_bytes_rate),
+     .default_text = "0",
+     .max = 1024 * MIB,
+     .help = "the same in bytes of PUBLISH packets"},
+    {.key = "packet_bytes_max",
+     .type = OPTION_SIZE,
+     .offset = LISTENER(packet_bytes_max),
+     .default_text = "0",
+     .max = 256 * MIB,
+     .help = "as packet_bytes_max of mqtt, if that is larger; 0: that"},
+    {0},
+};
+
+static const struct option certificate_options[] = {
+    {.key = "fingerprint",
+     .type = OPTION_STRING,
+     .offset = CERTIFICATE(fingerprint),
+     .help = "SHA-256 of the certificate, as `openssl x509 -fingerprint -sha256` shows it; or"},
+    {.key = "pem", .type = OPTION_STRING, .offset = CERTIFICATE(pem), .help = "its file"},
+    {.key = "policy",
+     .type = OPTION_STRING,
+     .offset = CERTIFICATE(policy),
+     .help = "name of one of the policies; absent: the listener's"},
+    {.key = "active",
+     .type = OPTION_BOOL,
+     .offset = CERTIFICATE(active),
+     .default_text = "true",
+     .help = "false: refused, whoever signed it"},
     {0},
 };
 
@@ -70,7 +180,8 @@ static const struct option user_options[] = {
      .type = OPTION_SECRET,
      .offset = USER(password_hash),
      .required = true,
-     .help = "$pbkdf2-sha256$ITERATIONS$SALT$HASH"},
+     .help = "what `weir passwd` prints; $scram-sha-256$... is for passwords and SCRAM, "
+             "$pbkdf2-sha256$... for passwords alone"},
     {.key = "policy",
      .type = OPTION_STRING,
      .offset = USER(policy),
@@ -85,12 +196,25 @@ const struct option mqtt_options[] = {
      .fields = listener_options,
      .item_size = sizeof(struct mqtt_listener_config),
      .help = "where clients connect"},
+    {.key = "web",
+     .type = OPTION_STRUCT,
+     .offset = MQTT(web),
+     .fields = web_options,
+     .item_size = sizeof(struct mqtt_listener_config),
+     .help = "MQTT over WebSocket at /mqtt of the web listener"},
     {.key = "users",
      .type = OPTION_MAP,
      .offset = MQTT(users),
      .fields = user_options,
      .item_size = sizeof(struct mqtt_user_config),
      .help = "who may connect"},
+    {.key = "certificates",
+     .type = OPTION_MAP,
+     .offset = MQTT(certificates),
+     .fields = certificate_options,
+     .item_size = sizeof(struct mqtt_certificate_config),
+     .help = "client certificates that may connect where registered_certs is set, without a common "
+             "CA; and what those of a CA may do"},
     {.key = "policies",
      .type = OPTION_CONF,
      .offset = MQTT(policies),
@@ -133,8 +257,8 @@ const struct option mqtt_options[] = {
      .default_text = "1MiB",
      .min = TCP_HIGH_WATER,
      .max = 1024 * MIB,
-     .help = "what may wait for a subscriber that does not read, in its socket and again in its "
-             "queue; then messages for it are dropped"},
+     .help = "what may wait in the socket of a subscriber that does not read; then messages of QoS "
+             "0 for it are dropped and those of QoS 1 and 2 queued"},
     {.key = "retained_max",
      .type = OPTION_INT,
      .offset = MQTT(retained_max),
@@ -160,7 +284,22 @@ const struct option mqtt_options[] = {
      .default_text = "128",
      .min = 1,
      .max = 65535,
-     .help = "levels of a filter or of a retained message's topic; more are refused (0x97)"},
+     .help = "levels of a topic or a filter; AWS: 8. More are refused: a PUBLISH (0x90), a filter "
+             "(0x97)"},
+    {.key = "topic_bytes_max",
+     .type = OPTION_SIZE,
+     .offset = MQTT(topic_bytes_max),
+     .default_text = "65535",
+     .min = 1,
+     .max = 65535,
+     .help = "the same for their bytes; AWS: 256"},
+    {.key = "client_id_bytes_max",
+     .type = OPTION_SIZE,
+     .offset = MQTT(client_id_bytes_max),
+     .default_text = "1024",
+     .min = 23,
+     .max = 65535,
+     .help = "bytes of a client identifier; AWS: 128. A longer one is refused (0x85)"},
     {.key = "keep_alive_max",
      .type = OPTION_DURATION,
      .offset = MQTT(keep_alive_max_ms),
@@ -198,36 +337,96 @@ const struct option mqtt_options[] = {
      .min = KIB,
      .max = 1024 * 1024 * MIB,
      .help = "their memory, in one session"},
+    {.key = "clean_queue_max",
+     .type = OPTION_INT,
+     .offset = MQTT(clean_queue_max),
+     .default_text = "100000",
+     .min = 1,
+     .max = 100000000,
+     .help =
+         "messages of QoS 1 and 2 that wait, in a session that ends with its connection, for the "
+         "client's acknowledgements; further ones are dropped"},
+    {.key = "clean_queue_bytes_max",
+     .type = OPTION_SIZE,
+     .offset = MQTT(clean_queue_bytes_max),
+     .default_text = "8MiB",
+     .min = KIB,
+     .max = 1024 * 1024 * MIB,
+     .help = "their memory, in one such session"},
     {.key = "queue_total_bytes_max",
      .type = OPTION_SIZE,
      .offset = MQTT(queue_total_bytes_max),
      .default_text = "256MiB",
      .min = KIB,
      .max = 1024 * 1024 * MIB,
-     .help = "their memory, in all sessions"},
+     .help = "memory of waiting messages, in all sessions of both kinds"},
+    {.key = "journal_bytes_min",
+     .type = OPTION_SIZE,
+     .offset = MQTT(journal_bytes_min),
+     .default_text = "64MiB",
+     .min = 256 * KIB,
+     .max = 1024 * 1024 * MIB,
+     .help =
+         "sessions and retained messages are written anew, and what was written before goes, when "
+         "their log has grown by as much as they need, and by this at least"},
     {.key = "queue_full",
      .type = OPTION_ENUM,
      .offset = MQTT(queue_full),
      .default_text = "drop_oldest",
      .names = queue_full_names,
      .help = "what happens when that is full: the session's oldest message is dropped, or the "
-             "publisher's is refused (0x97) where its worker can tell"},
+             "publisher's is refused (0x97)"},
+    {.key = "lifecycle_events",
+     .type = OPTION_BOOL,
+     .offset = MQTT(lifecycle_events),
+     .default_text = "true",
+     .help =
+         "whether $aws/events/presence/... and $aws/events/subscriptions/... tell of clients, as "
+         "AWS IoT does"},
+    {.key = "sys_interval",
+     .type = OPTION_DURATION,
+     .offset = MQTT(sys_interval_ms),
+     .default_text = "10s",
+     .min = 0,
+     .max = 3600000,
+     .help = "how often $SYS/broker/... tells what has changed, in whole seconds; 0: there is no "
+             "$SYS"},
     {.key = "connect_timeout",
      .type = OPTION_DURATION,
      .offset = MQTT(connect_timeout_ms),
      .default_text = "10s",
      .min = 1000,
      .max = 3600000,
-     .help = "until when CONNECT must have come"},
+     .help = "until when a connection must have been answered with CONNACK: TLS, WebSocket and "
+             "AUTH included; and before that, until when its PROXY header must have come"},
+    {.key = "connect_bytes_max",
+     .type = OPTION_SIZE,
+     .offset = MQTT(connect_bytes_max),
+     .default_text = "128KiB",
+     .min = KIB,
+     .max = MIB,
+     .help = "largest packet of a client that is not connected yet (0x95)"},
+    {.key = "connecting_max",
+     .type = OPTION_INT,
+     .offset = MQTT(connecting_max),
+     .default_text = "10000",
+     .min = 1,
+     .max = 1000000,
+     .help = "connections without CONNACK, per worker; one more ends the oldest of them (0x89)"},
+    {.key = "password_cache",
+     .type = OPTION_INT,
+     .offset = MQTT(password_cache),
+     .default_text = "4096",
+     .max = 1000000,
+     .help = "passwords per worker that are known to be right without their slow hash; 0: none"},
     {0},
 };
 
-bool mqtt_listener_is_anonymous(const struct mqtt_config *config,
-                                const struct mqtt_listener_config *listener) {
+bool listener_is_anonymous(const struct mqtt_listener_config *listener, bool has_users) {
     struct sockaddr_storage address;
     if (listener->anonymous != MQTT_ANONYMOUS_AUTO)
         return listener->anonymous == MQTT_ANONYMOUS_TRUE;
-    return config->users.count == 0 && tcp_address(listener->bind, &address, NULL) == 0 &&
+    return !has_users && tcp_address(listener->bind, &address, NULL) == 0 &&
            tcp_address_is_loopback(&address);
 }
 
@@ -240,8 +439,9 @@ static int check_tls(const struct mqtt_listener_config *listener, struct err *er
     const struct mqtt_tls_config *tls = &listener->tls;
     if (!tls->cert || !tls->key)
         return fail(&tls->head, err, ERR_INVALID, "tls needs both cert and key");
-    if (tls->require_client_cert && !tls->client_ca)
-        return fail(&tls->head, err, ERR_INVALID, "require_client_cert needs client_ca");
+    if (tls->require_client_cert && !tls->client_ca && !tls->registered_certs)
+        return fail(&tls->head, err, ERR_INVALID,
+                    "require_client_cert needs client_ca or registered_certs");
     return 0;
 }
 
@@ -256,10 +456,16 @@ static int check_listener(const struct mqtt_config *config,
     bool has_tls = listener->tls.head.conf != NULL;
     if (has_tls && check_tls(listener, err))
         return ERR_INVALID;
-    bool has_credentials = config->users.count || (has_tls && listener->tls.client_ca);
-    if (!has_credentials && !mqtt_listener_is_anonymous(config, listener))
+    bool has_users = config->users.count > 0;
+    bool has_certificates = has_tls && (listener->tls.client_ca || listener->tls.registered_certs);
+    if (!has_users && !has_certificates && !listener_is_anonymous(listener, false))
         return fail(&listener->head, err, ERR_INVALID,
-                    "nobody could connect: add users, tls with client_ca, or anonymous: true");
+                    "nobody could connect: add users, tls with client_ca or registered_certs, or "
+                    "anonymous: true");
+    const char *path = websocket_path(listener);
+    if (path && path[0] != '/')
+        return fail(&listener->head, err, ERR_INVALID,
+                    "websocket is true, false, or a path that begins with /");
     if (!has_tls && !listener->plaintext && !tcp_address_is_loopback(&address))
         return fail(&listener->head, err, ERR_INVALID,
                     "a listener beyond loopback needs tls, or plaintext: true");
@@ -275,6 +481,8 @@ static int check_user(const struct mqtt_user_config *user, struct err *err) {
 
 int mqtt_config_check(const struct mqtt_config *config, struct err *err) {
     int failed = authorize_check(config, err);
+    if (!failed)
+        failed = identities_check(config, err);
     for (size_t i = 0; !failed && i < config->users.count; i++)
         failed = check_user(OPTION_AT(config->users, struct mqtt_user_config, i), err);
     for (size_t i = 0; !failed && i < config->listeners.count; i++)
@@ -283,13 +491,16 @@ int mqtt_config_check(const struct mqtt_config *config, struct err *err) {
     return failed;
 }
 
+/* AWS's devices ask for one of the first two on port 443 ("Device communication protocols"). */
 struct tls_server_config mqtt_listener_tls(const struct mqtt_listener_config *listener) {
-    static const char *const alpn[] = {"mqtt", NULL};
+    static const char *const alpn[] = {"x-amzn-mqtt-ca", "mqtt", NULL};
+    static const char *const alpn_of_websocket[] = {"http/1.1", "mqtt", NULL};
     return (struct tls_server_config){
         .cert_path = listener->tls.cert,
         .key_path = listener->tls.key,
         .client_ca_path = listener->tls.client_ca,
         .require_client_cert = listener->tls.require_client_cert,
-        .alpn = alpn,
+        .accept_unknown_certs = listener->tls.registered_certs,
+        .alpn = websocket_path(listener) ? alpn_of_websocket : alpn,
     };
 }

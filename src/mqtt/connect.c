@@ -8,15 +8,18 @@
  */
 #include <stdlib.h>
 
+#include "base/clock.h"
 #include "base/mem.h"
 #include "base/random.h"
 #include "flow/topic.h"
+#include "mqtt/alias.h"
 #include "mqtt/authorize.h"
 #include "mqtt/claim.h"
+#include "mqtt/identity.h"
+#include "mqtt/lifecycle.h"
 #include "mqtt/password.h"
+#include "mqtt/scram.h"
 #include "mqtt/stored.h"
-
-enum { CLIENT_ID_BYTES_MAX = 1024 };
 
 /* ---- CONNACK ---- */
 
@@ -24,25 +27,49 @@ static struct packet_connack connack_for(const struct mqtt_connection *connectio
                                          bool session_present) {
     const struct mqtt_config *config = connection->worker->config;
     return (struct packet_connack){
-        .session_present = session_present,
+        /* 3.1 has no such flag. */
+        .session_present = session_present && connection->version != PACKET_VERSION_3_1,
+        .retain_unavailable = config->retained_max == 0,
         .session_expiry = connection->expiry_capped,
         .session_expiry_s = connection->session_expiry_s,
         .receive_max = (uint16_t)config->inflight_max,
         .topic_alias_max = (uint16_t)config->topic_alias_max,
-        .packet_bytes_max = (uint32_t)config->packet_bytes_max,
+        .packet_bytes_max = (uint32_t)connection_packet_bytes_max(connection),
         .server_keep_alive = connection->keep_alive_set,
         .server_keep_alive_s = connection->keep_alive_s,
         .assigned_client_id =
             connection->id_assigned ? connection_client_id(connection) : (struct str){NULL, 0},
+        .auth_method = str_of(connection->by_scram ? SCRAM_METHOD : NULL),
+        .auth_data = auth_data(connection),
     };
 }
 
+/* What has to be said is larger than the client takes: nothing can be said. */
+static void refuse_small_packets(struct mqtt_connection *connection) {
+    metric_add(&connection->worker->metrics.refused_protocol, 1);
+    connection_retire(connection, false);
+    connection_close(connection);
+}
+
 static void open_connection(struct mqtt_connection *connection, bool session_present) {
-    struct packet_connack connack = connack_for(connection, session_present);
     connection->state = CONNECTION_OPEN;
     connection->waiting = false;
-    packet_write_connack(connection_out(connection), connection->version, &connack);
+    connection_settle(connection);
+    struct packet_connack connack = connack_for(connection, session_present);
+    struct buf *out = connection_out(connection);
+    size_t before = buf_len(out);
+    packet_write_connack(out, connection->version, &connack);
+    auth_free(connection);
+    if (connection->packet_bytes_max && buf_len(out) - before > connection->packet_bytes_max) {
+        out->end = out->begin + before; /* [MQTT-3.1.2-24] */
+        refuse_small_packets(connection);
+        return;
+    }
     wheel_add(connection);
+    connection->connected_ms = clock_wall_ms();
+    metric_add(&connection->worker->metrics.clients, 1);
+    metric_add(&connection->worker->metrics.connects, 1);
+    lifecycle_connected(connection);
     connection_end_if_stopping(connection);
 }
 
@@ -53,10 +80,12 @@ void connect_taken_over(struct mqtt_connection *connection) {
     connection_end(connection, PACKET_TAKEN_OVER);
 }
 
-static void attach(struct mqtt_connection *connection, struct session *session) {
+static int attach(struct mqtt_connection *connection, struct session *session) {
     struct mqtt_worker *worker = connection->worker;
-    if (!session)
+    if (!session) {
         session = session_new(connection);
+        session->queued_bytes = &worker->mqtt->queued_bytes;
+    }
     if (!session->stored && connection->session_expiry_s)
         stored_begin(worker, session, connection_client_id(connection));
     if (session->stored)
@@ -64,6 +93,9 @@ static void attach(struct mqtt_connection *connection, struct session *session) 
     connection->session = session;
     map_put(&worker->clients, connection_client_id(connection), connection);
     stored_go_online(session, connection);
+    if (session->stored)
+        return journal_session(worker, session);
+    return connection->after_end ? journal_nothing(worker) : 0;
 }
 
 /* [MQTT-3.1.3-9]: the will of a connection that could not be stays unsaid. */
@@ -74,6 +106,38 @@ static void refuse_session(struct mqtt_connection *connection) {
     connection_end(connection, PACKET_QUOTA_EXCEEDED);
 }
 
+static void finish(struct mqtt_connection *connection) {
+    open_connection(connection, connection->session_present);
+    deliver_waiting(connection);
+    if (connection->worker->joining != connection)
+        connection_resume(connection);
+}
+
+/* A CONNACK that waits for the journal. */
+struct opening {
+    struct journal_wait wait;
+    struct mqtt_connection *connection;
+};
+
+static void on_durable(struct journal_wait *wait, int status) {
+    struct opening *opening = CONTAINER_OF(wait, struct opening, wait);
+    struct mqtt_connection *connection = opening->connection;
+    if (connection->state == CONNECTION_JOINING && status)
+        connection_end(connection, PACKET_QUOTA_EXCEEDED);
+    else if (connection->state == CONNECTION_JOINING)
+        finish(connection);
+    connection_unref(connection);
+    free(opening);
+}
+
+static void open_when_durable(struct mqtt_connection *connection) {
+    struct opening *opening = xcalloc(1, sizeof *opening);
+    opening->connection = connection;
+    connection_ref(connection);
+    if (!journal_wait(connection->worker, &opening->wait, on_durable))
+        on_durable(&opening->wait, 0);
+}
+
 void connect_granted(struct mqtt_connection *connection, struct session *session) {
     struct mqtt_worker *worker = connection->worker;
     if (connection->state != CONNECTION_JOINING)
@@ -82,11 +146,15 @@ void connect_granted(struct mqtt_connection *connection, struct session *session
         refuse_session(connection);
         return;
     }
-    attach(connection, session);
-    open_connection(connection, session != NULL);
-    deliver_waiting(connection);
-    if (worker->joining != connection)
-        connection_resume(connection);
+    connection->session_present = session != NULL;
+    if (attach(connection, session)) {
+        connection_end(connection, PACKET_QUOTA_EXCEEDED);
+        return;
+    }
+    if (connection->session->stored || connection->after_end)
+        open_when_durable(connection);
+    else
+        finish(connection);
 }
 
 /* Returns with the connection open, or waiting for other workers. */
@@ -99,12 +167,13 @@ static void join(struct mqtt_connection *connection) {
 }
 
 /* With credentials that are good: what remains is whether the policy lets it in. */
-static void admit(struct mqtt_connection *connection) {
+void connect_admit(struct mqtt_connection *connection) {
     if (authorize_connect(connection)) {
         join(connection);
         return;
     }
     metric_add(&connection->worker->metrics.refused_policy, 1);
+    lifecycle_refused(connection);
     connection_end(connection, PACKET_NOT_AUTHORIZED);
 }
 
@@ -113,8 +182,10 @@ static void admit(struct mqtt_connection *connection) {
 struct verification {
     struct work work;
     struct mqtt_connection *connection;
-    const char *hash; /* of the configuration */
+    struct mqtt_identities *identities; /* that `hash` is of */
+    const char *hash;
     struct str password;
+    struct password_tag tag;
     bool matches, user_exists;
 };
 
@@ -123,8 +194,8 @@ static void run_verification(struct work *work) {
     verification->matches = mqtt_password_verify(verification->password, verification->hash);
 }
 
-static void refuse(struct mqtt_connection *connection, enum packet_reason reason,
-                   const char *what) {
+void connect_refuse(struct mqtt_connection *connection, enum packet_reason reason,
+                    const char *what) {
     struct mqtt_worker *worker = connection->worker;
     unsigned missed;
     bool busy = reason == PACKET_SERVER_BUSY;
@@ -140,40 +211,63 @@ static void on_verified(struct work *work) {
     struct verification *verification = CONTAINER_OF(work, struct verification, work);
     struct mqtt_connection *connection = verification->connection;
     bool ok = verification->matches && verification->user_exists;
-    connection->worker->auth_under_way--;
+    struct mqtt_worker *worker = connection->worker;
+    worker->auth_under_way--;
+    if (ok) {
+        metric_add(&worker->metrics.password_hashed, 1);
+        if (verification->identities == worker->identities)
+            password_cache_add(&worker->passwords, &verification->tag);
+    }
     explicit_bzero((char *)verification->password.at, verification->password.len);
     free((char *)verification->password.at);
+    mqtt_identities_unref(verification->identities);
     free(verification);
     if (connection->state == CONNECTION_JOINING) {
         connection->waiting = false;
         if (ok) {
-            admit(connection);
+            connect_admit(connection);
             connection_resume(connection);
         } else {
-            refuse(connection, PACKET_BAD_CREDENTIALS, "bad user name or password");
+            connect_refuse(connection, PACKET_BAD_CREDENTIALS, "bad user name or password");
         }
     }
     connection_unref(connection);
 }
 
 /* An unknown user costs as much time as a wrong password. */
-static void verify(struct mqtt_connection *connection, const struct packet_connect *in) {
+static void hash_password(struct mqtt_connection *connection, const struct packet_connect *in,
+                          const char *hash, const struct password_tag *tag) {
     struct mqtt_worker *worker = connection->worker;
     if (worker->auth_under_way >= AUTH_UNDER_WAY_MAX) {
-        refuse(connection, PACKET_SERVER_BUSY, "too many passwords are being verified");
+        connect_refuse(connection, PACKET_SERVER_BUSY, "too many passwords are being verified");
         return;
     }
-    const struct mqtt_user_config *user = map_get(&worker->mqtt->users, in->user);
     struct verification *verification = xcalloc(1, sizeof *verification);
     verification->connection = connection;
-    verification->user_exists = user != NULL;
-    verification->hash = user ? user->password_hash : password_nobody;
+    verification->identities = identities_ref(worker->identities);
+    verification->user_exists = hash != NULL;
+    verification->hash = hash ? hash : password_nobody;
+    verification->tag = *tag;
     verification->password = str_from(str_dup(in->password), in->password.len);
     connection->state = CONNECTION_JOINING;
     connection->waiting = true;
     connection_ref(connection);
     worker->auth_under_way++;
     loop_work(worker->loop, &verification->work, run_verification, on_verified);
+}
+
+static void verify(struct mqtt_connection *connection, const struct packet_connect *in) {
+    struct mqtt_worker *worker = connection->worker;
+    const struct identity_user *user = identity_user(worker->identities, in->user);
+    const char *hash = user ? user->secret : NULL;
+    struct password_tag tag =
+        password_cache_tag(&worker->passwords, in->user, str_of(hash), in->password);
+    if (user && password_cache_has(&worker->passwords, &tag)) {
+        metric_add(&worker->metrics.password_hits, 1);
+        connect_admit(connection);
+    } else {
+        hash_password(connection, in, hash, &tag);
+    }
 }
 
 /* ---- the packet ---- */
@@ -207,22 +301,23 @@ static struct will *will_new(const struct packet_will *in) {
     return will;
 }
 
-/* The client certificate's fingerprint, if there is a certificate. */
-static bool certificate(const struct mqtt_connection *connection, char ret_fingerprint[65]) {
-    char common_name[65];
-    const struct tls *tls = connection->tcp ? connection->tcp->tls : NULL;
-    return tls && tls_peer(tls, common_name, ret_fingerprint);
-}
-
 static void set_names(struct mqtt_connection *connection, struct str client_id,
                       struct str principal) {
-    char *names = xmalloc(client_id.len + principal.len + 1), *at = names;
+    struct str peer = str_of(connection->peer);
+    char *names = xcalloc(1, client_id.len + principal.len + peer.len + 1), *at = names;
     copy_to(&at, client_id);
     copy_to(&at, principal);
+    connection->peer = copy_to(&at, peer).at;
     free(connection->names);
     connection->names = names;
     connection->client_id_bytes = (uint16_t)client_id.len;
     connection->principal_bytes = (uint16_t)principal.len;
+}
+
+void connect_set_principal(struct mqtt_connection *connection, enum principal_kind kind,
+                           struct str principal) {
+    connection->principal_kind = (uint8_t)kind;
+    set_names(connection, connection_client_id(connection), principal);
 }
 
 static void set_keep_alive(struct mqtt_connection *connection, uint16_t wanted_s) {
@@ -246,17 +341,24 @@ static void set_expiry(struct mqtt_connection *connection, const struct packet_c
     connection->session_expiry_s = wanted_s < most_s ? wanted_s : most_s;
 }
 
-static enum packet_reason check(const struct packet_connect *in) {
+static bool names_method(const struct packet_connect *in) {
+    return packet_has(&in->properties, PROPERTY_AUTH_METHOD);
+}
+
+static enum packet_reason check(const struct mqtt_config *config, const struct packet_connect *in) {
     bool v5 = in->version == PACKET_VERSION_5;
-    if (in->client_id.len > CLIENT_ID_BYTES_MAX ||
-        (!v5 && in->client_id.len == 0 && !in->clean_start))
+    bool may_be_empty = v5 || (in->version == PACKET_VERSION_3_1_1 && in->clean_start);
+    if (in->client_id.len > (size_t)config->client_id_bytes_max ||
+        (in->client_id.len == 0 && !may_be_empty))
         return PACKET_CLIENT_ID_INVALID;
-    if (packet_has(&in->properties, PROPERTY_AUTH_METHOD))
+    if (names_method(in) && !str_eq(in->properties.auth_method, STR(SCRAM_METHOD)))
         return PACKET_BAD_AUTHENTICATION_METHOD;
-    if (packet_has(&in->properties, PROPERTY_AUTH_DATA))
+    if (packet_has(&in->properties, PROPERTY_AUTH_DATA) && !names_method(in))
         return PACKET_PROTOCOL_ERROR; /* section 3.1.2.11.10 */
     if (in->will.present && !topic_name_valid(in->will.topic))
         return PACKET_TOPIC_NAME_INVALID;
+    if (in->will.retain && config->retained_max == 0)
+        return PACKET_RETAIN_UNSUPPORTED; /* [MQTT-3.2.2-13] */
     return PACKET_NORMAL;
 }
 
@@ -265,6 +367,9 @@ static void take_settings(struct mqtt_connection *connection, const struct packe
     connection->packet_bytes_max = properties->packet_bytes_max;
     connection->receive_max =
         packet_has(properties, PROPERTY_RECEIVE_MAX) ? properties->receive_max : UINT16_MAX;
+    int64_t aliases_max = connection->worker->config->topic_alias_max;
+    alias_allow(connection, properties->topic_alias_max < aliases_max ? properties->topic_alias_max
+                                                                      : (uint16_t)aliases_max);
     set_keep_alive(connection, in->keep_alive_s);
     set_expiry(connection, in);
     if (in->will.present)
@@ -276,17 +381,57 @@ static void take_settings(struct mqtt_connection *connection, const struct packe
         client_id = str_from(made, sizeof made);
         connection->id_assigned = true;
     }
-    char fingerprint[65];
-    bool has_certificate = certificate(connection, fingerprint);
-    bool checks_users = connection->worker->mqtt->users.count > 0;
-    struct str principal = has_certificate ? str_of(fingerprint) : (struct str){NULL, 0};
-    set_names(connection, client_id, in->has_user && checks_users ? in->user : principal);
-    connection->anonymous |= has_certificate;
-    const struct map *users = &connection->worker->mqtt->users;
-    authorize_begin(
-        connection,
-        authorize_policy_name(connection, in->has_user ? map_get(users, in->user) : NULL),
-        !in->clean_start || properties->session_expiry_s);
+    set_names(connection, client_id, (struct str){NULL, 0});
+}
+
+/* ---- who ---- */
+
+/* A certificate is accepted when it is registered and active, or when the listener's CA vouches for it
+ * and it is not registered as inactive. False: the connection has ended. */
+static bool take_certificate(struct mqtt_connection *connection) {
+    struct tls_peer peer;
+    const struct tls *tls = connection_tls(connection);
+    if (!tls || !tls_peer(tls, &peer))
+        return true;
+    const struct identity_certificate *certificate =
+        identity_certificate(connection->worker->identities, str_of(peer.fingerprint));
+    connection->ca_verified = peer.verified;
+    if (certificate ? !certificate->active : !peer.verified) {
+        metric_add(&connection->worker->metrics.refused_certificate, 1);
+        connect_refuse(connection, PACKET_NOT_AUTHORIZED,
+                       certificate ? "its certificate is not active"
+                                   : "its certificate is not registered");
+        return false;
+    }
+    bool has_policy = certificate && certificate->policy;
+    connect_set_principal(connection, PRINCIPAL_CERTIFICATE, str_of(peer.fingerprint));
+    authorize_begin(connection,
+                    has_policy ? certificate->policy : authorize_listener_policy(connection));
+    connection->anonymous = true;
+    return true;
+}
+
+static void take_user(struct mqtt_connection *connection, const struct packet_connect *in) {
+    const struct identity_user *user = identity_user(connection->worker->identities, in->user);
+    connect_set_principal(connection, PRINCIPAL_USER, in->user);
+    authorize_begin(connection, user ? user->policy : authorize_listener_policy(connection));
+    verify(connection, in);
+}
+
+static void identify(struct mqtt_connection *connection, const struct packet_connect *in) {
+    bool has_users = connection->worker->identities->users.count > 0;
+    authorize_begin(connection, authorize_listener_policy(connection));
+    if (!take_certificate(connection))
+        return;
+    if (names_method(in))
+        auth_begin(connection, in->properties.auth_data);
+    else if (in->has_user && has_users)
+        take_user(connection, in);
+    else if (connection->anonymous)
+        connect_admit(connection);
+    else
+        connect_refuse(connection, PACKET_NOT_AUTHORIZED,
+                       "no credentials, and the listener is not anonymous");
 }
 
 void connect_take(struct mqtt_connection *connection, const struct packet *packet) {
@@ -297,19 +442,15 @@ void connect_take(struct mqtt_connection *connection, const struct packet *packe
     }
     struct packet_connect in;
     enum packet_reason reason = packet_read_connect(packet, &in);
+    if (in.version == PACKET_VERSION_5 && !packet_length_is_minimal(packet))
+        reason = PACKET_MALFORMED;
     bool named = reason != PACKET_MALFORMED || in.version == PACKET_VERSION_5;
     connection->version = named ? in.version : 0;
-    reason = reason ? reason : check(&in);
+    reason = reason ? reason : check(worker->config, &in);
     if (reason) {
         connection_fail(connection, reason, "CONNECT: %s", packet_reason_text(reason));
         return;
     }
     take_settings(connection, &in);
-    if (in.has_user && worker->mqtt->users.count)
-        verify(connection, &in);
-    else if (connection->anonymous)
-        admit(connection);
-    else
-        refuse(connection, PACKET_NOT_AUTHORIZED,
-               "no credentials, and the listener is not anonymous");
+    identify(connection, &in);
 }

@@ -79,7 +79,8 @@ static const struct refusal {
     const char *connect, *answer;
 } refusals[] = {
     {"10 0e 0004'MQTT'03 02 0000 0002'aa'", "20 02 00 01"},       /* level 3 */
-    {"10 10 0006'MQIsdp'03 02 0000 0002'aa'", "20 02 00 01"},     /* MQTT 3.1 */
+    {"10 10 0006'MQIsdp'04 02 0000 0002'aa'", "20 02 00 01"},     /* MQTT 3.1 has level 3 */
+    {"10 0e 0006'MQIsdp'03 02 0000 0000", "20 02 00 02"},         /* and client ids */
     {"10 0f 0004'MQTT'06 02 0000 00 0002'aa'", "20 03 00 84 00"}, /* level 6 */
     {"10 0e 0004'HTTP'04 02 0000 0002'aa'", ""},                  /* another protocol */
     {"10 0e 0004'MQTT'04 03 0000 0002'aa'", ""},                  /* reserved flag */
@@ -91,8 +92,11 @@ static const struct refusal {
     {"10 12 0004'MQTT'04 42 0000 0002'aa' 0002'pw'", ""},         /* password without user */
     {"10 12 0004'MQTT'05 02 0000 03 21 0000 0002'aa'", "20 03 00 82 00"}, /* receive maximum 0 */
     {"10 14 0004'MQTT'05 02 0000 05 27 00000000 0002'aa'", "20 03 00 82 00"}, /* packet size 0 */
-    {"10 12 0004'MQTT'05 02 0000 03 23 0001 0002'aa'", "20 03 00 82 00"}, /* a PUBLISH property */
-    {"10 11 0004'MQTT'05 02 0000 02 7f 01 0002'aa'", "20 03 00 81 00"},   /* no such property */
+    {"10 12 0004'MQTT'05 02 0000 03 23 0001 0002'aa'", "20 03 00 81 00"}, /* a PUBLISH property */
+    {"10 8f 00 0004'MQTT'05 02 0000 00 0002'aa'", "20 03 00 81 00"}, /* a length that is too long */
+    {"10 0e 0004'MQTT'04 02 0000 0002'a' 0a", ""},                   /* a control character */
+    {"10 14 0004'MQTT'05 02 0000 05 27 00000011 0002'aa'", ""},      /* smaller than any CONNACK */
+    {"10 11 0004'MQTT'05 02 0000 02 7f 01 0002'aa'", "20 03 00 81 00"}, /* no such property */
     {"10 15 0004'MQTT'05 02 0000 06 21 0001 21 0001 0002'aa'", "20 03 00 82 00"}, /* twice */
     {"10 14 0004'MQTT'05 02 0000 05 15 0002'xy' 0002'aa'", "20 03 00 8c 00"},     /* AUTH method */
     {"10 16 0004'MQTT'05 06 0000 00 0002'aa' 00 0001'#' 0001'p'",
@@ -116,6 +120,34 @@ static void refuses_bad_connects(void **state) {
         }
     }
     assert_int_equal(metric_get(&rig.worker->metrics.connections), 0);
+}
+
+/* What 3.1 let pass: flags in the fixed header, the reserved flag, repeated requests. */
+static void clients_of_3_1_are_served(void **state) {
+    peer_open(&a, &rig);
+    peer_send(&a, "14 10 0006'MQIsdp'03 01 0000 0002'aa'");
+    assert_received(&a, "20 02 00 00");
+    peer_send(&a, "8a 06 0001 0001't' 01 aa 05 0002 0001't'");
+    assert_received(&a, "90 03 0001 01 b0 02 0002");
+    peer_done(&a);
+    peer_open(&a, &rig);
+    peer_send(&a, "10 10 0006'MQIsdp'03 00 0000 0002'aa'");
+    assert_received(&a, "20 02 00 00"); /* there is no session present flag */
+    peer_done(&a);
+}
+
+static void without_a_store_retained_messages_are_refused(void **state) {
+    rig.config.retained_max = 0;
+    peer_open(&a, &rig);
+    peer_send(&a, "10 0f 0004'MQTT'05 02 0000 00 0002'aa'");
+    assert_received(&a, "20 12 00 00 0f 25 00 21 0400 27 00200000 22 0010 2a 01");
+    peer_send(&a, "31 05 0001't' 00 'x'");
+    assert_received(&a, "e0 01 9a");
+    peer_done(&a);
+    peer_open(&a, &rig);
+    peer_send(&a, "10 16 0004'MQTT'05 26 0000 00 0002'bb' 00 0001't' 0001'w'");
+    assert_received(&a, "20 03 00 9a 00");
+    peer_done(&a);
 }
 
 static void a_second_connect_is_a_protocol_error(void **state) {
@@ -157,6 +189,8 @@ int main(void) {
         TEST(a_capped_session_expiry_is_told),
         TEST(server_keep_alive_is_told),
         TEST(refuses_bad_connects),
+        TEST(clients_of_3_1_are_served),
+        TEST(without_a_store_retained_messages_are_refused),
         TEST(a_second_connect_is_a_protocol_error),
         TEST(the_same_client_id_takes_over),
         TEST(connections_are_bounded),

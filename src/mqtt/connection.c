@@ -13,7 +13,11 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "mqtt/alias.h"
 #include "mqtt/claim.h"
+#include "mqtt/crowd.h"
+#include "mqtt/lifecycle.h"
+#include "mqtt/limits.h"
 #include "mqtt/stored.h"
 
 /* ---- life ---- */
@@ -24,7 +28,7 @@ static void set_peer(struct mqtt_connection *connection, const char *peer) {
     size_t bytes = colon ? (size_t)(colon - peer) : strlen(peer);
     bool bracketed = bytes >= 2 && peer[0] == '[';
     ASSERT(bytes <= UINT8_MAX);
-    connection->peer = xstrdup(peer);
+    connection->peer = connection->names = xstrdup(peer);
     connection->ip_at = bracketed;
     connection->ip_bytes = (uint8_t)(bracketed ? bytes - 2 : bytes);
 }
@@ -35,6 +39,29 @@ static bool admit(struct mqtt_worker *worker) {
         return true;
     atomic_fetch_sub_explicit(count, 1, memory_order_relaxed);
     return false;
+}
+
+/*
+ * Whoever holds connections open without a CONNECT ends its own with every new one: the oldest goes
+ * first, and clients that mean to connect do so long before.
+ */
+static void evict_newcomers(struct mqtt_worker *worker) {
+    while (worker->newcomer_count >= worker->config->connecting_max) {
+        struct mqtt_connection *oldest =
+            LIST_ITEM(worker->newcomers.next, struct mqtt_connection, link);
+        metric_add(&worker->metrics.refused_connecting, 1);
+        connection_end(oldest, PACKET_SERVER_BUSY);
+    }
+}
+
+void connection_settle(struct mqtt_connection *connection) {
+    struct mqtt_worker *worker = connection->worker;
+    if (connection->settled)
+        return;
+    connection->settled = true;
+    list_remove(&connection->link);
+    list_push_back(&worker->connections, &connection->link);
+    metric_set(&worker->metrics.connecting, --worker->newcomer_count);
 }
 
 struct mqtt_connection *connection_new(struct mqtt_worker *worker, const char *peer,
@@ -48,20 +75,32 @@ struct mqtt_connection *connection_new(struct mqtt_worker *worker, const char *p
                      peer, missed);
         return NULL;
     }
+    evict_newcomers(worker);
     struct mqtt_connection *connection = xcalloc(1, sizeof *connection);
     connection->worker = worker;
     connection->references = 1;
     connection->anonymous = anonymous;
+    connection->number =
+        atomic_fetch_add_explicit(&worker->mqtt->connection_number, 1, memory_order_relaxed) + 1;
     set_peer(connection, peer);
-    connection->names = xstrdup("");
     connection->seen_s = worker->wheel.now_s;
     connection->connect_due_s =
         worker->wheel.now_s +
         (uint32_t)((worker->config->connect_timeout_ms + WHEEL_TICK_MS - 1) / WHEEL_TICK_MS) + 1;
-    list_push_back(&worker->connections, &connection->link);
+    list_push_back(&worker->newcomers, &connection->link);
+    metric_set(&worker->metrics.connecting, ++worker->newcomer_count);
     wheel_add(connection);
     metric_add(&worker->metrics.connections, 1);
+    metric_add(&worker->metrics.accepted, 1);
     return connection;
+}
+
+void connection_set_transport(struct mqtt_connection *connection,
+                              const struct mqtt_transport_ops *ops, void *transport) {
+    connection->foreign = xcalloc(1, sizeof *connection->foreign);
+    connection->foreign->connection = connection;
+    connection->foreign->ops = ops;
+    connection->foreign->transport = transport;
 }
 
 void connection_ref(struct mqtt_connection *connection) {
@@ -76,11 +115,11 @@ void connection_free_inbox(struct mqtt_connection *connection) {
 }
 
 static void free_gather(struct mqtt_connection *connection) {
-    list_remove(&connection->writing);
-    if (connection->gather)
-        buf_done(connection->gather);
-    free(connection->gather);
-    connection->gather = NULL;
+    struct foreign *foreign = connection->foreign;
+    if (!foreign)
+        return;
+    list_remove(&foreign->writing);
+    buf_done(&foreign->gather);
 }
 
 void connection_unref(struct mqtt_connection *connection) {
@@ -90,41 +129,86 @@ void connection_unref(struct mqtt_connection *connection) {
     list_remove(&connection->link);
     connection_free_inbox(connection);
     free_gather(connection);
+    free(connection->foreign);
     hold_forget(connection);
-    free(connection->peer);
+    auth_free(connection);
+    free(connection->pace);
     free(connection->names);
     free(connection->authority);
     free(connection);
 }
 
+/* ---- the listener ---- */
+
+bool mqtt_connection_set_listener(struct mqtt_connection *connection,
+                                  const struct mqtt_listener_config *listener) {
+    struct mqtt_worker *worker = connection->worker;
+    struct listener_state *state = listener_state(worker, listener);
+    if (state && listener->connections_max &&
+        atomic_load_explicit(&state->connections, memory_order_relaxed) >=
+            listener->connections_max) {
+        metric_add(&worker->metrics.refused_listener, 1);
+        return false;
+    }
+    if (state)
+        atomic_fetch_add_explicit(&state->connections, 1, memory_order_relaxed);
+    connection->listener = listener;
+    connection->pace = pace_new(listener);
+    return true;
+}
+
+static void leave_listener(struct mqtt_connection *connection) {
+    struct listener_state *state = listener_state(connection->worker, connection->listener);
+    if (state)
+        atomic_fetch_sub_explicit(&state->connections, 1, memory_order_relaxed);
+}
+
+size_t connection_packet_bytes_max(const struct mqtt_connection *connection) {
+    const struct mqtt_config *config = connection->worker->config;
+    const struct mqtt_listener_config *listener = connection->listener;
+    int64_t most = config->packet_bytes_max;
+    if (listener && listener->packet_bytes_max && listener->packet_bytes_max < most)
+        most = listener->packet_bytes_max;
+    if (connection->state != CONNECTION_OPEN && config->connect_bytes_max < most)
+        most = config->connect_bytes_max;
+    return (size_t)most;
+}
+
+const struct tls *connection_tls(const struct mqtt_connection *connection) {
+    if (connection->tcp)
+        return connection->tcp->tls;
+    const struct foreign *foreign = connection->foreign;
+    bool tells = foreign && foreign->ops->tls && !connection->detached;
+    return tells ? foreign->ops->tls(foreign->transport) : NULL;
+}
+
 /* ---- out ---- */
 
 struct buf *connection_out(struct mqtt_connection *connection) {
+    metric_add(&connection->worker->metrics.packets_sent, 1);
     if (connection->tcp)
         return tcp_out(connection->tcp);
-    if (!connection->gather)
-        connection->gather = xcalloc(1, sizeof *connection->gather);
-    if (!list_linked(&connection->writing))
-        list_push_back(&connection->worker->writing, &connection->writing);
-    return connection->gather;
+    struct foreign *foreign = connection->foreign;
+    if (!list_linked(&foreign->writing))
+        list_push_back(&connection->worker->writing, &foreign->writing);
+    return &foreign->gather;
 }
 
 size_t connection_pending(const struct mqtt_connection *connection) {
     if (connection->tcp)
         return tcp_pending(connection->tcp);
-    size_t gathered = connection->gather ? buf_len(connection->gather) : 0;
-    return gathered + connection->ops->pending(connection->transport);
+    const struct foreign *foreign = connection->foreign;
+    return buf_len(&foreign->gather) + foreign->ops->pending(foreign->transport);
 }
 
 void connection_write_gathered(struct mqtt_connection *connection) {
-    struct buf bytes = {0};
-    if (connection->gather) {
-        bytes = *connection->gather;
-        *connection->gather = (struct buf){0};
-    }
+    struct foreign *foreign = connection->foreign;
+    struct buf bytes = foreign->gather;
+    foreign->gather = (struct buf){0};
     free_gather(connection);
+    metric_add(&connection->worker->metrics.bytes_sent, (int64_t)buf_len(&bytes));
     if (buf_len(&bytes))
-        connection->ops->write(connection->transport, buf_at(&bytes), buf_len(&bytes));
+        foreign->ops->write(foreign->transport, buf_at(&bytes), buf_len(&bytes));
     buf_done(&bytes);
 }
 
@@ -137,7 +221,7 @@ void connection_close(struct mqtt_connection *connection) {
         return;
     }
     connection_write_gathered(connection);
-    connection->ops->close(connection->transport);
+    connection->foreign->ops->close(connection->foreign->transport);
 }
 
 /* ---- the end ---- */
@@ -184,7 +268,8 @@ static void say_why(struct mqtt_connection *connection, enum packet_reason reaso
 void will_publish(struct mqtt_worker *worker, struct will *will, struct str client_id) {
     will->publication.message.client_id = client_id;
     worker->wall_ms = will->publication.message.received_ms = clock_wall_ms();
-    int result = publish(worker, &will->publication, NULL);
+    /* The client's own session, if it goes on, may have asked not to hear itself [MQTT-3.8.3-3]. */
+    int result = publish(worker, &will->publication, stored_find(worker, client_id));
     if (result < 0) {
         metric_add(&worker->metrics.dropped_refused, 1);
         log_warn("mqtt", "client \"%.*s\": its will message was not taken: %s", STR_ARG(client_id),
@@ -214,6 +299,7 @@ static void leave_session(struct mqtt_connection *connection, bool with_will) {
     struct str client_id = connection_client_id(connection);
     struct session *session = connection->session;
     map_remove(&worker->clients, client_id);
+    crowd_leave(worker, session);
     connection->session = NULL;
     if (!stored_survives(session)) {
         stored_end(worker, session);
@@ -228,11 +314,27 @@ static void leave_session(struct mqtt_connection *connection, bool with_will) {
     stored_go_offline(worker, session, delayed);
 }
 
+/* Those that are ended for what the client did wrong are counted where that is found. */
+static void count_end(struct worker_metrics *metrics, const struct mqtt_connection *connection) {
+    metric_add(&metrics->clients, -1);
+    if (connection->ended_by_client)
+        metric_add(&metrics->closed_by_client, 1);
+    else if (!connection->end_reason)
+        metric_add(&metrics->closed_lost, 1);
+    else if (connection->end_reason == PACKET_ADMINISTRATIVE_ACTION)
+        metric_add(&metrics->closed_kicked, 1);
+    else if (connection->end_reason == PACKET_SHUTTING_DOWN)
+        metric_add(&metrics->closed_stopping, 1);
+}
+
 void connection_retire(struct mqtt_connection *connection, bool with_will) {
     struct mqtt_worker *worker = connection->worker;
     if (connection->state == CONNECTION_ENDED)
         return;
+    bool was_open = connection->state == CONNECTION_OPEN;
     connection->state = CONNECTION_ENDED;
+    connection_settle(connection);
+    leave_listener(connection);
     connection_unpark(connection);
     list_remove(&connection->wheel);
     if (connection->session)
@@ -242,6 +344,10 @@ void connection_retire(struct mqtt_connection *connection, bool with_will) {
         publish_will(connection);
     free(connection->will);
     connection->will = NULL;
+    if (was_open) {
+        count_end(&worker->metrics, connection);
+        lifecycle_disconnected(connection);
+    }
     metric_add(&worker->metrics.connections, -1);
     atomic_fetch_sub_explicit(&worker->mqtt->connection_count, 1, memory_order_relaxed);
 }
@@ -250,6 +356,7 @@ void connection_end(struct mqtt_connection *connection, enum packet_reason reaso
     if (connection->state == CONNECTION_ENDED)
         return;
     bool was_open = connection->state == CONNECTION_OPEN;
+    connection->end_reason = (uint8_t)reason;
     say_why(connection, reason);
     connection_retire(connection, was_open);
     connection_close(connection);
@@ -278,7 +385,8 @@ void connection_fail(struct mqtt_connection *connection, enum packet_reason reas
 }
 
 void connection_end_if_stopping(struct mqtt_connection *connection) {
-    bool busy = connection->waiting || list_linked(&connection->parked) || hold_count(connection);
+    bool busy = connection->waiting || list_linked(&connection->parked) || hold_count(connection) ||
+                connection->output;
     if (connection->worker->stopping && !busy)
         connection_end(connection, PACKET_SHUTTING_DOWN);
 }

@@ -103,6 +103,7 @@ static void send_held(struct mqtt_connection *connection, size_t len, bool faile
     struct held *held = connection->held;
     struct buf *out = connection_out(connection);
     const uint8_t *at = buf_at(&held->bytes), *end = at + len;
+    uint32_t count_before = held->count;
     if (!failed)
         buf_add(out, at, len);
     for (; at < end; at += ack_bytes(at)) {
@@ -111,6 +112,9 @@ static void send_held(struct mqtt_connection *connection, size_t len, bool faile
             packet_write_ack(out, ack_type(at), ack_id(at),
                              is_success(at) ? PACKET_QUOTA_EXCEEDED : at[4]);
     }
+    /* connection_out() has counted one. */
+    metric_add(&connection->worker->metrics.packets_sent,
+               (int64_t)(count_before - held->count) - 1);
 }
 
 void hold_forget(struct mqtt_connection *connection) {

@@ -10,10 +10,17 @@
  * Nothing is read from the socket while PARKED_BYTES_MAX bytes wait in the inbox, or while more
  * than out_bytes_max bytes wait to be sent: a client that does not read its acknowledgements cannot
  * make them pile up.
+ *
+ * For keep alive a client is seen when a whole packet has come [MQTT-3.1.2-22]; so that a large one may
+ * take its time on a slow line, ALIVE_BYTES of it that come at once count too.
  */
 #include "base/clock.h"
 #include "base/mem.h"
+#include "mqtt/crowd.h"
+#include "mqtt/limits.h"
 #include "mqtt/stored.h"
+
+enum { ALIVE_BYTES = 256 };
 
 /* ---- reading ---- */
 
@@ -24,7 +31,7 @@ static void stop_reading(struct mqtt_connection *connection) {
     if (connection->tcp)
         tcp_read_stop(connection->tcp);
     else
-        connection->ops->read_stop(connection->transport);
+        connection->foreign->ops->read_stop(connection->foreign->transport);
 }
 
 static void start_reading(struct mqtt_connection *connection) {
@@ -34,7 +41,7 @@ static void start_reading(struct mqtt_connection *connection) {
     if (connection->tcp)
         tcp_read_start(connection->tcp);
     else
-        connection->ops->read_start(connection->transport);
+        connection->foreign->ops->read_start(connection->foreign->transport);
 }
 
 static bool is_blocked(const struct mqtt_connection *connection) {
@@ -68,6 +75,7 @@ static void take_ping(struct mqtt_connection *connection, const struct packet *p
         connection->inbox->pings_answered--;
     else
         packet_write_pingresp(connection_out(connection));
+    deliver_waiting(connection); /* What could not be kept before it is sent may be kept now. */
 }
 
 /* Section 3.14.2.2.2. */
@@ -93,15 +101,16 @@ static void take_disconnect(struct mqtt_connection *connection, const struct pac
     }
     if (packet_has(&properties, PROPERTY_SESSION_EXPIRY))
         change_expiry(connection, properties.session_expiry_s);
+    connection->ended_by_client = true;
     connection_retire(connection, said != PACKET_NORMAL);
     connection_close(connection);
 }
 
 static void take_other(struct mqtt_connection *connection, const struct packet *packet) {
     static const char *const names[] = {
-        "packet type 0", NULL, "CONNACK",  NULL, NULL,       NULL, NULL,  NULL, NULL,
-        "SUBACK",        NULL, "UNSUBACK", NULL, "PINGRESP", NULL, "AUTH"};
-    const char *name = names[packet->type & 15];
+        "packet type 0", NULL, "CONNACK",  NULL, NULL,      NULL, NULL, NULL, NULL,
+        "SUBACK",        NULL, "UNSUBACK", NULL, "PINGRESP"};
+    const char *name = packet->type < COUNT_OF(names) ? names[packet->type] : NULL;
     enum packet_reason reason = packet->type == 0 ? PACKET_MALFORMED : PACKET_PROTOCOL_ERROR;
     connection_fail(connection, reason, "%s is not for a client to send here",
                     name ? name : "packet");
@@ -112,9 +121,22 @@ static void take_packet(struct mqtt_connection *connection, const struct packet 
         connection_fail(connection, PACKET_PROTOCOL_ERROR, "the first packet is not CONNECT");
         return;
     }
+    bool answers = packet->type == PACKET_AUTH || packet->type == PACKET_DISCONNECT;
+    if (connection->state == CONNECTION_AUTHENTICATING && !answers) {
+        connection_fail(connection, PACKET_PROTOCOL_ERROR, "a packet before authentication ended");
+        return;
+    }
+    if (connection->state == CONNECTION_AUTHENTICATING && packet->type == PACKET_DISCONNECT) {
+        connection_retire(connection, false);
+        connection_close(connection);
+        return;
+    }
     switch (packet->type) {
     case PACKET_CONNECT:
         connect_take(connection, packet);
+        break;
+    case PACKET_AUTH:
+        auth_take(connection, packet);
         break;
     case PACKET_PUBLISH:
         publish_take(connection, packet);
@@ -144,15 +166,15 @@ static void take_packet(struct mqtt_connection *connection, const struct packet 
 
 /* ---- bytes ---- */
 
-/* Whether a PUBLISH has to wait: for room, or in 3.1.1 because the client has too much
- * unacknowledged. */
+/* Whether a PUBLISH has to wait: for room, for a subscriber, or in 3.1.1 because the client has too
+ * much unacknowledged. */
 static bool must_park(struct mqtt_connection *connection) {
     struct mqtt_worker *worker = connection->worker;
     if (connection->state != CONNECTION_OPEN)
         return false;
     bool too_many = connection->version != PACKET_VERSION_5 &&
                     hold_count(connection) >= worker->config->inflight_max;
-    return too_many || !worker_has_room(worker);
+    return too_many || !worker_has_room(worker) || crowd_holds(connection);
 }
 
 static void park(struct mqtt_connection *connection) {
@@ -162,10 +184,11 @@ static void park(struct mqtt_connection *connection) {
 
 /* Handles whole packets as far as it may; returns the bytes that are done with. */
 static size_t take_packets(struct mqtt_connection *connection, const uint8_t *at, size_t len) {
-    size_t packet_bytes_max = (size_t)connection->worker->config->packet_bytes_max, taken = 0;
+    size_t taken = 0;
     while (connection->state != CONNECTION_ENDED && !connection->waiting && taken < len) {
         struct packet packet;
-        int found = packet_find(at + taken, len - taken, packet_bytes_max, &packet);
+        int found =
+            packet_find(at + taken, len - taken, connection_packet_bytes_max(connection), &packet);
         if (found == ERR_AGAIN)
             break;
         if (found) {
@@ -175,10 +198,20 @@ static size_t take_packets(struct mqtt_connection *connection, const uint8_t *at
                                   : "packet length is no variable byte integer");
             break;
         }
+        if (connection->version == PACKET_VERSION_5 && !packet_length_is_minimal(&packet)) {
+            connection_fail(connection, PACKET_MALFORMED,
+                            "packet length takes more bytes than it needs");
+            break;
+        }
         if (packet.type == PACKET_PUBLISH && must_park(connection)) {
             park(connection);
             break;
         }
+        if (packet.type == PACKET_PUBLISH && connection->state == CONNECTION_OPEN &&
+            !pace_admit(connection, packet.bytes))
+            break;
+        metric_add(&connection->worker->metrics.packets_received, 1);
+        connection->seen_s = connection->worker->wheel.now_s;
         take_packet(connection, &packet);
         taken += packet.bytes;
     }
@@ -200,7 +233,7 @@ static void answer_pings(struct mqtt_connection *connection) {
     while (inbox->scanned < buf_len(&inbox->bytes) &&
            packet_find(buf_at(&inbox->bytes) + inbox->scanned,
                        buf_len(&inbox->bytes) - inbox->scanned,
-                       (size_t)connection->worker->config->packet_bytes_max, &packet) == 0) {
+                       connection_packet_bytes_max(connection), &packet) == 0) {
         inbox->scanned += packet.bytes;
         if (packet.type == PACKET_PINGREQ) {
             packet_write_pingresp(connection_out(connection));
@@ -224,8 +257,8 @@ static void take_inbox(struct mqtt_connection *connection) {
 static size_t complete_packet(struct mqtt_connection *connection, const uint8_t *at, size_t len) {
     struct buf *bytes = &connection->inbox->bytes;
     struct packet packet;
-    int found = packet_find(buf_at(bytes), buf_len(bytes),
-                            (size_t)connection->worker->config->packet_bytes_max, &packet);
+    int found = packet_find(buf_at(bytes), buf_len(bytes), connection_packet_bytes_max(connection),
+                            &packet);
     size_t wanted = found == ERR_AGAIN && packet.bytes ? packet.bytes - buf_len(bytes) : 1;
     size_t added = wanted < len ? wanted : len;
     buf_add(bytes, at, added);
@@ -233,11 +266,24 @@ static size_t complete_packet(struct mqtt_connection *connection, const uint8_t 
     return added;
 }
 
+/* The rest of a packet that cannot be CONNECT is not waited for. */
+static bool is_another_protocol(const struct mqtt_connection *connection, const uint8_t *at,
+                                size_t len) {
+    return connection->state == CONNECTION_NEW && !connection->inbox && len &&
+           at[0] >> 4 != PACKET_CONNECT;
+}
+
 void mqtt_connection_feed(struct mqtt_connection *connection, const uint8_t *at, size_t len) {
     if (connection->worker->stopping) /* What came before is finished, and nothing else. */
         return;
-    connection->seen_s = connection->worker->wheel.now_s;
+    if (is_blocked(connection) || len >= ALIVE_BYTES)
+        connection->seen_s = connection->worker->wheel.now_s;
     connection->worker->wall_ms = clock_wall_ms();
+    metric_add(&connection->worker->metrics.bytes_received, (int64_t)len);
+    if (is_another_protocol(connection, at, len)) {
+        connection_fail(connection, PACKET_PROTOCOL_ERROR, "the first byte is not CONNECT's");
+        return;
+    }
     while (len && connection->state != CONNECTION_ENDED && !is_blocked(connection)) {
         size_t taken = connection->inbox ? complete_packet(connection, at, len)
                                          : take_packets(connection, at, len);
@@ -254,6 +300,7 @@ void mqtt_connection_feed(struct mqtt_connection *connection, const uint8_t *at,
 
 void connection_resume(struct mqtt_connection *connection) {
     connection_unpark(connection);
+    connection->fed_crowd = false;
     if (connection->state == CONNECTION_ENDED || connection->waiting)
         return;
     if (connection->inbox)

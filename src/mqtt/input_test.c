@@ -25,9 +25,9 @@ static const struct {
     {"36 09 0003'a/b' 0001 00 'x'", "e0 01 81"}, /* QoS 3 */
     {"38 06 0003'a/b' 00", "e0 01 81"},          /* DUP with QoS 0 */
     {"32 08 0003'a/b' 0000 00", "e0 01 82"},     /* packet identifier 0 */
-    {"30 06 0003'a/#' 00", "e0 01 90"},          /* wildcard in a topic */
-    {"30 06 0003'a/+' 00", "e0 01 90"},
-    {"30 05 0002 c328 00", "e0 01 90"},               /* not UTF-8 */
+    {"30 06 0003'a/#' 00", "e0 01 81"},          /* wildcard in a topic */
+    {"30 06 0003'a/+' 00", "e0 01 81"},
+    {"30 05 0002 c328 00", "e0 01 81"},               /* not UTF-8 */
     {"30 03 0000 00", "e0 01 82"},                    /* no topic, no alias */
     {"30 06 0000 03 23 0001", "e0 01 82"},            /* an alias not known */
     {"30 07 0001'a' 03 23 0000", "e0 01 94"},         /* alias 0 */
@@ -78,6 +78,15 @@ static void old_clients_are_closed_without_a_word(void **state) {
     peer_done(&a);
 }
 
+/* Nobody waits for the rest of what is no CONNECT. */
+static void another_protocol_is_closed_at_its_first_byte(void **state) {
+    peer_open(&a, &rig);
+    peer_send(&a, "'G'");
+    assert_received(&a, "");
+    assert_true(a.closed);
+    peer_done(&a);
+}
+
 static void a_large_payload_passes(void **state) {
     enum { PAYLOAD = 1024 * 1024 };
     struct buf packet = {0};
@@ -120,6 +129,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(protocol_errors_have_their_reason),
         TEST(old_clients_are_closed_without_a_word),
+        TEST(another_protocol_is_closed_at_its_first_byte),
         TEST(a_large_payload_passes),
         TEST(answers_do_not_pile_up),
     };

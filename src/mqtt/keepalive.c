@@ -5,7 +5,11 @@
  * connection it is closed if its deadline has passed, else moved to the slot of the new deadline.
  * Deadlines farther away than the wheel is round are looked at once per round.
  */
+#include "mqtt/crowd.h"
+#include "mqtt/lifecycle.h"
+#include "mqtt/rewrite.h"
 #include "mqtt/stored.h"
+#include "mqtt/sys_topics.h"
 
 /* The tick at which nothing can be too early any more: a tick may be up to a second old. */
 static uint32_t deadline(const struct mqtt_connection *connection) {
@@ -40,7 +44,7 @@ static void check(struct mqtt_connection *connection) {
     if (connection->state == CONNECTION_OPEN)
         metric_add(&worker->metrics.closed_keep_alive, 1);
     else
-        metric_add(&worker->metrics.refused_protocol, 1);
+        metric_add(&worker->metrics.refused_timeout, 1);
     log_debug("mqtt", "client \"%.*s\" at %s: %s", STR_ARG(connection_client_id(connection)),
               connection->peer,
               connection->state == CONNECTION_OPEN ? "silent for longer than its keep alive"
@@ -64,7 +68,11 @@ static void on_tick(struct timer *timer) {
     struct mqtt_worker *worker = CONTAINER_OF(timer, struct mqtt_worker, wheel.timer);
     wheel_tick(worker);
     stored_tick(worker);
+    rewrite_tick(worker);
+    crowd_tick(worker);
     retained_tick(&worker->retained, loop_now_ms(worker->loop));
+    lifecycle_tick(worker);
+    sys_topics_tick(worker);
 }
 
 void wheel_start(struct mqtt_worker *worker) {

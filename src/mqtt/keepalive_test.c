@@ -37,6 +37,17 @@ static void a_silent_client_is_closed(void **state) {
     peer_done(&a);
 }
 
+static void a_packet_that_never_ends_is_silence(void **state) {
+    peer_connect_5(&a, &rig, "aa");
+    a.connection->keep_alive_s = 10;
+    wheel_add(a.connection);
+    tick(10);
+    peer_send(&a, "30");
+    tick(6);
+    assert_received(&a, "e0 01 8d");
+    peer_done(&a);
+}
+
 static void a_long_keep_alive_outlasts_the_wheel(void **state) {
     peer_open(&a, &rig);
     peer_send(&a, "10 0e 0004'MQTT'04 02 0400 0002'aa'");
@@ -68,6 +79,7 @@ static void connect_must_come_in_time(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(a_silent_client_is_closed),
+        TEST(a_packet_that_never_ends_is_silence),
         TEST(a_long_keep_alive_outlasts_the_wheel),
         TEST(connect_must_come_in_time),
     };

@@ -14,10 +14,13 @@ static struct str append(char **at, struct str s) {
 
 struct kept *kept_new(const struct publication *publication, uint64_t version) {
     const struct message *message = &publication->message;
-    size_t bytes = message->topic.len + message->properties.len + message->payload.len;
+    struct str publisher = version ? message->client_id : (struct str){NULL, 0};
+    size_t bytes =
+        message->topic.len + message->properties.len + message->payload.len + publisher.len;
     struct kept *kept = xmalloc(sizeof *kept + bytes);
     char *at = kept->bytes;
     atomic_init(&kept->refs, 1);
+    atomic_init(&kept->generation, 0);
     kept->version = version;
     kept->size = sizeof *kept + bytes;
     kept->publication = (struct publication){
@@ -26,11 +29,14 @@ struct kept *kept_new(const struct publication *publication, uint64_t version) {
                 .topic = append(&at, message->topic),
                 .properties = append(&at, message->properties),
                 .payload = append(&at, message->payload),
+                .client_id = append(&at, publisher),
                 .received_ms = message->received_ms,
                 .qos = message->qos,
                 .retain = message->retain,
             },
         .expiry_at = publication->expiry_at,
+        .id = publication->id,
+        .kept = kept,
     };
     return kept;
 }

@@ -13,9 +13,12 @@
 
 struct kept {
     _Atomic uint32_t refs;
-    uint64_t version;               /* of a retained message, else 0 */
-    struct publication publication; /* views into `bytes`; the publisher's names are left out */
-    size_t size;                    /* of memory */
+    _Atomic uint32_t generation; /* of the journal in which it was written last, see rewrite.c */
+    uint64_t version;            /* of a retained message, else 0 */
+    /* Views into `bytes`. The publisher's names are left out, but for the client id of a retained
+     * message: No Local asks for it. */
+    struct publication publication;
+    size_t size; /* of memory */
     char bytes[];
 };
 

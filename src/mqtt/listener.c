@@ -2,15 +2,19 @@
  */
 #include <stdlib.h>
 
+#include "base/clock.h"
 #include "base/mem.h"
-#include "mqtt/broker.h"
+#include "mqtt/identity.h"
+#include "mqtt/limits.h"
+#include "mqtt/websocket.h"
 
 struct listener {
     struct link link;
     struct mqtt_worker *worker;
     struct tcp_listener *tcp;
     const struct mqtt_listener_config *config;
-    bool anonymous;
+    struct listener_state *state;
+    const char *websocket_path; /* NULL: plain MQTT */
 };
 
 struct client {
@@ -51,20 +55,55 @@ static const struct tcp_events client_events = {
     .on_end = on_end,
 };
 
-static struct tcp *on_accept(void *data, const struct sockaddr_storage *peer) {
-    struct listener *listener = data;
-    char text[TCP_ADDRESS_CHARS];
-    tcp_address_text(peer, text);
-    struct mqtt_connection *connection =
-        connection_new(listener->worker, text, listener->anonymous);
-    if (!connection)
-        return NULL;
+static struct tcp *client_new(struct mqtt_connection *connection) {
     struct client *client = xcalloc(1, sizeof *client);
     client->tcp.events = &client_events;
     client->connection = connection;
     connection->tcp = &client->tcp;
-    connection->listener = listener->config;
+    client->tcp.sent = &connection->worker->metrics.bytes_sent;
     return &client->tcp;
+}
+
+bool mqtt_worker_is_anonymous(const struct mqtt_worker *worker,
+                              const struct mqtt_listener_config *listener) {
+    return listener_is_anonymous(listener, worker->identities->users.count > 0);
+}
+
+static struct tcp *on_accept(void *data, const struct sockaddr_storage *peer) {
+    struct listener *listener = data;
+    struct mqtt_worker *worker = listener->worker;
+    char text[TCP_ADDRESS_CHARS];
+    limits_count_connect(listener->state, listener->config->connect_rate, clock_mono_ns());
+    tcp_address_text(peer, text);
+    bool anonymous = mqtt_worker_is_anonymous(worker, listener->config);
+    struct mqtt_connection *connection = connection_new(worker, text, anonymous);
+    if (!connection)
+        return NULL;
+    if (!mqtt_connection_set_listener(connection, listener->config)) {
+        mqtt_connection_detach(connection);
+        return NULL;
+    }
+    return listener->websocket_path ? websocket_new(connection, listener->websocket_path)
+                                    : client_new(connection);
+}
+
+static void on_refused(void *data, const struct sockaddr_storage *peer, const char *why) {
+    struct mqtt_worker *worker = ((struct listener *)data)->worker;
+    char text[TCP_ADDRESS_CHARS];
+    unsigned missed;
+    metric_add(&worker->metrics.refused_proxy, 1);
+    tcp_address_text(peer, text);
+    if (log_limit_pass(&worker->log_protocol, 1000, &missed))
+        log_warn("mqtt", "connection from %s refused: %s (%u more like this)", text, why, missed);
+}
+
+static unsigned delay_ms(void *data) {
+    struct listener *listener = data;
+    unsigned wait_ms =
+        limits_connect_delay_ms(listener->state, listener->config->connect_rate, clock_mono_ns());
+    if (wait_ms)
+        metric_add(&listener->worker->metrics.connects_delayed, 1);
+    return wait_ms;
 }
 
 int mqtt_worker_listen(struct mqtt_worker *worker, const struct mqtt_listener_config *config,
@@ -72,8 +111,17 @@ int mqtt_worker_listen(struct mqtt_worker *worker, const struct mqtt_listener_co
     struct listener *listener = xcalloc(1, sizeof *listener);
     listener->worker = worker;
     listener->config = config;
-    listener->anonymous = mqtt_listener_is_anonymous(worker->config, config);
-    int failed = tcp_listen(worker->loop, address, tls, on_accept, listener, &listener->tcp, err);
+    listener->state = listener_state(worker, config);
+    listener->websocket_path = websocket_path(config);
+    const struct tcp_listen_options options = {
+        .tls = tls,
+        .proxy_protocol = config->proxy_protocol,
+        .proxy_timeout_ms = (unsigned)worker->config->connect_timeout_ms,
+        .on_refused = on_refused,
+        .delay_ms = config->connect_rate ? delay_ms : NULL,
+    };
+    int failed =
+        tcp_listen_with(worker->loop, address, &options, on_accept, listener, &listener->tcp, err);
     if (failed) {
         free(listener);
         return failed;

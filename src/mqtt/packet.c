@@ -6,8 +6,14 @@
  * 268,435,455 at most body            variable header, in 5.0 with properties, then the payload
  *
  * Properties are described by one table: what type a value has, in which packets it may stand, and
- * where it goes. What is not in the table is malformed; what stands in the wrong packet, or twice,
- * is a protocol error (2.2.2.2).
+ * where it goes. What is not in the table, or stands in a packet that it does not belong to, is
+ * malformed; what stands there twice is a protocol error (2.2.2.2).
+ *
+ * Names (client identifiers, user names, topics) with control characters or non-characters of
+ * Unicode are malformed, as section 1.5.4 allows: they end up in log lines. Other texts pass as they are.
+ *
+ * MQTT 3.1 differs from 3.1.1 on the wire in what must be let pass: flags that 3.1.1 reserves in
+ * CONNECT, and the DUP flag of SUBSCRIBE, UNSUBSCRIBE and PUBREL.
  */
 #include "mqtt/packet.h"
 
@@ -53,13 +59,21 @@ int packet_find(const uint8_t *at, size_t len, size_t packet_bytes_max, struct p
     return 0;
 }
 
+bool packet_length_is_minimal(const struct packet *packet) {
+    size_t length_bytes = packet->bytes - packet->body.len - 1;
+    return length_bytes == 1 || packet->body.len >> 7 * (length_bytes - 1);
+}
+
+/* Section 1.5.5: with as few bytes as the value needs. */
 static uint32_t read_varint(struct wire *wire) {
     uint32_t value = 0;
     for (unsigned shift = 0; shift < 28; shift += 7) {
         uint8_t byte = wire_u8(wire);
         value |= (uint32_t)(byte & 0x7f) << shift;
-        if (!(byte & 0x80))
-            return value;
+        if (byte & 0x80)
+            continue;
+        wire->failed |= byte == 0 && shift > 0;
+        return value;
     }
     wire->failed = true;
     return 0;
@@ -73,6 +87,28 @@ static struct str read_binary(struct wire *wire) {
 static struct str read_string(struct wire *wire) {
     struct str s = read_binary(wire);
     if (s.len && (memchr(s.at, '\0', s.len) || !utf8_valid(s)))
+        wire->failed = true;
+    return s;
+}
+
+bool packet_name_valid(struct str s) {
+    for (size_t i = 0; i < s.len; i++) {
+        const unsigned char *at = (const unsigned char *)s.at + i;
+        bool control = at[0] < 0x20 || at[0] == 0x7f || (at[0] == 0xc2 && at[1] < 0xa0);
+        bool in_plane = at[0] == 0xef && ((at[1] == 0xb7 && at[2] >= 0x90 && at[2] <= 0xaf) ||
+                                          (at[1] == 0xbf && at[2] >= 0xbe));
+        bool at_plane_end =
+            at[0] >= 0xf0 && (at[1] & 0x0f) == 0x0f && at[2] == 0xbf && at[3] >= 0xbe;
+        if (control || in_plane || at_plane_end)
+            return false;
+    }
+    return true;
+}
+
+/* The same for a name. */
+static struct str read_name(struct wire *wire) {
+    struct str s = read_string(wire);
+    if (!wire->failed && !packet_name_valid(s))
         wire->failed = true;
     return s;
 }
@@ -97,7 +133,7 @@ enum kind {
     (IN(CONNECT) | IN(WILL) | IN(PUBLISH) | IN_ANY_ACK | IN(SUBSCRIBE) | IN(UNSUBSCRIBE) |         \
      IN(DISCONNECT) | IN(AUTH))
 
-/* Section 2.2.2.2, table 2-4, as far as clients send them. */
+/* Section 2.2.2.2, table 2-4, as far as clients send them: the others are malformed from a client. */
 static const struct property {
     enum kind kind;
     uint32_t packets;
@@ -169,8 +205,9 @@ static enum packet_reason read_property(struct wire *wire, enum packet_type type
     if (wire->failed || id >= PROPERTY_COUNT || properties[id].kind == KIND_NONE)
         return PACKET_MALFORMED;
     const struct property *property = &properties[id];
-    if (!(property->packets >> type & 1))
-        return PACKET_PROTOCOL_ERROR;
+    if (!(property->packets >> type & 1)) /* In a PUBLISH it is the server's [MQTT-3.3.4-6]. */
+        return id == PROPERTY_SUBSCRIPTION_ID && type == PACKET_PUBLISH ? PACKET_PROTOCOL_ERROR
+                                                                        : PACKET_MALFORMED;
     if (property->kind != KIND_PAIR && packet_has(ret, id))
         return PACKET_PROTOCOL_ERROR;
     if (id == PROPERTY_MESSAGE_EXPIRY)
@@ -232,28 +269,31 @@ enum {
     CONNECT_USER = 0x80
 };
 
-/* "MQTT" with level 4 or 5; other levels are told apart so that the answer can name them. */
+/* "MQTT" with level 4 or 5, "MQIsdp" with level 3; other levels are told apart so that the answer
+ * can name them. */
 static enum packet_reason read_version(struct wire *wire, struct packet_connect *ret) {
     struct str name = read_binary(wire);
     uint8_t level = wire_u8(wire);
     if (wire->failed)
         return PACKET_MALFORMED;
-    if (str_eq(name, STR("MQIsdp"))) /* MQTT 3.1 */
-        return PACKET_UNSUPPORTED_VERSION;
-    if (!str_eq(name, STR("MQTT")))
+    bool is_old = str_eq(name, STR("MQIsdp"));
+    if (!is_old && !str_eq(name, STR("MQTT")))
         return PACKET_PROTOCOL_ERROR;
-    ret->version = level >= PACKET_VERSION_5 ? PACKET_VERSION_5 : PACKET_VERSION_3_1_1;
-    bool known = level == PACKET_VERSION_3_1_1 || level == PACKET_VERSION_5;
-    return known ? PACKET_NORMAL : PACKET_UNSUPPORTED_VERSION;
+    if (is_old)
+        ret->version = PACKET_VERSION_3_1;
+    else
+        ret->version = level >= PACKET_VERSION_5 ? PACKET_VERSION_5 : PACKET_VERSION_3_1_1;
+    return level == ret->version ? PACKET_NORMAL : PACKET_UNSUPPORTED_VERSION;
 }
 
 static enum packet_reason check_flags(uint8_t flags, uint8_t version) {
     bool will = flags & CONNECT_WILL;
-    if (flags & CONNECT_RESERVED || (flags & CONNECT_WILL_QOS) == CONNECT_WILL_QOS)
+    bool reserved = flags & CONNECT_RESERVED && version != PACKET_VERSION_3_1;
+    if (reserved || (flags & CONNECT_WILL_QOS) == CONNECT_WILL_QOS)
         return PACKET_MALFORMED;
     if (!will && flags & (CONNECT_WILL_QOS | CONNECT_WILL_RETAIN))
         return PACKET_MALFORMED;
-    if (version == PACKET_VERSION_3_1_1 && flags & CONNECT_PASSWORD && !(flags & CONNECT_USER))
+    if (version != PACKET_VERSION_5 && flags & CONNECT_PASSWORD && !(flags & CONNECT_USER))
         return PACKET_MALFORMED; /* [MQTT-3.1.2-22] of 3.1.1 */
     return PACKET_NORMAL;
 }
@@ -268,19 +308,19 @@ static enum packet_reason read_will(struct wire *wire, uint8_t version, uint8_t 
     will->present = true;
     will->qos = (flags & CONNECT_WILL_QOS) >> 3;
     will->retain = flags & CONNECT_WILL_RETAIN;
-    will->topic = read_string(wire);
+    will->topic = read_name(wire);
     will->payload = read_binary(wire);
     return PACKET_NORMAL;
 }
 
 enum packet_reason packet_read_connect(const struct packet *packet, struct packet_connect *ret) {
     *ret = (struct packet_connect){.version = PACKET_VERSION_3_1_1};
-    if (packet->flags != 0)
-        return PACKET_MALFORMED;
     struct wire wire = wire_over(packet->body.at, packet->body.len);
     enum packet_reason reason = read_version(&wire, ret);
     if (reason)
         return reason;
+    if (packet->flags && ret->version != PACKET_VERSION_3_1)
+        return PACKET_MALFORMED;
     uint8_t flags = wire_u8(&wire);
     ret->keep_alive_s = wire_u16be(&wire);
     if (wire.failed)
@@ -289,12 +329,12 @@ enum packet_reason packet_read_connect(const struct packet *packet, struct packe
         return reason;
     if ((reason = take_properties(&wire, ret->version, PACKET_CONNECT, &ret->properties)))
         return reason;
-    ret->client_id = read_string(&wire);
+    ret->client_id = read_name(&wire);
     if ((reason = read_will(&wire, ret->version, flags, &ret->will)))
         return reason;
     ret->clean_start = flags & CONNECT_CLEAN;
     if ((ret->has_user = flags & CONNECT_USER))
-        ret->user = read_string(&wire);
+        ret->user = read_name(&wire);
     if ((ret->has_password = flags & CONNECT_PASSWORD))
         ret->password = read_binary(&wire);
     return wire_finished(&wire) ? PACKET_NORMAL : PACKET_MALFORMED;
@@ -338,13 +378,32 @@ enum packet_reason packet_read_publish(const struct packet *packet, uint8_t vers
 
 /* ---- PUBACK and its kin, section 3.4 ---- */
 
+/* The flags that a packet has to have whose second bit is set; in 3.1 it may be a repeated one. */
+static bool flags_valid(const struct packet *packet, uint8_t version) {
+    enum { REQUIRED = 0x02, DUPLICATE = 0x08 };
+    uint8_t ignored = version == PACKET_VERSION_3_1 ? DUPLICATE : 0;
+    return (packet->flags & ~ignored) == REQUIRED;
+}
+
+/* Sections 3.4.2.1, 3.5.2.1, 3.6.2.1 and 3.7.2.1: what a client may say. */
+static bool ack_reason_valid(enum packet_type type, uint8_t reason) {
+    static const uint8_t of_receiver[] = {
+        PACKET_NORMAL,         PACKET_NO_SUBSCRIBERS, PACKET_UNSPECIFIED,
+        PACKET_IMPLEMENTATION, PACKET_NOT_AUTHORIZED, PACKET_TOPIC_NAME_INVALID,
+        PACKET_ID_IN_USE,      PACKET_QUOTA_EXCEEDED, PACKET_PAYLOAD_FORMAT_INVALID};
+    if (type == PACKET_PUBREL || type == PACKET_PUBCOMP)
+        return reason == PACKET_NORMAL || reason == PACKET_ID_NOT_FOUND;
+    return memchr(of_receiver, reason, sizeof of_receiver);
+}
+
 enum packet_reason packet_read_ack(const struct packet *packet, uint8_t version,
                                    uint16_t *ret_packet_id, uint8_t *ret_reason) {
-    uint8_t flags = packet->type == PACKET_PUBREL ? 2 : 0;
+    bool flagged =
+        packet->type == PACKET_PUBREL ? flags_valid(packet, version) : packet->flags == 0;
     struct wire wire = wire_over(packet->body.at, packet->body.len);
     *ret_packet_id = wire_u16be(&wire);
     *ret_reason = 0;
-    if (wire.failed || packet->flags != flags)
+    if (wire.failed || !flagged)
         return PACKET_MALFORMED;
     if (*ret_packet_id == 0)
         return PACKET_PROTOCOL_ERROR;
@@ -356,6 +415,8 @@ enum packet_reason packet_read_ack(const struct packet *packet, uint8_t version,
             reason = take_properties(&wire, version, packet->type, &ignored);
         if (reason)
             return reason;
+        if (!ack_reason_valid(packet->type, *ret_reason))
+            return PACKET_PROTOCOL_ERROR;
     }
     return wire_finished(&wire) ? PACKET_NORMAL : PACKET_MALFORMED;
 }
@@ -367,7 +428,7 @@ enum packet_reason packet_read_filters(const struct packet *packet, uint8_t vers
     *ret = (struct packet_filters){.version = version, .type = packet->type};
     struct wire wire = wire_over(packet->body.at, packet->body.len);
     ret->packet_id = wire_u16be(&wire);
-    if (wire.failed || packet->flags != 2)
+    if (wire.failed || !flags_valid(packet, version))
         return PACKET_MALFORMED;
     if (ret->packet_id == 0)
         return PACKET_PROTOCOL_ERROR;
@@ -403,7 +464,7 @@ enum packet_reason packet_next_filter(struct packet_filters *filters, struct pac
     if (!*ret_more)
         return PACKET_NORMAL;
     struct wire wire = wire_over(filters->rest.at, filters->rest.len);
-    ret->filter = read_string(&wire);
+    ret->filter = read_name(&wire);
     uint8_t options = filters->type == PACKET_SUBSCRIBE ? wire_u8(&wire) : 0;
     if (wire.failed)
         return PACKET_MALFORMED;
@@ -412,6 +473,26 @@ enum packet_reason packet_next_filter(struct packet_filters *filters, struct pac
 }
 
 /* ---- DISCONNECT, section 3.14 ---- */
+
+/* Section 3.14.2.1: what a client may say. */
+static bool disconnect_reason_valid(uint8_t reason) {
+    static const uint8_t valid[] = {PACKET_NORMAL,
+                                    PACKET_DISCONNECT_WITH_WILL,
+                                    PACKET_UNSPECIFIED,
+                                    PACKET_MALFORMED,
+                                    PACKET_PROTOCOL_ERROR,
+                                    PACKET_IMPLEMENTATION,
+                                    PACKET_BAD_AUTHENTICATION_METHOD,
+                                    PACKET_TOPIC_NAME_INVALID,
+                                    PACKET_RECEIVE_MAXIMUM,
+                                    PACKET_TOPIC_ALIAS_INVALID,
+                                    PACKET_TOO_LARGE,
+                                    PACKET_RATE_TOO_HIGH,
+                                    PACKET_QUOTA_EXCEEDED,
+                                    PACKET_ADMINISTRATIVE_ACTION,
+                                    PACKET_PAYLOAD_FORMAT_INVALID};
+    return memchr(valid, reason, sizeof valid);
+}
 
 enum packet_reason packet_read_disconnect(const struct packet *packet, uint8_t version,
                                           uint8_t *ret_reason, struct packet_properties *ret) {
@@ -427,6 +508,28 @@ enum packet_reason packet_read_disconnect(const struct packet *packet, uint8_t v
             if (reason)
                 return reason;
         }
+        if (!disconnect_reason_valid(*ret_reason))
+            return PACKET_PROTOCOL_ERROR;
+    }
+    return wire_finished(&wire) ? PACKET_NORMAL : PACKET_MALFORMED;
+}
+
+/* ---- AUTH, section 3.15 ---- */
+
+enum packet_reason packet_read_auth(const struct packet *packet, uint8_t version,
+                                    uint8_t *ret_reason, struct packet_properties *ret) {
+    struct wire wire = wire_over(packet->body.at, packet->body.len);
+    *ret_reason = 0;
+    *ret = (struct packet_properties){.expiry_at = -1, .alias_at = -1, .delay_at = -1};
+    if (packet->flags != 0)
+        return PACKET_MALFORMED;
+    if (version != PACKET_VERSION_5)
+        return PACKET_PROTOCOL_ERROR;
+    if (wire_left(&wire)) {
+        *ret_reason = wire_u8(&wire);
+        enum packet_reason reason = take_properties(&wire, version, PACKET_AUTH, ret);
+        if (reason)
+            return reason;
     }
     return wire_finished(&wire) ? PACKET_NORMAL : PACKET_MALFORMED;
 }

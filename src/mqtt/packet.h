@@ -1,5 +1,5 @@
 /*
- * MQTT control packets on the wire: MQTT 3.1.1 and MQTT 5.0, section numbers are those of 5.0. Pure
+ * MQTT control packets on the wire: MQTT 3.1, 3.1.1 and 5.0, section numbers are those of 5.0. Pure
  * functions over bytes, without state; the views that a decoder gives look into the packet.
  *
  * Decoders return 0 or the reason code that the connection has to end with (PACKET_MALFORMED where
@@ -40,16 +40,21 @@ enum packet_type {
 #define PACKET_REASONS(X)                                                                          \
     X(NORMAL, 0x00, "normal")                                                                      \
     X(DISCONNECT_WITH_WILL, 0x04, "disconnect with will message")                                  \
+    X(NO_SUBSCRIBERS, 0x10, "no matching subscribers")                                             \
     X(NO_SUBSCRIPTION_EXISTED, 0x11, "no subscription existed")                                    \
+    X(CONTINUE_AUTHENTICATION, 0x18, "continue authentication")                                    \
+    X(REAUTHENTICATE, 0x19, "re-authenticate")                                                     \
     X(UNSPECIFIED, 0x80, "unspecified error")                                                      \
     X(MALFORMED, 0x81, "malformed packet")                                                         \
     X(PROTOCOL_ERROR, 0x82, "protocol error")                                                      \
+    X(IMPLEMENTATION, 0x83, "implementation specific error")                                       \
     X(UNSUPPORTED_VERSION, 0x84, "unsupported protocol version")                                   \
     X(CLIENT_ID_INVALID, 0x85, "client identifier not valid")                                      \
     X(BAD_CREDENTIALS, 0x86, "bad user name or password")                                          \
     X(NOT_AUTHORIZED, 0x87, "not authorized")                                                      \
     X(SERVER_UNAVAILABLE, 0x88, "server unavailable")                                              \
     X(SERVER_BUSY, 0x89, "server busy")                                                            \
+    X(BANNED, 0x8a, "banned")                                                                      \
     X(SHUTTING_DOWN, 0x8b, "server shutting down")                                                 \
     X(BAD_AUTHENTICATION_METHOD, 0x8c, "bad authentication method")                                \
     X(KEEP_ALIVE_TIMEOUT, 0x8d, "keep alive timeout")                                              \
@@ -61,7 +66,19 @@ enum packet_type {
     X(RECEIVE_MAXIMUM, 0x93, "receive maximum exceeded")                                           \
     X(TOPIC_ALIAS_INVALID, 0x94, "topic alias invalid")                                            \
     X(TOO_LARGE, 0x95, "packet too large")                                                         \
-    X(QUOTA_EXCEEDED, 0x97, "quota exceeded")
+    X(RATE_TOO_HIGH, 0x96, "message rate too high")                                                \
+    X(QUOTA_EXCEEDED, 0x97, "quota exceeded")                                                      \
+    X(ADMINISTRATIVE_ACTION, 0x98, "administrative action")                                        \
+    X(PAYLOAD_FORMAT_INVALID, 0x99, "payload format invalid")                                      \
+    X(RETAIN_UNSUPPORTED, 0x9a, "retain not supported")                                            \
+    X(QOS_UNSUPPORTED, 0x9b, "qos not supported")                                                  \
+    X(USE_ANOTHER_SERVER, 0x9c, "use another server")                                              \
+    X(SERVER_MOVED, 0x9d, "server moved")                                                          \
+    X(SHARED_UNSUPPORTED, 0x9e, "shared subscriptions not supported")                              \
+    X(CONNECTION_RATE, 0x9f, "connection rate exceeded")                                           \
+    X(MAXIMUM_CONNECT_TIME, 0xa0, "maximum connect time")                                          \
+    X(IDS_UNSUPPORTED, 0xa1, "subscription identifiers not supported")                             \
+    X(WILDCARDS_UNSUPPORTED, 0xa2, "wildcard subscriptions not supported")
 
 enum packet_reason {
 #define X(name, code, text) PACKET_##name = code,
@@ -71,7 +88,12 @@ enum packet_reason {
 
 const char *packet_reason_text(enum packet_reason reason);
 
-enum { PACKET_VERSION_3_1_1 = 4, PACKET_VERSION_5 = 5, PACKET_HEADER_BYTES_MAX = 5 };
+enum {
+    PACKET_VERSION_3_1 = 3,
+    PACKET_VERSION_3_1_1 = 4,
+    PACKET_VERSION_5 = 5,
+    PACKET_HEADER_BYTES_MAX = 5
+};
 
 /* A packet as it stands in the read buffer. */
 struct packet {
@@ -87,6 +109,13 @@ struct packet {
  * integer (section 1.5.5).
  */
 int packet_find(const uint8_t *at, size_t len, size_t packet_bytes_max, struct packet *ret);
+
+/* Whether UTF-8 that was found valid holds no control characters and no non-characters of Unicode. */
+bool packet_name_valid(struct str s);
+
+/* Whether the packet's length was written with as few bytes as it can be: 5.0 demands it
+ * [MQTT-1.5.5-1], the versions before do not. */
+bool packet_length_is_minimal(const struct packet *packet);
 
 /* All properties of section 2.2.2.2 that a client may send. `present` tells which were there: bit n
  * for identifier n. */
@@ -118,10 +147,12 @@ enum packet_property {
     PROPERTY_REQUEST_PROBLEM = 0x17,
     PROPERTY_WILL_DELAY = 0x18,
     PROPERTY_REQUEST_RESPONSE = 0x19,
+    PROPERTY_SERVER_REFERENCE = 0x1c,
     PROPERTY_REASON_TEXT = 0x1f,
     PROPERTY_RECEIVE_MAX = 0x21,
     PROPERTY_TOPIC_ALIAS_MAX = 0x22,
     PROPERTY_TOPIC_ALIAS = 0x23,
+    PROPERTY_RETAIN_AVAILABLE = 0x25,
     PROPERTY_USER = 0x26,
     PROPERTY_PACKET_BYTES_MAX = 0x27,
     PROPERTY_SHARED_AVAILABLE = 0x2a,
@@ -198,15 +229,23 @@ enum packet_reason packet_next_filter(struct packet_filters *filters, struct pac
 enum packet_reason packet_read_disconnect(const struct packet *packet, uint8_t version,
                                           uint8_t *ret_reason, struct packet_properties *ret);
 
-/* What a CONNACK says; zero or empty members are left out. */
+/* AUTH (section 3.15). Its short form is a success without a method. */
+enum packet_reason packet_read_auth(const struct packet *packet, uint8_t version,
+                                    uint8_t *ret_reason, struct packet_properties *ret);
+
+/* What a CONNACK says; zero or empty members are left out. One that refuses says nothing but its
+ * reason and where to go instead. */
 struct packet_connack {
     uint8_t reason;
     bool session_present, session_expiry; /* the latter: session_expiry_s is told */
+    bool retain_unavailable;
     uint32_t session_expiry_s;
     uint16_t receive_max, topic_alias_max, server_keep_alive_s;
     bool server_keep_alive;
     uint32_t packet_bytes_max;
     struct str assigned_client_id;
+    struct str auth_method, auth_data; /* data only with a method */
+    struct str server_reference;       /* with USE_ANOTHER_SERVER or SERVER_MOVED (section 4.11) */
 };
 
 void packet_write_connack(struct buf *out, uint8_t version, const struct packet_connack *connack);
@@ -219,14 +258,22 @@ void packet_write_ack(struct buf *out, enum packet_type type, uint16_t packet_id
 void packet_write_suback(struct buf *out, enum packet_type type, uint8_t version,
                          uint16_t packet_id, struct str codes);
 
+void packet_write_auth(struct buf *out, enum packet_reason reason, struct str method,
+                       struct str data);
+
 void packet_write_disconnect(struct buf *out, enum packet_reason reason);
+
+/* With the server to go to: USE_ANOTHER_SERVER or SERVER_MOVED (section 4.11). */
+void packet_write_redirect(struct buf *out, enum packet_reason reason, struct str server_reference);
 void packet_write_pingresp(struct buf *out);
 
 /* How a message goes to one subscriber, or to all that take it in the same form. */
 struct packet_form {
     uint8_t version, qos;
     bool retain, duplicate;
+    bool topic_left_out; /* the client knows it by the alias */
     uint16_t packet_id;
+    uint16_t topic_alias; /* 0: none */
     const uint32_t *subscription_ids;
     unsigned subscription_id_count;
 };

@@ -115,10 +115,11 @@ static const struct {
     {{"\x03\0\1\xff", 4}, PACKET_PUBLISH, PACKET_MALFORMED}, /* not UTF-8 */
     {{"\x26\0\1k\0", 5}, PACKET_PUBLISH, PACKET_MALFORMED},  /* half a pair */
     {{"\x80\x80\x80\x80\x01", 5}, PACKET_PUBLISH, PACKET_MALFORMED},
-    {{"\x81\x00\x01", 3}, PACKET_CONNECT, PACKET_PROTOCOL_ERROR},
+    {{"\x81\x00\x01", 3}, PACKET_PUBLISH, PACKET_MALFORMED},  /* longer than need be */
+    {{"\x0b\1", 2}, PACKET_PUBLISH, PACKET_PROTOCOL_ERROR},   /* the server's */
     {{"\x24\1", 2}, PACKET_CONNECT, PACKET_MALFORMED},        /* only servers send it */
     {{"\x08\0\0", 3}, PACKET_PUBLISH, PACKET_PROTOCOL_ERROR}, /* empty response topic */
-    {{"\x18\0\0\0\1", 5}, PACKET_CONNECT, PACKET_PROTOCOL_ERROR},
+    {{"\x18\0\0\0\1", 5}, PACKET_CONNECT, PACKET_MALFORMED},  /* a will's */
 };
 
 static void bad_properties_have_their_reason(void **state) {
@@ -152,6 +153,33 @@ static void acks_may_have_reason_and_properties(void **state) {
     assert_int_equal(packet_read_ack(&packet, PACKET_VERSION_5, &id, &reason), PACKET_MALFORMED);
 }
 
+static void names_hold_no_control_characters(void **state) {
+    static const struct str good[] = {{"", 0},
+                                      {"a b~", 4},
+                                      {"\xc2\xa0", 2},
+                                      {"\xef\xbb\xbf", 3},
+                                      {"\xf0\xaa\x9b\x94", 4},
+                                      {"\xef\xb7\xb0", 3}};
+    static const struct str bad[] = {{"a\n", 2},          {"\x7f", 1},
+                                     {"\xc2\x80", 2},     {"\xef\xbf\xbf", 3},
+                                     {"\xef\xb7\x90", 3}, {"\xf0\x9f\xbf\xbe", 4}};
+    for (size_t i = 0; i < COUNT_OF(good); i++)
+        assert_true(packet_name_valid(good[i]));
+    for (size_t i = 0; i < COUNT_OF(bad); i++)
+        assert_false(packet_name_valid(bad[i]));
+}
+
+static void redirections_name_the_other_server(void **state) {
+    struct buf out = {0};
+    struct packet_connack connack = {.reason = PACKET_SERVER_MOVED, .server_reference = STR("b:1")};
+    packet_write_connack(&out, PACKET_VERSION_5, &connack);
+    packet_write_redirect(&out, PACKET_USE_ANOTHER_SERVER, STR("b"));
+    static const char wanted[] = "\x20\x09\0\x9d\x06\x1c\0\3b:1\xe0\x06\x9c\x04\x1c\0\1b";
+    assert_int_equal(buf_len(&out), sizeof wanted - 1);
+    assert_memory_equal(buf_at(&out), wanted, sizeof wanted - 1);
+    buf_done(&out);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(headers_are_found_or_refused),
@@ -159,6 +187,8 @@ int main(void) {
         cmocka_unit_test(properties_are_read_by_the_table),
         cmocka_unit_test(bad_properties_have_their_reason),
         cmocka_unit_test(acks_may_have_reason_and_properties),
+        cmocka_unit_test(names_hold_no_control_characters),
+        cmocka_unit_test(redirections_name_the_other_server),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -23,10 +23,23 @@ static void write_u16_property(struct buf *out, enum packet_property id, uint16_
     buf_add_u16be(out, value);
 }
 
+static void write_auth_properties(struct buf *out, struct str method, struct str data) {
+    buf_add_u8(out, PROPERTY_AUTH_METHOD);
+    write_string(out, method);
+    if (data.len) {
+        buf_add_u8(out, PROPERTY_AUTH_DATA);
+        write_string(out, data);
+    }
+}
+
 static void write_connack_properties(struct buf *out, const struct packet_connack *connack) {
     if (connack->session_expiry) {
         buf_add_u8(out, PROPERTY_SESSION_EXPIRY);
         buf_add_u32be(out, connack->session_expiry_s);
+    }
+    if (connack->retain_unavailable) {
+        buf_add_u8(out, PROPERTY_RETAIN_AVAILABLE);
+        buf_add_u8(out, 0);
     }
     if (connack->receive_max)
         write_u16_property(out, PROPERTY_RECEIVE_MAX, connack->receive_max);
@@ -44,12 +57,23 @@ static void write_connack_properties(struct buf *out, const struct packet_connac
     buf_add_u8(out, 1);
     if (connack->server_keep_alive)
         write_u16_property(out, PROPERTY_SERVER_KEEP_ALIVE, connack->server_keep_alive_s);
+    if (connack->auth_method.len)
+        write_auth_properties(out, connack->auth_method, connack->auth_data);
+}
+
+static void write_server_reference(struct buf *out, struct str server_reference) {
+    if (server_reference.len == 0)
+        return;
+    buf_add_u8(out, PROPERTY_SERVER_REFERENCE);
+    write_string(out, server_reference);
 }
 
 void packet_write_connack(struct buf *out, uint8_t version, const struct packet_connack *connack) {
     struct buf extra = {0};
     if (version == PACKET_VERSION_5 && connack->reason == 0)
         write_connack_properties(&extra, connack);
+    else if (version == PACKET_VERSION_5)
+        write_server_reference(&extra, connack->server_reference);
     size_t length = buf_len(&extra);
     buf_add_u8(out, PACKET_CONNACK << 4);
     write_varint(
@@ -87,10 +111,36 @@ void packet_write_suback(struct buf *out, enum packet_type type, uint8_t version
     buf_add_str(out, codes);
 }
 
+void packet_write_auth(struct buf *out, enum packet_reason reason, struct str method,
+                       struct str data) {
+    struct buf properties = {0};
+    write_auth_properties(&properties, method, data);
+    uint32_t length = (uint32_t)buf_len(&properties);
+    buf_add_u8(out, PACKET_AUTH << 4);
+    write_varint(out, (uint32_t)(1 + varint_bytes(length) + length));
+    buf_add_u8(out, (uint8_t)reason);
+    write_varint(out, length);
+    buf_add_str(out, buf_str(&properties));
+    buf_done(&properties);
+}
+
 void packet_write_disconnect(struct buf *out, enum packet_reason reason) {
     buf_add_u8(out, PACKET_DISCONNECT << 4);
     buf_add_u8(out, 1);
     buf_add_u8(out, (uint8_t)reason);
+}
+
+void packet_write_redirect(struct buf *out, enum packet_reason reason,
+                           struct str server_reference) {
+    struct buf extra = {0};
+    write_server_reference(&extra, server_reference);
+    size_t length = buf_len(&extra);
+    buf_add_u8(out, PACKET_DISCONNECT << 4);
+    write_varint(out, (uint32_t)(1 + varint_bytes((uint32_t)length) + length));
+    buf_add_u8(out, (uint8_t)reason);
+    write_varint(out, (uint32_t)length);
+    buf_add_str(out, buf_str(&extra));
+    buf_done(&extra);
 }
 
 void packet_write_pingresp(struct buf *out) {
@@ -100,7 +150,7 @@ void packet_write_pingresp(struct buf *out) {
 
 static uint32_t form_properties_bytes(const struct message *message,
                                       const struct packet_form *form) {
-    size_t bytes = message->properties.len;
+    size_t bytes = message->properties.len + (form->topic_alias ? 3u : 0u);
     for (unsigned i = 0; i < form->subscription_id_count; i++)
         bytes += 1 + varint_bytes(form->subscription_ids[i]);
     return (uint32_t)bytes;
@@ -109,8 +159,9 @@ static uint32_t form_properties_bytes(const struct message *message,
 void packet_write_publish(struct buf *out, const struct message *message,
                           const struct packet_form *form, struct packet_marks *ret) {
     bool v5 = form->version == PACKET_VERSION_5;
+    struct str topic = form->topic_left_out ? (struct str){NULL, 0} : message->topic;
     uint32_t properties_bytes = v5 ? form_properties_bytes(message, form) : 0;
-    size_t body = 2 + message->topic.len + (form->qos ? 2 : 0) + message->payload.len;
+    size_t body = 2 + topic.len + (form->qos ? 2 : 0) + message->payload.len;
     if (v5)
         body += varint_bytes(properties_bytes) + properties_bytes;
     size_t bytes = 1 + varint_bytes((uint32_t)body) + body;
@@ -120,13 +171,15 @@ void packet_write_publish(struct buf *out, const struct message *message,
     buf_add_u8(
         out, (uint8_t)(PACKET_PUBLISH << 4 | form->duplicate << 3 | form->qos << 1 | form->retain));
     write_varint(out, (uint32_t)body);
-    write_string(out, message->topic);
+    write_string(out, topic);
     if (form->qos) {
         ret->packet_id_at = (uint32_t)(buf_len(out) - begin);
         buf_add_u16be(out, form->packet_id);
     }
     if (v5) {
         write_varint(out, properties_bytes);
+        if (form->topic_alias)
+            write_u16_property(out, PROPERTY_TOPIC_ALIAS, form->topic_alias);
         for (unsigned i = 0; i < form->subscription_id_count; i++) {
             buf_add_u8(out, PROPERTY_SUBSCRIPTION_ID);
             write_varint(out, form->subscription_ids[i]);

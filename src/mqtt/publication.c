@@ -3,7 +3,7 @@
 #include "mqtt/packet.h"
 
 bool publication_from_message(const struct message *message, struct publication *ret) {
-    *ret = (struct publication){*message, -1};
+    *ret = (struct publication){.message = *message, .expiry_at = -1};
     if (message->properties.len == 0)
         return true;
     struct packet_properties parsed;

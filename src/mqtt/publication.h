@@ -5,10 +5,16 @@
 
 #include "flow/message.h"
 
+struct kept;
+
 struct publication {
     struct message message;
-    int32_t expiry_at; /* offset of the message expiry interval's four bytes in message.properties,
+    int32_t expiry_at;  /* offset of the message expiry interval's four bytes in message.properties,
                           or -1 */
+    uint16_t packet_id; /* of QoS 2, if the publisher's session is in the journal; else 0 */
+    uint64_t publisher; /* the number of that session, or 0 */
+    uint64_t id;        /* in the journal; 0: it is not there */
+    struct kept *kept;  /* that the views look into; NULL: none, it has to be copied to stay */
 };
 
 /* False if the properties are not valid ones of a PUBLISH or hold a topic alias. */

@@ -5,7 +5,9 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "flow/topic.h"
+#include "mqtt/alias.h"
 #include "mqtt/authorize.h"
+#include "mqtt/crowd.h"
 #include "mqtt/stored.h"
 
 void publish_keep(struct mqtt_worker *worker, struct kept *retained) {
@@ -17,29 +19,69 @@ void publish_keep(struct mqtt_worker *worker, struct kept *retained) {
     }
 }
 
-static void keep_everywhere(struct mqtt_worker *worker, const struct publication *publication) {
+static int keep_everywhere(struct mqtt_worker *worker, const struct publication *publication) {
     uint64_t version = atomic_fetch_add(&worker->mqtt->retained_version, 1) + 1;
     struct kept *retained = kept_new(publication, version);
-    publish_keep(worker, retained);
-    channel_send_retained(worker, retained);
+    int status = journal_retained(worker, retained);
+    if (!status) {
+        publish_keep(worker, retained);
+        channel_send_retained(worker, retained);
+    }
     kept_unref(retained);
+    return status;
 }
 
-/* A topic of many levels costs more in the tree than its bytes count. */
-static bool may_keep(struct mqtt_worker *worker, const struct message *message) {
-    struct str ignored;
-    unsigned levels_max = (unsigned)worker->config->topic_levels_max;
-    return !topic_level(message->topic, levels_max + 1, &ignored) &&
-           retained_has_room(&worker->retained, message, worker->wall_ms);
+/* Whether stored sessions wait for it, here or elsewhere. */
+static bool is_durable(const struct mqtt_worker *worker, const struct route *route,
+                       const struct message *message) {
+    bool stored = route->stored_targets || route->stored_workers || route->stored_shares;
+    return stored && message->qos && worker->journal.journal;
 }
 
-int publish(struct mqtt_worker *worker, const struct publication *publication,
-            const struct session *from) {
+/* Writes the message down; `ret_kept` has it then. What a client has published with QoS 2 is written
+ * together with it, so that a crash keeps both or none. */
+static int write_down(struct mqtt_worker *worker, const struct route *route,
+                      const struct publication *publication, struct kept **ret_kept) {
+    struct publication numbered = *publication;
+    struct journal_pending pending = {.workers = route->stored_workers,
+                                      .shares = route->shares,
+                                      .share_count = route->share_count,
+                                      .publisher = publication->publisher,
+                                      .packet_id = publication->packet_id};
+    if (route->stored_targets)
+        pending.workers |= 1ull << worker->index;
+    numbered.id = journal_number(worker);
+    struct kept *kept = kept_new(&numbered, 0);
+    int status = journal_message(worker, kept, &pending);
+    if (status)
+        kept_unref(kept);
+    else
+        *ret_kept = kept;
+    return status;
+}
+
+/* To whom it may concern, here and elsewhere. */
+static void fan_out(struct mqtt_worker *worker, const struct route *route,
+                    const struct publication *publication, const struct session *from) {
+    uint64_t kept_for = publication->kept ? route->stored_workers : 0;
+    if (route->target_count)
+        deliver(worker, route, publication, from, worker->index);
+    if (route->workers & ~kept_for)
+        channel_send_publication(worker, route->workers & ~kept_for, publication);
+    if (kept_for)
+        channel_send_kept(worker, kept_for, publication->kept);
+    for (uint32_t i = 0; i < route->share_count; i++)
+        share_publish(worker, route->shares[i], publication);
+}
+
+static int publish_now(struct mqtt_worker *worker, const struct publication *publication,
+                       const struct session *from) {
     const struct message *message = &publication->message;
     const struct route *route = route_find(worker, message->topic);
-    if (!route)
-        return ERR_INVALID;
-    if (message->retain && !may_keep(worker, message))
+    if (!route) /* no name at all, or one beyond topic_bytes_max or topic_levels_max */
+        return topic_name_valid(message->topic) && packet_name_valid(message->topic) ? ERR_TOO_LARGE
+                                                                                     : ERR_INVALID;
+    if (message->retain && !retained_has_room(&worker->retained, message, worker->wall_ms))
         return ERR_FULL;
     if (message->qos && stored_must_refuse(worker, route))
         return ERR_FULL;
@@ -52,56 +94,31 @@ int publish(struct mqtt_worker *worker, const struct publication *publication,
         if (epoch != worker->routes.epoch) /* A republished message has emptied the cache. */
             route = route_find(worker, message->topic);
     }
-    if (message->retain)
-        keep_everywhere(worker, publication);
-    if (route->target_count)
-        deliver(worker, route, publication, from, worker->index);
-    if (route->workers)
-        channel_send_publication(worker, route->workers, publication);
-    for (uint32_t i = 0; i < route->share_count; i++)
-        share_publish(worker, route->shares[i], publication);
+    struct kept *kept = NULL;
+    int status = 0;
+    if (is_durable(worker, route, message))
+        status = write_down(worker, route, publication, &kept);
+    else if (publication->packet_id)
+        status = journal_packet(worker, NOTE_TAKEN, from, publication->packet_id);
+    if (!status && message->retain)
+        status = keep_everywhere(worker, publication);
+    if (!status)
+        fan_out(worker, route, kept ? &kept->publication : publication, from);
+    kept_unref(kept);
+    if (status)
+        return status;
+    bool waits = kept || (worker->journal.journal && (message->retain || publication->packet_id));
+    return waits ? MESSAGE_STAGED : result;
+}
+
+/* Nothing is posted meanwhile: that would seal, and what one message stages would have two tickets. */
+int publish(struct mqtt_worker *worker, const struct publication *publication,
+            const struct session *from) {
+    worker->publish_depth++;
+    int result = publish_now(worker, publication, from);
+    if (--worker->publish_depth == 0 && worker->posts_late)
+        channels_post_full(worker);
     return result;
-}
-
-/* ---- topic aliases, section 3.3.2.3.4 ---- */
-
-void aliases_free(struct mqtt_connection *connection) {
-    if (!connection->aliases)
-        return;
-    for (int64_t i = 0; i <= connection->worker->config->topic_alias_max; i++)
-        free((char *)connection->aliases[i].at);
-    free(connection->aliases);
-    connection->aliases = NULL;
-}
-
-/* Learns or replaces the alias by its topic; takes it out of the properties, which go to
- * subscribers. */
-static enum packet_reason resolve_alias(struct mqtt_connection *connection,
-                                        struct packet_publish *in) {
-    const struct mqtt_config *config = connection->worker->config;
-    if (in->topic_alias > config->topic_alias_max)
-        return PACKET_TOPIC_ALIAS_INVALID;
-    if (!connection->aliases)
-        connection->aliases =
-            xcalloc((size_t)config->topic_alias_max + 1, sizeof *connection->aliases);
-    struct str *alias = &connection->aliases[in->topic_alias];
-    if (in->topic.len) {
-        free((char *)alias->at);
-        *alias = str_from(str_dup(in->topic), in->topic.len);
-    } else if (!alias->at) {
-        return PACKET_PROTOCOL_ERROR;
-    }
-    in->topic = *alias;
-    enum { ALIAS_PROPERTY_BYTES = 3 };
-    struct buf *cut = &connection->worker->properties;
-    size_t at = (size_t)in->alias_at;
-    buf_clear(cut);
-    buf_add(cut, in->properties.at, at);
-    buf_add_str(cut, str_skip(in->properties, at + ALIAS_PROPERTY_BYTES));
-    in->properties = buf_str(cut);
-    if (in->expiry_at > in->alias_at)
-        in->expiry_at -= ALIAS_PROPERTY_BYTES;
-    return PACKET_NORMAL;
 }
 
 /* ---- from a client ---- */
@@ -140,15 +157,17 @@ static enum packet_reason read_in(struct mqtt_connection *connection, const stru
         return reason;
     if (is_too_many(connection, ret))
         return PACKET_RECEIVE_MAXIMUM;
-    return ret->topic_alias ? resolve_alias(connection, ret) : PACKET_NORMAL;
+    reason = ret->topic_alias ? alias_resolve(connection, ret) : PACKET_NORMAL;
+    bool retains = ret->retain && connection->worker->config->retained_max == 0;
+    return !reason && retains ? PACKET_RETAIN_UNSUPPORTED : reason;
 }
 
 static void refuse(struct mqtt_connection *connection, const struct packet_publish *in, int code) {
     struct mqtt_worker *worker = connection->worker;
     if (code == ERR_INVALID) {
-        connection_fail(connection,
-                        in->topic.len ? PACKET_TOPIC_NAME_INVALID : PACKET_PROTOCOL_ERROR,
-                        "PUBLISH to a topic that is empty, not UTF-8, or holds '+', '#' or U+0000");
+        connection_fail(connection, in->topic.len ? PACKET_MALFORMED : PACKET_PROTOCOL_ERROR,
+                        "PUBLISH to a topic that is empty, not UTF-8, or holds '+', '#' or control "
+                        "characters");
         return;
     }
     unsigned missed;
@@ -161,7 +180,8 @@ static void refuse(struct mqtt_connection *connection, const struct packet_publi
     if (in->qos == 0)
         return;
     if (connection->version == PACKET_VERSION_5) {
-        hold_ack(connection, ack_for(in->qos), in->packet_id, PACKET_QUOTA_EXCEEDED, false, 0);
+        uint8_t reason = code == ERR_TOO_LARGE ? PACKET_TOPIC_NAME_INVALID : PACKET_QUOTA_EXCEEDED;
+        hold_ack(connection, ack_for(in->qos), in->packet_id, reason, false, 0);
     } else {
         metric_add(&worker->metrics.closed_not_kept, 1);
         connection_end(connection, PACKET_QUOTA_EXCEEDED);
@@ -185,7 +205,9 @@ static void repeat_pubrec(struct mqtt_connection *connection, uint16_t packet_id
     const struct stored *stored = connection->session->stored;
     bool unsettled = stored && !list_empty(&stored->unsettled);
     uint64_t ticket = unsettled ? sink_gate_ticket(worker->gate) : 0;
-    hold_ack(connection, PACKET_PUBREC, packet_id, 0, unsettled, ticket);
+    if (journal_is_pending(worker) && !unsettled)
+        ticket = worker->journal.last;
+    hold_ack(connection, PACKET_PUBREC, packet_id, 0, ticket != 0, ticket);
 }
 
 void publish_take(struct mqtt_connection *connection, const struct packet *packet) {
@@ -216,13 +238,23 @@ void publish_take(struct mqtt_connection *connection, const struct packet *packe
                     .retain = in.retain},
         .expiry_at = in.expiry_at,
     };
+    const struct stored *stored = connection->session->stored;
+    publication.publisher = stored ? stored->number : 0;
+    publication.packet_id = publication.publisher && in.qos == 2 ? in.packet_id : 0;
     uint64_t ticket = worker->gate ? sink_gate_ticket(worker->gate) : 0;
+    worker->fed_crowd = false; /* What others have published does not count. */
     int result = publish(worker, &publication, connection->session);
+    if (ticket < worker->journal.last)
+        ticket = worker->journal.last;
     if (result < 0) {
         refuse(connection, &in, result);
         return;
     }
     count_received(&worker->metrics, &in);
+    if (in.qos)
+        crowd_published(connection, in.topic);
+    connection->counts.received++;
+    connection->counts.received_bytes += in.payload.len;
     if (in.qos == 2)
         session_receive(connection->session, in.packet_id);
     if (in.qos)

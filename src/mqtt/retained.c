@@ -140,8 +140,8 @@ static bool fits(const struct retained_store *store, const struct message *messa
     const struct tree_node *node = tree_get(&store->tree, message->topic);
     const struct kept *before = node ? node->value : NULL;
     bool replaces = before && !is_tombstone(before);
-    size_t size =
-        sizeof *before + message->topic.len + message->properties.len + message->payload.len;
+    size_t size = sizeof *before + message->topic.len + message->properties.len +
+                  message->payload.len + message->client_id.len;
     size_t bytes = store->bytes + size - (replaces ? before->size : 0);
     return store->count + !replaces <= store->count_max && bytes <= store->bytes_max;
 }

@@ -48,21 +48,19 @@ static int by_session(const void *a, const void *b) {
     return l < r ? -1 : l > r;
 }
 
-/*
- * A session whose subscriptions overlap gets one copy, at the highest QoS of them, with all their
- * identifiers (section 3.3.4). It is left out as local only if all of them say so.
- */
-static void add_target(struct route *route, const struct subscription *subscription,
-                       uint32_t **ids) {
-    struct route_target *target =
-        route->target_count ? &route->targets[route->target_count - 1] : NULL;
-    if (!target || target->session != subscription->session) {
-        target = &route->targets[route->target_count++];
-        *target =
-            (struct route_target){.session = subscription->session, .ids = *ids, .no_local = true};
-    }
+static struct route_target *begin_target(struct route *route, struct session *session,
+                                         uint32_t *ids) {
+    struct route_target *target = &route->targets[route->target_count++];
+    *target = (struct route_target){.session = session, .ids = ids, .no_local = true};
+    route->stored_targets |= session->stored != NULL;
+    return target;
+}
+
+static void add_subscription(struct route_target *target, const struct subscription *subscription,
+                             uint32_t **ids) {
     target->qos = subscription->qos > target->qos ? subscription->qos : target->qos;
     target->no_local &= subscription->no_local;
+    target->has_no_local |= subscription->no_local;
     target->retain_as_published |= subscription->retain_as_published;
     if (subscription->id) {
         *(*ids)++ = subscription->id;
@@ -70,24 +68,68 @@ static void add_target(struct route *route, const struct subscription *subscript
     }
 }
 
+/*
+ * A session whose subscriptions overlap gets one copy, at the highest QoS of them, with all their
+ * identifiers (section 3.3.4).
+ */
+static void add_targets(const struct routes *routes, struct route *route, uint32_t **ids) {
+    struct route_target *target = NULL;
+    for (uint32_t i = 0; i < routes->match_count; i++) {
+        const struct subscription *subscription = routes->matches[i];
+        if (!target || target->session != subscription->session)
+            target = begin_target(route, subscription->session, *ids);
+        add_subscription(target, subscription, ids);
+    }
+}
+
+/*
+ * A session that has No Local on some of its overlapping subscriptions gets its own messages by the
+ * others alone: a second target.
+ */
+static void add_own_targets(const struct routes *routes, struct route *route, uint32_t **ids) {
+    uint32_t count = route->target_count, match = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        struct route_target *target = &route->targets[i], *own = NULL;
+        if (target->has_no_local && !target->no_local) {
+            own = begin_target(route, target->session, *ids);
+            own->only_own = target->no_local = true;
+        }
+        for (; match < routes->match_count; match++) {
+            if (routes->matches[match]->session != target->session)
+                break;
+            if (own && !routes->matches[match]->no_local)
+                add_subscription(own, routes->matches[match], ids);
+        }
+    }
+}
+
 static void set_targets(struct routes *routes, struct route *route) {
     route->target_count = 0;
+    route->stored_targets = false;
     if (routes->match_count == 0)
         return;
     uint32_t id_count = 0;
-    for (uint32_t i = 0; i < routes->match_count; i++)
+    bool has_no_local = false;
+    for (uint32_t i = 0; i < routes->match_count; i++) {
         id_count += routes->matches[i]->id != 0;
+        has_no_local |= routes->matches[i]->no_local;
+    }
+    uint32_t target_cap = routes->match_count << has_no_local, id_cap = id_count << has_no_local;
     qsort(routes->matches, routes->match_count, sizeof(struct subscription *), by_session);
-    route->targets = xmalloc(routes->match_count * sizeof *route->targets);
-    uint32_t *ids = id_count ? xmalloc(id_count * sizeof *ids) : NULL;
+    route->targets = xmalloc(target_cap * sizeof *route->targets);
+    uint32_t *ids = id_cap ? xmalloc(id_cap * sizeof *ids) : NULL;
     route->ids = ids;
-    route->bytes += routes->match_count * sizeof *route->targets + id_count * sizeof *ids;
-    for (uint32_t i = 0; i < routes->match_count; i++)
-        add_target(route, routes->matches[i], &ids);
+    route->bytes += target_cap * sizeof *route->targets + id_cap * sizeof *ids;
+    add_targets(routes, route, &ids);
+    if (has_no_local)
+        add_own_targets(routes, route, &ids);
 }
 
 static void set_shares(struct routes *routes, struct route *route) {
     route->share_count = routes->share_count;
+    route->stored_shares = false;
+    for (uint32_t i = 0; i < routes->share_count; i++)
+        route->stored_shares |= routes->shares[i]->total.stored > 0;
     if (routes->share_count == 0)
         return;
     size_t bytes = routes->share_count * sizeof *route->shares;
@@ -124,7 +166,12 @@ static void make(struct mqtt_worker *worker, struct route *route) {
     set_targets(routes, route);
     set_shares(routes, route);
     routes->bytes += route->bytes;
-    route->workers = for_rules_alone ? 0 : interest_match(worker, topic);
+    struct interested interest = {0};
+    if (!for_rules_alone)
+        interest = interest_match(worker, topic);
+    route->workers = interest.workers;
+    route->stored_workers = interest.stored;
+    route->full_workers = interest.full;
     route->rules = worker->rules ? worker->rules->route(worker->rules, topic) : NULL;
     route->generation = routes->generation;
     route->rules_generation = rules_generation(worker);
@@ -142,9 +189,22 @@ static void drop_all(struct routes *routes) {
     routes->epoch++;
 }
 
+/* What AWS counts: a topic without the prefix of Basic Ingest ("AWS IoT Core message broker and
+ * protocol limits"). */
+static bool fits(const struct mqtt_config *config, struct str topic) {
+    struct str name, ignored;
+    if (str_starts(topic, STR("$aws/rules/"))) {
+        topic = str_skip(topic, strlen("$aws/rules/"));
+        name = str_cut(topic, '/', &topic);
+        topic = topic.len ? topic : name;
+    }
+    return topic.len <= (size_t)config->topic_bytes_max &&
+           !topic_level(topic, (unsigned)config->topic_levels_max + 1, &ignored);
+}
+
 static struct route *add(struct mqtt_worker *worker, struct str topic) {
     struct routes *routes = &worker->routes;
-    if (!topic_name_valid(topic))
+    if (!topic_name_valid(topic) || !packet_name_valid(topic) || !fits(worker->config, topic))
         return NULL;
     struct route *route = xcalloc(1, sizeof *route + topic.len);
     route->topic_bytes = (uint32_t)topic.len;
@@ -181,6 +241,18 @@ struct route *route_find(struct mqtt_worker *worker, struct str topic) {
         return add(worker, topic);
     make(worker, route);
     return route;
+}
+
+static void note_one(void *data, struct tree_node *node) {
+    *(bool *)data = true;
+}
+
+bool route_is_wanted(struct mqtt_worker *worker, struct str topic) {
+    bool wanted = false;
+    tree_match(&worker->subscriptions, topic, note_one, &wanted);
+    share_match(worker, topic, note_one, &wanted);
+    return wanted || interest_match(worker, topic).workers ||
+           (worker->rules && worker->rules->route(worker->rules, topic));
 }
 
 void routes_done(struct routes *routes) {

@@ -32,15 +32,18 @@ static void only_topic_names_get_in(void **state) {
     assert_string_equal(route_find(rig.worker, STR("rule/a"))->rules, "rule");
 }
 
-static void overlapping_subscriptions_become_one_target(void **state) {
+static void overlapping_subscriptions_become_one_copy(void **state) {
     peer_send(&a, "82 0b 0001 02 0b 05 0003't/#' 04"); /* QoS 0, no local */
     peer_send(&a, "82 0b 0002 02 0b 06 0003't/+' 09"); /* QoS 1, retain as published */
     struct route *route = route_find(rig.worker, STR("t/x"));
-    assert_int_equal(route->target_count, 1);
+    assert_int_equal(route->target_count, 2); /* for the messages of others, and its own */
     assert_int_equal(route->targets[0].qos, 1);
     assert_int_equal(route->targets[0].id_count, 2);
-    assert_false(route->targets[0].no_local);
+    assert_true(route->targets[0].no_local && !route->targets[0].only_own);
     assert_true(route->targets[0].retain_as_published);
+    assert_int_equal(route->targets[1].id_count, 1);
+    assert_int_equal(route->targets[1].ids[0], 6);
+    assert_true(!route->targets[1].no_local && route->targets[1].only_own);
     peer_send(&a, "a2 08 0003 00 0003't/+'");
     route = route_find(rig.worker, STR("t/x"));
     assert_int_equal(route->targets[0].qos, 0);
@@ -86,11 +89,19 @@ static void memory_is_bounded(void **state) {
     assert_int_equal(rig.worker->routes.epoch, 2);
 }
 
-static void messages_of_too_many_levels_are_not_retained(void **state) {
+/* As AWS counts: without the prefix of Basic Ingest. */
+static void topics_have_so_many_levels_and_bytes(void **state) {
     rig.config.topic_levels_max = 2;
-    peer_send(&a, "33 0b 0005'a/b/c' 0001 00 'x' 33 09 0003'a/b' 0002 00 'x'");
-    assert_received(&a, "40 03 0001 97 40 02 0002");
+    rig.config.topic_bytes_max = 6;
+    peer_send(&a, "32 0b 0005'a/b/c' 0001 00 'x' 33 09 0003'a/b' 0002 00 'x'");
+    assert_received(&a, "40 03 0001 90 40 02 0002");
+    peer_send(&a, "32 0d 0007'abcdefg' 0001 00 'x' 32 0c 0006'abcdef' 0002 00 'x'");
+    assert_received(&a, "40 03 0001 90 40 02 0002");
+    peer_send(&a, "32 16 0010'$aws/rules/r/a/b' 0001 00 'x'");
+    assert_received(&a, "40 02 0001");
     peer_send(&a, "82 0b 0003 00 0005'a/b/#' 00");
+    assert_received(&a, "90 04 0003 00 97");
+    peer_send(&a, "82 0d 0003 00 0007'abcdefg' 00");
     assert_received(&a, "90 04 0003 00 97");
 }
 
@@ -98,9 +109,9 @@ static void messages_of_too_many_levels_are_not_retained(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        TEST(only_topic_names_get_in), TEST(overlapping_subscriptions_become_one_target),
+        TEST(only_topic_names_get_in), TEST(overlapping_subscriptions_become_one_copy),
         TEST(new_rules_are_asked),     TEST(topics_are_bounded),
-        TEST(memory_is_bounded),       TEST(messages_of_too_many_levels_are_not_retained),
+        TEST(memory_is_bounded),       TEST(topics_have_so_many_levels_and_bytes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

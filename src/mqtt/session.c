@@ -93,11 +93,14 @@ static void add_subscriber(struct subscription *subscription) {
         subscribers =
             xrealloc(subscribers, sizeof *subscribers + cap * sizeof subscribers->items[0]);
         subscribers->count = count;
+        subscribers->stored_count = count ? subscribers->stored_count : 0;
+        subscribers->full_count = count ? subscribers->full_count : 0;
         subscribers->cap = cap;
         node->value = subscribers;
     }
     subscription->index = subscribers->count;
     subscribers->items[subscribers->count++] = subscription;
+    subscribers->stored_count += subscription->session->stored != NULL;
 }
 
 struct subscription *session_subscribe(struct session *session, struct tree *tree,
@@ -118,6 +121,7 @@ bool session_unsubscribe(struct tree *tree, struct subscription *subscription) {
     struct subscription *last = subscribers->items[--subscribers->count];
     subscribers->items[subscription->index] = last;
     last->index = subscription->index;
+    subscribers->stored_count -= subscription->session->stored != NULL;
     bool empty = subscribers->count == 0;
     if (empty) {
         free(subscribers);
@@ -150,6 +154,7 @@ struct delivery *delivery_new(struct kept *message, uint8_t qos, bool retain, co
                               uint32_t id_count, struct str share) {
     struct delivery *delivery = xmalloc(sizeof *delivery + id_count * sizeof *ids + share.len);
     *delivery = (struct delivery){.message = message,
+                                  .id = message->publication.id,
                                   .qos = qos,
                                   .retain = retain,
                                   .share_bytes = (uint16_t)share.len,
@@ -223,6 +228,10 @@ static void widen(struct flight *flight) {
     flight->deliveries = wider.deliveries;
 }
 
+uint16_t session_next_id(const struct session *session) {
+    return (uint16_t)(1 + (session->flight ? session->flight->next % PACKET_ID_COUNT : 0));
+}
+
 uint16_t session_take_id(struct session *session, uint8_t qos, struct delivery *delivery) {
     struct flight *flight = flight_of(session);
     if (flight->next - flight->oldest == flight->window)
@@ -255,6 +264,12 @@ static struct delivery *take_delivery(struct flight *flight, uint64_t serial) {
     return delivery;
 }
 
+enum flight_state session_awaits(const struct session *session, uint16_t packet_id) {
+    uint64_t serial;
+    bool found = find_serial(session->flight, packet_id, &serial);
+    return found ? *state_at(session->flight, serial) : FLIGHT_FREE;
+}
+
 bool session_acknowledge(struct session *session, uint16_t packet_id, enum flight_state state) {
     struct flight *flight = session->flight;
     uint64_t serial;
@@ -277,6 +292,20 @@ bool session_advance(struct session *session, uint16_t packet_id) {
     *state_at(flight, serial) = FLIGHT_PUBCOMP;
     delivery_free(take_delivery(flight, serial));
     return true;
+}
+
+enum flight_state session_state(const struct session *session, uint16_t packet_id) {
+    uint64_t serial;
+    bool found = find_serial(session->flight, packet_id, &serial);
+    return found ? *state_at(session->flight, serial) : FLIGHT_FREE;
+}
+
+const struct delivery *session_delivery(const struct session *session, uint16_t packet_id) {
+    const struct flight *flight = session->flight;
+    uint64_t serial;
+    if (!find_serial(flight, packet_id, &serial) || !flight->deliveries)
+        return NULL;
+    return *delivery_at(flight, serial);
 }
 
 uint32_t session_in_flight(const struct session *session) {
@@ -408,8 +437,8 @@ void session_put_flight(struct session *session, struct flight *flight) {
     session_drop_flight(&from);
 }
 
-bool session_retained_push(struct session *session, struct kept *retained, uint8_t qos,
-                           uint32_t subscription_id, size_t count_max) {
+bool session_retained_push(struct session *session, const struct session_retained *waiting,
+                           size_t count_max) {
     struct flight *flight = flight_of(session);
     if (flight->retained_end - flight->retained_begin >= count_max)
         return false;
@@ -423,9 +452,8 @@ bool session_retained_push(struct session *session, struct kept *retained, uint8
         flight->retained =
             xrealloc(flight->retained, flight->retained_cap * sizeof *flight->retained);
     }
-    kept_ref(retained);
-    flight->retained[flight->retained_end++] =
-        (struct session_retained){retained, subscription_id, qos};
+    kept_ref(waiting->retained);
+    flight->retained[flight->retained_end++] = *waiting;
     return true;
 }
 
@@ -449,4 +477,60 @@ bool session_has_waiting(const struct session *session) {
     const struct flight *flight = session->flight;
     return flight && (flight->queue_count || flight->resend < flight->resend_end ||
                       flight->retained_begin != flight->retained_end);
+}
+
+/* ---- as it was before the process began ---- */
+
+/* Identifiers that were in use in between and are not any more leave gaps. */
+static bool skip_to(struct flight *flight, uint16_t packet_id) {
+    if (flight->next == flight->oldest)
+        flight->next = flight->oldest = packet_id - 1u;
+    uint64_t gap =
+        (packet_id - 1u + PACKET_ID_COUNT - flight->next % PACKET_ID_COUNT) % PACKET_ID_COUNT;
+    if (flight->next + gap - flight->oldest >= FLIGHT_WINDOW_MAX)
+        return false;
+    for (; gap; gap--) {
+        if (flight->next - flight->oldest == flight->window)
+            widen(flight);
+        *state_at(flight, flight->next++) = FLIGHT_FREE;
+    }
+    return true;
+}
+
+bool session_restore(struct session *session, uint16_t packet_id, enum flight_state state,
+                     struct delivery *delivery) {
+    struct flight *flight = flight_of(session);
+    if (packet_id == 0 || !skip_to(flight, packet_id))
+        return false;
+    uint16_t taken = session_take_id(session, 1, delivery);
+    ASSERT(taken == packet_id);
+    *state_at(flight, flight->next - 1) = (uint8_t)state;
+    return true;
+}
+
+static void visit_flight(const struct flight *flight, const struct session_visit *visit,
+                         void *data) {
+    for (uint64_t serial = flight->oldest; serial < flight->next; serial++) {
+        enum flight_state state = *state_at(flight, serial);
+        if (state != FLIGHT_FREE)
+            visit->flight(data, (uint16_t)(1 + serial % PACKET_ID_COUNT), state,
+                          flight->deliveries ? *delivery_at(flight, serial) : NULL);
+    }
+}
+
+void session_visit(const struct session *session, const struct session_visit *visit, void *data) {
+    const struct flight *flight = session->flight;
+    if (!flight)
+        return;
+    if (visit->flight)
+        visit_flight(flight, visit, data);
+    LIST_EACH(item, &flight->queue) {
+        if (visit->waiting)
+            visit->waiting(data, LIST_ITEM(item, struct delivery, link));
+    }
+    for (size_t i = flight->retained_begin; visit->retained && i < flight->retained_end; i++)
+        visit->retained(data, &flight->retained[i]);
+    for (uint32_t i = 0; visit->received && i < flight->received.slot_count; i++)
+        if (flight->received.slots[i])
+            visit->received(data, flight->received.slots[i]);
 }

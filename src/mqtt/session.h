@@ -20,6 +20,7 @@
 
 struct mqtt_connection;
 struct share;
+struct session_retained;
 struct stored;
 
 struct session {
@@ -29,6 +30,12 @@ struct session {
     uint32_t subscription_count;
     struct flight *flight;         /* made by the first message that needs it */
     _Atomic int64_t *queued_bytes; /* where what waits is counted with that of others; or NULL */
+    struct {                       /* see crowd.c */
+        struct link link;
+        uint8_t state;
+        uint32_t since_s, low_count;
+        size_t low_bytes;
+    } crowd;
 };
 
 /* One filter of one session. It stands in its session's list and in the list of its filter's node.
@@ -47,6 +54,8 @@ struct subscription {
 /* The value of a node in a worker's tree of subscriptions. */
 struct subscribers {
     uint32_t count, cap;
+    uint32_t stored_count; /* of stored sessions among them */
+    uint32_t full_count;   /* and of those whose queue is full, see stored_is_full() */
     struct subscription *items[];
 };
 
@@ -74,6 +83,7 @@ void session_filter_text(const struct tree_node *node, struct buf *out);
 struct delivery {
     struct link link;
     struct kept *message;
+    uint64_t id; /* of the message for this session in the journal, or 0 */
     uint8_t qos; /* 1 or 2 */
     bool retain;
     uint16_t share_bytes; /* of the share through which it came, behind the identifiers */
@@ -81,7 +91,7 @@ struct delivery {
     uint32_t ids[];
 };
 
-/* Takes a reference of its own. */
+/* Takes a reference of its own. Its id is that of the message. */
 struct delivery *delivery_new(struct kept *message, uint8_t qos, bool retain, const uint32_t *ids,
                               uint32_t id_count, struct str share);
 void delivery_free(struct delivery *delivery); /* NULL is fine */
@@ -97,6 +107,9 @@ enum flight_state { FLIGHT_FREE, FLIGHT_PUBACK, FLIGHT_PUBREC, FLIGHT_PUBCOMP };
 /* Whether one more may be sent when `in_flight_max` may be unacknowledged. */
 bool session_may_send(const struct session *session, uint32_t in_flight_max);
 
+/* What session_take_id() will give. */
+uint16_t session_next_id(const struct session *session);
+
 /*
  * The packet identifier for the next message, which is in flight from now on. Only if
  * session_may_send(). `delivery`, if it has to be known until it is acknowledged, belongs to the
@@ -108,8 +121,17 @@ uint16_t session_take_id(struct session *session, uint8_t qos, struct delivery *
  * came: false if nothing with this identifier waited for it. */
 bool session_acknowledge(struct session *session, uint16_t packet_id, enum flight_state state);
 
+/* What the message with this identifier waits for; FLIGHT_FREE: there is none. */
+enum flight_state session_awaits(const struct session *session, uint16_t packet_id);
+
 /* PUBREC came: the message waits for PUBCOMP from now on. True also when it did before. */
 bool session_advance(struct session *session, uint16_t packet_id);
+
+/* What the message with the identifier waits for. */
+enum flight_state session_state(const struct session *session, uint16_t packet_id);
+
+/* What is in flight under the identifier, or NULL. */
+const struct delivery *session_delivery(const struct session *session, uint16_t packet_id);
 
 uint32_t session_in_flight(const struct session *session);
 
@@ -138,6 +160,24 @@ struct flight *session_take_flight(struct session *session);
 
 /* Puts it in front of what waits in the session, which has nothing in flight. NULL is fine. */
 void session_put_flight(struct session *session, struct flight *flight);
+
+/* ---- as it was before the process began ---- */
+
+/* In flight under this identifier, behind what was put there before: false if that cannot be.
+ * `delivery` (owned then) is NULL if PUBCOMP is awaited. */
+bool session_restore(struct session *session, uint16_t packet_id, enum flight_state state,
+                     struct delivery *delivery);
+
+/* For all that the session has under way, in the order in which it was, or will be, sent. Members may
+ * be NULL. */
+struct session_visit {
+    void (*flight)(void *data, uint16_t packet_id, enum flight_state state,
+                   const struct delivery *delivery);
+    void (*waiting)(void *data, const struct delivery *delivery);
+    void (*retained)(void *data, const struct session_retained *retained);
+    void (*received)(void *data, uint16_t packet_id);
+};
+void session_visit(const struct session *session, const struct session_visit *visit, void *data);
 
 /* Frees all that is in flight, received and waiting. */
 void session_drop_flight(struct session *session);
@@ -178,13 +218,14 @@ bool session_has_waiting(const struct session *session);
 /* A retained message that a subscription asked for and that has not been sent yet. */
 struct session_retained {
     struct kept *retained;
+    uint64_t id; /* in the journal, or 0 */
     uint32_t subscription_id;
     uint8_t qos;
 };
 
 /* Takes a reference of its own. False when as many wait already as `count_max`. */
-bool session_retained_push(struct session *session, struct kept *retained, uint8_t qos,
-                           uint32_t subscription_id, size_t count_max);
+bool session_retained_push(struct session *session, const struct session_retained *waiting,
+                           size_t count_max);
 const struct session_retained *session_retained_first(const struct session *session);
 void session_retained_pop(struct session *session);
 

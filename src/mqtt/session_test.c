@@ -205,20 +205,26 @@ static void a_flight_moves_in_front_of_what_was_gathered(void **state) {
     kept_unref(kept);
 }
 
+static bool push_retained(struct kept *retained, uint8_t qos, uint32_t subscription_id) {
+    struct session_retained waiting = {
+        .retained = retained, .subscription_id = subscription_id, .qos = qos};
+    return session_retained_push(session, &waiting, 10);
+}
+
 static void retained_messages_wait_in_order(void **state) {
     struct publication publication = {.message = {.topic = STR("t"), .payload = STR("p")},
                                       .expiry_at = -1};
     struct kept *retained = kept_new(&publication, 1);
     for (uint32_t i = 0; i < 1000; i++) {
-        assert_true(session_retained_push(session, retained, 0, i, 10));
+        assert_true(push_retained(retained, 0, i));
         if (i < 5)
             continue;
         assert_int_equal(session_retained_first(session)->subscription_id, i - 5);
         session_retained_pop(session);
     }
     for (uint32_t i = 0; i < 5; i++)
-        assert_true(session_retained_push(session, retained, 0, i, 10));
-    assert_false(session_retained_push(session, retained, 0, 0, 10));
+        assert_true(push_retained(retained, 0, i));
+    assert_false(push_retained(retained, 0, 0));
     kept_unref(retained);
 }
 
@@ -252,8 +258,37 @@ static void filters_are_found_again(void **state) {
 
 #define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
 
+static void count_flight(void *data, uint16_t packet_id, enum flight_state state,
+                         const struct delivery *delivery) {
+    (*(unsigned *)data)++;
+    assert_int_equal(session_state(session, packet_id), state);
+}
+
+static void what_was_in_flight_is_put_back(void **state) {
+    unsigned count = 0;
+    const struct session_visit visit = {.flight = count_flight};
+    assert_true(session_restore(session, 65534, FLIGHT_PUBCOMP, NULL));
+    assert_true(session_restore(session, 65535, FLIGHT_PUBREC, NULL));
+    assert_true(session_restore(session, 3, FLIGHT_PUBACK, NULL)); /* 1 and 2 are done with. */
+    assert_false(session_restore(session, 2, FLIGHT_PUBACK, NULL));
+    assert_false(session_restore(session, 0, FLIGHT_PUBACK, NULL));
+    session_visit(session, &visit, &count);
+    assert_int_equal(count, 3);
+    assert_int_equal(session_state(session, 1), FLIGHT_FREE);
+    session_rewind(session);
+    struct resend next;
+    uint16_t order[] = {65534, 65535, 3};
+    for (unsigned i = 0; i < COUNT_OF(order); i++) {
+        assert_true(session_resend_first(session, 10, &next));
+        assert_int_equal(next.packet_id, order[i]);
+        session_resent(session);
+    }
+    assert_false(session_resend_first(session, 10, &next));
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(what_was_in_flight_is_put_back, set_up, tear_down),
         TEST(identifiers_go_round_without_zero),
         TEST(only_what_is_in_flight_is_acknowledged),
         TEST(in_flight_is_bounded),

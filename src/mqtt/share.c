@@ -60,6 +60,7 @@ static void set_count(struct mqtt_worker *worker, struct share *share, unsigned 
     struct share_count *before = &share->counts[index];
     share->total.members += count.members - before->members;
     share->total.online += count.online - before->online;
+    share->total.stored += count.stored - before->stored;
     *before = count;
     routes_expire(&worker->routes);
     if (share->total.members == 0)
@@ -69,8 +70,10 @@ static void set_count(struct mqtt_worker *worker, struct share *share, unsigned 
 /* The members here have changed. */
 static void recount(struct mqtt_worker *worker, struct share *share) {
     struct share_count count = {.members = share->member_count};
-    for (uint32_t i = 0; i < share->member_count; i++)
+    for (uint32_t i = 0; i < share->member_count; i++) {
         count.online += share->members[i]->session->connection != NULL;
+        count.stored += share->members[i]->session->stored != NULL;
+    }
     channel_send_share(worker, share->key, count);
     set_count(worker, share, worker->index, count);
 }
@@ -189,13 +192,22 @@ static void pass_on(struct mqtt_worker *worker, struct share *share,
     unsigned index = choose_worker(share);
     if (index == worker->index)
         deliver_shared(worker, choose_member(share), publication);
-    else
+    else {
+        journal_refresh(worker, publication->kept, share);
         channel_send_shared(worker, index, share->key, publication, hops);
+    }
 }
 
 void share_publish(struct mqtt_worker *worker, struct share *share,
                    const struct publication *publication) {
     pass_on(worker, share, publication, 0);
+}
+
+static void drop_left(struct mqtt_worker *worker, struct str key,
+                      const struct publication *publication) {
+    metric_add(&worker->metrics.dropped_left, 1);
+    if (publication->id && !worker->stopping)
+        journal_dropped(worker, NULL, publication->id, key);
 }
 
 void share_arrive(struct mqtt_worker *worker, struct str key, const struct publication *publication,
@@ -206,7 +218,7 @@ void share_arrive(struct mqtt_worker *worker, struct str key, const struct publi
     else if (share && hops < HOPS_MAX && !worker->stopping)
         pass_on(worker, share, publication, hops + 1);
     else
-        metric_add(&worker->metrics.dropped_left, 1);
+        drop_left(worker, key, publication);
 }
 
 static void give_back(struct mqtt_worker *worker, struct delivery *delivery) {

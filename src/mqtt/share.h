@@ -13,9 +13,9 @@
 struct mqtt_worker;
 struct publication;
 
-/* Members, and those among them whose clients are connected. */
+/* Members, those among them whose clients are connected, and those with stored sessions. */
 struct share_count {
-    uint32_t members, online;
+    uint32_t members, online, stored;
 };
 
 struct share {

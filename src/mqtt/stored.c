@@ -16,6 +16,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "mqtt/claim.h"
+#include "mqtt/crowd.h"
 
 bool stored_has_room(const struct mqtt_worker *worker) {
     return atomic_load_explicit(&worker->mqtt->session_count, memory_order_relaxed) <
@@ -28,6 +29,7 @@ void stored_begin(struct mqtt_worker *worker, struct session *session, struct st
     stored->session = session;
     list_init(&stored->unsettled);
     stored->client_id = str_from(str_dup(client_id), client_id.len);
+    stored->number = journal_number(worker);
     session->queued_bytes = &worker->mqtt->queued_bytes;
     session->stored = stored;
     map_put(&worker->stored, stored->client_id, session);
@@ -37,6 +39,11 @@ void stored_begin(struct mqtt_worker *worker, struct session *session, struct st
 
 struct session *stored_find(const struct mqtt_worker *worker, struct str client_id) {
     return map_get(&worker->stored, client_id);
+}
+
+static void set_away(struct mqtt_worker *worker, struct stored *stored, bool away) {
+    metric_add(&worker->metrics.sessions_away, (int)away - (int)stored->away);
+    stored->away = away;
 }
 
 static void unsettle(struct held *held) {
@@ -53,6 +60,7 @@ void stored_forget(struct mqtt_worker *worker, struct session *session) {
         unsettle(LIST_ITEM(item, struct held, unsettling));
     }
     list_remove(&stored->wheel);
+    set_away(worker, stored, false);
     map_remove(&worker->stored, stored->client_id);
     free((char *)stored->client_id.at);
     free(stored);
@@ -83,14 +91,15 @@ static uint32_t due_in(const struct mqtt_worker *worker, uint32_t seconds) {
     return seconds >= UINT32_MAX - now - 1 ? SESSION_NEVER_EXPIRES : now + seconds + 1;
 }
 
-void stored_wait(struct mqtt_worker *worker, struct session *session, struct will *will,
-                 uint32_t will_in_s) {
+void stored_wait(struct mqtt_worker *worker, struct session *session, uint32_t ends_in_s,
+                 struct will *will, uint32_t will_in_s) {
     struct stored *stored = session->stored;
     bool forever = stored->expiry_s == SESSION_NEVER_EXPIRES;
-    stored->ends_at_s = forever ? SESSION_NEVER_EXPIRES : due_in(worker, stored->expiry_s);
+    stored->ends_at_s = forever ? SESSION_NEVER_EXPIRES : due_in(worker, ends_in_s);
     stored->will = will;
     stored->will_at_s = due_in(worker, will_in_s);
     wheel_put(worker, stored);
+    set_away(worker, stored, true);
 }
 
 void stored_go_offline(struct mqtt_worker *worker, struct session *session, struct will *will) {
@@ -102,7 +111,9 @@ void stored_go_offline(struct mqtt_worker *worker, struct session *session, stru
         list_push_back(&stored->unsettled, &connection->held->unsettling);
     }
     share_member_changed(worker, session);
-    stored_wait(worker, session, will, will ? will->delay_s : 0);
+    stored_wait(worker, session, stored->expiry_s, will, will ? will->delay_s : 0);
+    stored->away_ms = clock_wall_ms();
+    journal_session(worker, session);
 }
 
 void stored_settle(struct mqtt_worker *worker, struct held *held) {
@@ -119,6 +130,7 @@ void stored_go_online(struct session *session, struct mqtt_connection *connectio
     if (!stored)
         return;
     list_remove(&stored->wheel);
+    set_away(connection->worker, stored, false);
     free(stored->will);
     stored->will = NULL;
 }
@@ -128,8 +140,10 @@ void stored_go_online(struct session *session, struct mqtt_connection *connectio
 static void publish_will(struct mqtt_worker *worker, struct stored *stored) {
     struct will *will = stored->will;
     stored->will = NULL;
-    if (will)
-        will_publish(worker, will, stored->client_id);
+    if (!will)
+        return;
+    will_publish(worker, will, stored->client_id);
+    journal_session(worker, stored->session);
 }
 
 void stored_end(struct mqtt_worker *worker, struct session *session) {
@@ -138,6 +152,8 @@ void stored_end(struct mqtt_worker *worker, struct session *session) {
         publish_will(worker, session->stored);
     }
     subscribe_remove_all(worker, session);
+    if (!worker->stopping) /* Then only memory ends, and the next start knows the session again. */
+        journal_end(worker, session);
     share_return_all(worker, session);
     session_drop_flight(session);
     stored_forget(worker, session);
@@ -172,6 +188,17 @@ void stored_tick(struct mqtt_worker *worker) {
         look_at(worker, LIST_ITEM(item, struct stored, wheel));
 }
 
+void stored_end_overdue(struct mqtt_worker *worker) {
+    struct map_entry *entry;
+    for (size_t i = 0; (entry = map_next(&worker->stored, &i));) {
+        struct session *session = entry->value;
+        if (!session->stored->overdue)
+            continue;
+        expire(worker, session->stored);
+        i = 0;
+    }
+}
+
 void stored_end_all(struct mqtt_worker *worker) {
     struct map_entry *entry;
     for (size_t i = 0; (entry = map_next(&worker->stored, &i)); i = 0) {
@@ -189,14 +216,20 @@ static bool total_is_full(const struct mqtt_worker *worker) {
            worker->config->queue_total_bytes_max;
 }
 
-/* A session that ends with its connection is bounded as what is sent to the connection is. */
+/* A session that ends with its connection has bounds of its own. */
+static int64_t count_max(const struct mqtt_config *config, const struct session *session) {
+    return stored_survives(session) ? config->queue_max : config->clean_queue_max;
+}
+
+static int64_t bytes_max(const struct mqtt_config *config, const struct session *session) {
+    return stored_survives(session) ? config->queue_bytes_max : config->clean_queue_bytes_max;
+}
+
 static bool is_full(const struct mqtt_worker *worker, const struct session *session) {
     const struct mqtt_config *config = worker->config;
-    bool stored = stored_survives(session);
-    int64_t count_max = stored ? config->queue_max : SESSION_QUEUE_MAX;
-    int64_t bytes_max = stored ? config->queue_bytes_max : config->out_bytes_max;
-    return session_queue_count(session) >= count_max ||
-           (int64_t)session_queue_bytes(session) >= bytes_max || (stored && total_is_full(worker));
+    return session_queue_count(session) >= count_max(config, session) ||
+           (int64_t)session_queue_bytes(session) >= bytes_max(config, session) ||
+           total_is_full(worker);
 }
 
 static void drop(struct mqtt_worker *worker, const struct session *session,
@@ -204,6 +237,7 @@ static void drop(struct mqtt_worker *worker, const struct session *session,
     unsigned missed;
     struct str client_id =
         session->stored ? session->stored->client_id : connection_client_id(session->connection);
+    journal_delivery(worker, NOTE_DROPPED, session, delivery, 0);
     delivery_free(delivery);
     metric_add(&worker->metrics.dropped_queue_full, 1);
     if (log_limit_pass(&worker->log_slow, 10000, &missed))
@@ -212,16 +246,62 @@ static void drop(struct mqtt_worker *worker, const struct session *session,
                  STR_ARG(client_id), missed);
 }
 
+/*
+ * A publisher on another worker cannot see the queue. Where full queues refuse, the workers are told
+ * of each filter of a full session, as they are told of interests; what they had sent before is taken.
+ */
+static void tell_full(struct mqtt_worker *worker, struct session *session, bool full) {
+    struct buf filter = {0};
+    session->stored->full = full;
+    LIST_EACH(item, &session->subscriptions) {
+        const struct subscription *subscription = LIST_ITEM(item, struct subscription, link);
+        if (subscription->share)
+            continue;
+        struct subscribers *subscribers = subscription->node->value;
+        subscribers->full_count += full ? 1u : -1u;
+        if (subscribers->full_count != full)
+            continue;
+        buf_clear(&filter);
+        session_filter_text(subscription->node, &filter);
+        channel_send_interest(worker, full ? INTEREST_FULL : INTEREST_NOT_FULL, buf_str(&filter));
+    }
+    buf_done(&filter);
+}
+
+void stored_not_full(struct mqtt_worker *worker, struct session *session) {
+    if (session->stored && session->stored->full)
+        tell_full(worker, session, false);
+}
+
+/* Full until a tenth is free, so that it does not change with every message. */
+void stored_queue_changed(struct mqtt_worker *worker, struct session *session) {
+    const struct mqtt_config *config = worker->config;
+    if (!stored_survives(session) || config->queue_full != MQTT_QUEUE_REFUSE)
+        return;
+    int64_t count = session_queue_count(session), bytes = (int64_t)session_queue_bytes(session);
+    bool full = count >= config->queue_max || bytes >= config->queue_bytes_max;
+    bool has_room =
+        count <= config->queue_max / 10 * 9 && bytes <= config->queue_bytes_max / 10 * 9;
+    if (full && !session->stored->full)
+        tell_full(worker, session, true);
+    else if (has_room)
+        stored_not_full(worker, session);
+}
+
 bool stored_queue(struct mqtt_worker *worker, struct session *session, struct delivery *delivery) {
     bool drops_oldest =
         stored_survives(session) && worker->config->queue_full == MQTT_QUEUE_DROP_OLDEST;
     while (drops_oldest && is_full(worker, session) && !session_queue_is_empty(session))
         drop(worker, session, session_queue_pop(session));
-    if (is_full(worker, session)) {
+    bool was_promised = delivery->id && stored_survives(session) && !drops_oldest;
+    if (is_full(worker, session) && !was_promised) {
         drop(worker, session, delivery);
         return false;
     }
     session_queue_push(session, delivery);
+    stored_queue_changed(worker, session);
+    crowd_queued(worker, session, count_max(worker->config, session),
+                 bytes_max(worker->config, session));
     return true;
 }
 
@@ -235,5 +315,5 @@ bool stored_must_refuse(struct mqtt_worker *worker, const struct route *route) {
     for (uint32_t i = 0; i < route->target_count; i++)
         if (route->targets[i].qos && refuses(worker, route->targets[i].session))
             return true;
-    return (route->workers || route->share_count) && total_is_full(worker);
+    return route->full_workers || ((route->workers || route->share_count) && total_is_full(worker));
 }

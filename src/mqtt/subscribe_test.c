@@ -19,7 +19,19 @@ static void subscribe_grants_and_refuses(void **state) {
     rig.config.subscriptions_max = 3;
     peer_connect_5(&a, &rig, "aa");
     peer_send(&a,
-              "82 24 0007 00 0001'a'02 0001'b'00 0003'c/#'01 0001'd'01 0004'x#/y'00 0005'$shar'00");
+              "82 24 0007 00 0001'a'02 0001'b'00 0003'c/#'01 0001'd'01 0004'x+/y'00 0005'$shar'00");
+    assert_received(&a, "e0 01 81"); /* nothing of it counts */
+    peer_done(&a);
+    assert_int_equal(metric_get(&rig.worker->metrics.subscriptions), 0);
+    peer_connect_5(&a, &rig, "aa");
+    peer_send(&a,
+              "82 24 0007 00 0001'a'02 0001'b'00 0003'c/#'01 0001'd'01 0004'x/+y'00 0005'$shar'00");
+    assert_received(&a, "e0 01 81");
+    peer_done(&a);
+    peer_connect_5(&a, &rig, "aa");
+    peer_send(
+        &a,
+        "82 27 0007 00 0001'a'02 0001'b'00 0003'c/#'01 0001'd'01 0007'$share/'00 0005'$shar'00");
     assert_received(&a, "90 09 0007 00 02 00 01 97 8f 97");
     peer_send(&a, "82 10 0008 00 000a'$share/g/a'00");
     assert_received(&a, "90 04 0008 00 97");
@@ -28,7 +40,7 @@ static void subscribe_grants_and_refuses(void **state) {
     peer_done(&a);
     assert_int_equal(metric_get(&rig.worker->metrics.subscriptions), 0);
     peer_connect_311(&a, &rig, "aa");
-    peer_send(&a, "82 0c 0007 0001'a'02 0003'#/b'01");
+    peer_send(&a, "82 10 0007 0001'a'02 0007'$share/'01");
     assert_received(&a, "90 04 0007 02 80");
     peer_send(&a, "a2 05 0009 0001'a'");
     assert_received(&a, "b0 02 0009");

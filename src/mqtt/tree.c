@@ -2,7 +2,7 @@
  * Every level of a filter is a node. All edges of the tree, from a parent by the text of a level to
  * a child, are in one hash table, so that a node costs the same whether it has one child or a
  * hundred thousand, and finding a child is one probe.
- * "+" and "#" are children like others in the table, with a short cut in the parent.
+ * "+" and "#" are children like others in the table; the parent knows whether it has them.
  *
  * A walk goes level by level with the set of nodes reached so far: for a topic of n levels at most
  * n rounds, and each node of the tree is looked at no more than once.
@@ -60,17 +60,17 @@ static void rehash(struct tree *tree, size_t bucket_count) {
     tree->bucket_count = bucket_count;
 }
 
-static void set_short_cut(struct tree_node *parent, struct str level, struct tree_node *child) {
+static void note_wildcard(struct tree_node *parent, struct str level, bool there) {
     if (level.len == 1 && level.at[0] == '+')
-        parent->plus = child;
+        parent->has_plus = there;
     if (level.len == 1 && level.at[0] == '#')
-        parent->hash = child;
+        parent->has_hash = there;
 }
 
 static struct tree_node *make_child(struct tree *tree, struct tree_node *parent, struct str level) {
     if (tree->node_count >= tree->bucket_count)
         rehash(tree, tree->bucket_count * 2);
-    struct tree_node *node = xcalloc(1, sizeof *node + level.len);
+    struct tree_node *node = xcalloc(1, offsetof(struct tree_node, level) + level.len);
     node->parent = parent;
     node->edge_hash = edge_hash(parent, level);
     node->level_bytes = (uint16_t)level.len;
@@ -83,7 +83,7 @@ static struct tree_node *make_child(struct tree *tree, struct tree_node *parent,
     if (parent->children)
         parent->children->sibling_prev = node;
     parent->children = node;
-    set_short_cut(parent, level, node);
+    note_wildcard(parent, level, true);
     tree->node_count++;
     return node;
 }
@@ -97,7 +97,7 @@ static void free_child(struct tree *tree, struct tree_node *node) {
         node->sibling_next->sibling_prev = node->sibling_prev;
     *(node->sibling_prev ? &node->sibling_prev->sibling_next : &node->parent->children) =
         node->sibling_next;
-    set_short_cut(node->parent, node_level(node), NULL);
+    note_wildcard(node->parent, node_level(node), false);
     tree->node_count--;
     free(node);
 }
@@ -168,6 +168,12 @@ static void visit_value(struct tree_node *node, tree_visit *visit, void *data) {
         visit(data, node);
 }
 
+static void visit_hash(const struct tree *tree, const struct tree_node *node, tree_visit *visit,
+                       void *data) {
+    if (node->has_hash)
+        visit_value(child_of(tree, node, STR("#")), visit, data);
+}
+
 /* One level of a name: from each node onwards by the text, by "+", and to the end by "#". */
 static void match_level(struct tree *tree, struct str level, bool wildcards, tree_visit *visit,
                         void *data) {
@@ -176,10 +182,10 @@ static void match_level(struct tree *tree, struct str level, bool wildcards, tre
         struct tree_node *child = child_of(tree, node, level);
         if (child)
             push(&tree->next, child);
-        if (wildcards && node->plus)
-            push(&tree->next, node->plus);
+        if (wildcards && node->has_plus)
+            push(&tree->next, child_of(tree, node, STR("+")));
         if (wildcards)
-            visit_value(node->hash, visit, data);
+            visit_hash(tree, node, visit, data);
     }
 }
 
@@ -196,7 +202,7 @@ void tree_match(struct tree *tree, struct str topic, tree_visit *visit, void *da
     }
     for (size_t i = 0; i < tree->now.count; i++) {
         visit_value(tree->now.items[i], visit, data);
-        visit_value(tree->now.items[i]->hash, visit, data); /* "a/#" matches "a" (4.7.1.2) */
+        visit_hash(tree, tree->now.items[i], visit, data); /* "a/#" matches "a" (4.7.1.2) */
     }
 }
 

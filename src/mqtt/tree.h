@@ -6,6 +6,7 @@
 #ifndef MQTT_TREE_H
 #define MQTT_TREE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -15,10 +16,10 @@
 struct tree_node {
     struct tree_node *parent, *children, *sibling_next, *sibling_prev;
     struct tree_node *bucket_next; /* others with the same place in the hash table of edges */
-    struct tree_node *plus, *hash; /* the children "+" and "#" */
     void *value;
     uint32_t edge_hash;
     uint16_t level_bytes;
+    bool has_plus, has_hash; /* children "+" and "#" */
     char level[];
 };
 

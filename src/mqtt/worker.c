@@ -3,9 +3,15 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "base/random.h"
 #include "mqtt/claim.h"
+#include "mqtt/identity.h"
+#include "mqtt/lifecycle.h"
+#include "mqtt/limits.h"
 #include "mqtt/policy.h"
+#include "mqtt/rewrite.h"
 #include "mqtt/stored.h"
+#include "mqtt/sys_topics.h"
 
 /* ---- the broker ---- */
 
@@ -14,11 +20,12 @@ struct mqtt *mqtt_new(const struct mqtt_config *config, unsigned worker_count) {
     struct mqtt *mqtt = xcalloc(1, sizeof *mqtt);
     mqtt->config = config;
     mqtt->worker_count = worker_count;
+    mqtt->instance = random_u64();
+    mqtt->started_ns = clock_mono_ns();
     mqtt->policies = mqtt_policies_new(config);
-    for (size_t i = 0; i < config->users.count; i++) {
-        struct mqtt_user_config *user = OPTION_AT(config->users, struct mqtt_user_config, i);
-        map_put(&mqtt->users, str_of(user->head.name), user);
-    }
+    mqtt->identities = mqtt_identities_of_users(config);
+    mqtt->listener_states = xcalloc(config->listeners.count + 1, sizeof *mqtt->listener_states);
+    random_bytes(mqtt->secret, sizeof mqtt->secret);
     return mqtt;
 }
 
@@ -27,8 +34,9 @@ void mqtt_free(struct mqtt *mqtt) {
         return;
     for (unsigned i = 0; i < mqtt->worker_count; i++)
         ASSERT(!mqtt->workers[i]);
-    map_done(&mqtt->users);
+    mqtt_identities_unref(mqtt->identities);
     mqtt_policies_unref(mqtt->policies);
+    free(mqtt->listener_states);
     free(mqtt);
 }
 
@@ -53,7 +61,10 @@ void worker_unpark(struct mqtt_worker *worker) {
 }
 
 static void on_commit(struct sink_gate_listener *listener, uint64_t ticket, int status) {
-    holds_commit(CONTAINER_OF(listener, struct mqtt_worker, gate_listener), ticket, status);
+    struct mqtt_worker *worker = CONTAINER_OF(listener, struct mqtt_worker, gate_listener);
+    holds_commit(worker, ticket, status);
+    journal_commit(worker, ticket, status);
+    rewrite_go_on(worker);
 }
 
 static void on_room(struct sink_gate_listener *listener) {
@@ -80,7 +91,8 @@ static int publish_message(struct message_publisher *publisher, const struct mes
     struct publication publication;
     if (!publication_from_message(message, &publication))
         return ERR_INVALID;
-    if (message->republish_depth == 0 && !worker_has_room(worker))
+    bool may_wait = message->republish_depth == 0;
+    if (may_wait && (worker->stopping || !worker_has_room(worker)))
         return ERR_FULL;
     worker->wall_ms = clock_wall_ms();
     if (message->received_ms == 0)
@@ -96,7 +108,7 @@ struct message_publisher *mqtt_worker_publisher(struct mqtt_worker *worker) {
 
 static void write_gathered(struct mqtt_worker *worker) {
     LIST_EACH(item, &worker->writing) {
-        connection_write_gathered(LIST_ITEM(item, struct mqtt_connection, writing));
+        connection_write_gathered(LIST_ITEM(item, struct foreign, writing)->connection);
     }
 }
 
@@ -131,14 +143,20 @@ struct mqtt_worker *mqtt_worker_new(struct mqtt *mqtt, unsigned index, struct lo
     worker->loop = loop;
     worker->publisher.publish = publish_message;
     worker->policies = policies_ref(mqtt->policies);
+    worker->identities = identities_ref(mqtt->identities);
+    password_cache_init(&worker->passwords, (size_t)mqtt->config->password_cache);
     worker->turn_end.run = on_turn_end;
     list_init(&worker->connections);
+    list_init(&worker->newcomers);
+    paces_init(worker);
     list_init(&worker->parked);
     list_init(&worker->writing);
+    list_init(&worker->crowd);
     list_init(&worker->listeners);
     retained_store_init(&worker->retained, (size_t)worker->config->retained_max,
                         (size_t)worker->config->retained_bytes_max, mqtt->worker_count == 1);
     init_metrics(&worker->metrics);
+    journal_init(worker);
     channels_init(worker);
     wheel_start(worker);
     loop_hook_add(loop, &worker->turn_end);
@@ -149,23 +167,31 @@ struct mqtt_worker *mqtt_worker_new(struct mqtt *mqtt, unsigned index, struct lo
 void mqtt_worker_free(struct mqtt_worker *worker) {
     if (!worker)
         return;
-    ASSERT(worker->stopped && list_empty(&worker->connections));
+    ASSERT(worker->stopped && list_empty(&worker->connections) && list_empty(&worker->newcomers));
     loop_hook_remove(&worker->turn_end);
     list_remove(&worker->gate_listener.link);
     channels_done(worker);
     routes_done(&worker->routes);
-    interest_done(worker);
+    interests_done(&worker->interests);
+    interests_done(&worker->stored_interests);
+    interests_done(&worker->full_interests);
     shares_done(worker);
     tree_done(&worker->subscriptions);
     retained_store_done(&worker->retained);
     map_done(&worker->clients);
     map_done(&worker->stored);
     claims_done(worker);
+    rewrite_done(worker);
+    journal_done(worker);
+    lifecycle_done(worker);
+    sys_topics_done(worker);
     buf_done(&worker->scratch);
     buf_done(&worker->properties);
     buf_done(&worker->resource);
     buf_done(&worker->expanded);
     policies_unref(worker->policies);
+    mqtt_identities_unref(worker->identities);
+    password_cache_done(&worker->passwords);
     done_metrics(&worker->metrics);
     worker->mqtt->workers[worker->index] = NULL;
     free(worker);
@@ -178,8 +204,7 @@ struct mqtt_connection *mqtt_worker_attach(struct mqtt_worker *worker,
         worker->stopping ? NULL : connection_new(worker, peer, anonymous);
     if (!connection)
         return NULL;
-    connection->ops = ops;
-    connection->transport = transport;
+    connection_set_transport(connection, ops, transport);
     return connection;
 }
 
@@ -191,26 +216,40 @@ static void on_timers_closed(struct timer *timer) {
     worker->on_stopped(worker->on_stopped_data);
 }
 
-static void on_wheel_closed(struct timer *timer) {
-    struct mqtt_worker *worker = CONTAINER_OF(timer, struct mqtt_worker, wheel.timer);
+static void on_pace_closed(struct timer *timer) {
+    struct mqtt_worker *worker = CONTAINER_OF(timer, struct mqtt_worker, pace_timer);
     timer_close(&worker->stop_timer, on_timers_closed);
 }
 
+static void on_wheel_closed(struct timer *timer) {
+    struct mqtt_worker *worker = CONTAINER_OF(timer, struct mqtt_worker, wheel.timer);
+    timer_close(&worker->pace_timer, on_pace_closed);
+}
+
 void worker_check_stopped(struct mqtt_worker *worker) {
-    if (worker->stop_checked || !list_empty(&worker->connections) || worker->auth_under_way ||
-        atomic_load(&worker->mqtt->claims_under_way))
+    if (worker->stop_checked || !list_empty(&worker->connections) ||
+        !list_empty(&worker->newcomers) || worker->auth_under_way ||
+        atomic_load(&worker->mqtt->claims_under_way) || atomic_load(&worker->mqtt->rewriting))
         return;
     stored_end_all(worker);
-    if (!channels_idle(worker))
+    if (!channels_idle(worker) || !list_empty(&worker->journal.waits))
         return;
     worker->stop_checked = true;
     holds_done(worker);
     timer_close(&worker->wheel.timer, on_wheel_closed);
 }
 
+/* All are treated alike from now on. */
+static void settle_newcomers(struct mqtt_worker *worker) {
+    while (!list_empty(&worker->newcomers))
+        connection_settle(LIST_ITEM(worker->newcomers.next, struct mqtt_connection, link));
+}
+
 static void on_stop_late(struct timer *timer) {
     struct mqtt_worker *worker = CONTAINER_OF(timer, struct mqtt_worker, stop_timer);
     holds_done(worker);
+    settle_newcomers(worker);
+    journal_give_up(worker);
     LIST_EACH(item, &worker->connections) {
         struct mqtt_connection *connection = LIST_ITEM(item, struct mqtt_connection, link);
         connection_end(connection, PACKET_SHUTTING_DOWN);
@@ -226,6 +265,7 @@ void mqtt_worker_stop(struct mqtt_worker *worker, void (*done)(void *data), void
     worker->on_stopped_data = data;
     listeners_close(worker);
     timer_start(worker->loop, &worker->stop_timer, MQTT_STOP_MS, 0, on_stop_late);
+    settle_newcomers(worker);
     LIST_EACH(item, &worker->connections) {
         struct mqtt_connection *connection = LIST_ITEM(item, struct mqtt_connection, link);
         input_update_reading(connection);

@@ -2,6 +2,7 @@
  * Firehose, Republish). */
 #include "flow/topic.h"
 #include "rule/engine.h"
+#include "rule/outside.h"
 
 static struct sink *find_sink(struct rule_engine *engine, struct engine_action *action,
                               enum sink_kind kind, struct str name, struct err *why) {
@@ -10,6 +11,8 @@ static struct sink *find_sink(struct rule_engine *engine, struct engine_action *
     if (!sink)
         err_set(why, ERR_NOT_FOUND, "there is no %s \"%.*s\"",
                 kind == SINK_STREAM ? "stream" : "delivery stream", STR_ARG(name));
+    else if (action->action->target.kind == TEMPLATE_TEXT)
+        action->sink = sink;
     return sink;
 }
 
@@ -31,9 +34,9 @@ static int push_record(struct sink *sink, struct str key, struct str data, struc
 static int evaluate_template(const struct rule_template *template, struct evaluation *evaluation,
                              struct buf *room, struct str *ret_text, struct err *why) {
     *ret_text = rule_template_evaluate(template, evaluation, room);
-    return evaluation->exhausted
-               ? err_set(why, ERR_FULL, "a template is too much work for one message")
-               : 0;
+    if (evaluation->exhausted)
+        return err_set(why, ERR_FULL, "a template is too much work for one message");
+    return evaluation->failure ? err_set(why, ERR_REFUSED, "%s", evaluation->failure) : 0;
 }
 
 static int run_kinesis(struct rule_engine *engine, struct engine_action *action,
@@ -102,8 +105,8 @@ static int run_firehose(struct rule_engine *engine, struct engine_action *action
 /* The republished message is a new one: neither the publisher's client id nor its address goes
  * along. */
 static int run_republish(struct rule_engine *engine, struct engine_action *action,
-                         struct evaluation *evaluation, struct str payload, struct str target,
-                         struct err *why) {
+                         struct evaluation *evaluation, struct engine_frame *frame,
+                         struct str payload, struct str target, struct err *why) {
     const struct message *origin = evaluation->message;
     if (origin->republish_depth >= RULE_REPUBLISH_DEPTH_MAX || engine->depth >= ENGINE_FRAMES)
         return err_set(why, ERR_REFUSED,
@@ -111,9 +114,15 @@ static int run_republish(struct rule_engine *engine, struct engine_action *actio
                        RULE_REPUBLISH_DEPTH_MAX);
     if (!topic_name_valid(target))
         return err_set(why, ERR_INVALID, "\"%.*s\" is no topic to publish to", STR_ARG(target));
+    buf_clear(&frame->params);
+    int headers = rule_headers_write(&action->action->headers, evaluation, &frame->key,
+                                     &frame->record, &frame->params, why);
+    if (headers < 0)
+        return headers;
     struct message message = {
         .topic = target,
         .payload = payload,
+        .properties = buf_str(&frame->params),
         .received_ms = engine->environment->now_ms(engine->environment),
         .qos = action->action->qos,
         .republish_depth = (uint8_t)(origin->republish_depth + 1),
@@ -183,6 +192,10 @@ static int run_outside(struct rule_engine *engine, struct engine_action *action,
                        struct str payload, struct str *ret_resource, struct err *why) {
     int result = resolve_params(action->action, evaluation, frame, why);
     *ret_resource = buf_str(&frame->target);
+    const struct action_params params = {buf_str(&frame->params),
+                                         (unsigned)action->action->param_count};
+    if (result == 0)
+        result = rule_outside_permit(action->rule, action->action, &params, why);
     if (result < 0)
         return result;
     write_record(action->action, evaluation, frame, payload);
@@ -198,6 +211,8 @@ int rule_action_run(struct rule_engine *engine, struct engine_action *action,
     int result =
         evaluate_template(&action->action->target, evaluation, &frame->target, &target, why);
     *ret_resource = target;
+    if (result == 0 && action->action->role && !action->action->permitted)
+        result = rule_action_permit(action->rule, action->action, target, why);
     if (result < 0)
         return result;
     switch (action->action->kind) {
@@ -206,7 +221,7 @@ int rule_action_run(struct rule_engine *engine, struct engine_action *action,
     case RULE_ACTION_FIREHOSE:
         return run_firehose(engine, action, evaluation, frame, payload, target, why);
     case RULE_ACTION_REPUBLISH:
-        return run_republish(engine, action, evaluation, payload, target, why);
+        return run_republish(engine, action, evaluation, frame, payload, target, why);
     case RULE_ACTION_OUTSIDE:
         break;
     }

@@ -13,6 +13,7 @@ struct conf_test {
     struct json json;
     struct option_head head; /* of the outermost struct */
     struct option_items rules;
+    struct rule_surroundings surroundings;
     struct err err;
 };
 
@@ -65,23 +66,18 @@ static inline int conf_test_load(struct conf_test *test, const char *text) {
          .fields = rule_options,
          .item_size = sizeof(struct rule_config)},
         {.key = NULL}};
-    *test = (struct conf_test){0};
+    *test = (struct conf_test){.surroundings = test->surroundings};
     assert_int_equal(json_parse(&test->json, str_of(text)), 0);
     return option_load(&test->arena, options, conf_test_tree(test, json_root(&test->json)),
                        &test->head, &test->err);
 }
 
-/* The same and compiles; `kinds` are those of actions that reach outside. */
-static inline int conf_test_compile_with(struct conf_test *test, const char *text,
-                                         const struct action_kind *const *kinds,
-                                         struct rule_set **ret_set) {
-    int result = conf_test_load(test, text);
-    return result < 0 ? result : rule_set_compile(&test->rules, kinds, ret_set, &test->err);
-}
-
+/* The same and compiles. */
 static inline int conf_test_compile(struct conf_test *test, const char *text,
                                     struct rule_set **ret_set) {
-    return conf_test_compile_with(test, text, NULL, ret_set);
+    int result = conf_test_load(test, text);
+    return result < 0 ? result
+                      : rule_set_compile(&test->rules, &test->surroundings, ret_set, &test->err);
 }
 
 static inline void conf_test_done(struct conf_test *test) {

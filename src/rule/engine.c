@@ -18,6 +18,7 @@
 #include "base/json_write.h"
 #include "base/mem.h"
 #include "rule/route.h"
+#include "rule/trace.h"
 
 enum { LOG_INTERVAL_MS = 10000 };
 
@@ -47,7 +48,8 @@ struct engine_run {
     struct engine_rule *rule;
     struct engine_frame *frame;
     struct evaluation evaluation;
-    int result; /* of the whole push: the most serious so far */
+    struct rule_trace *trace; /* of who follows the rule, or NULL */
+    int result;               /* of the whole push: the most serious so far */
 };
 
 /* Negative before MESSAGE_STAGED before MESSAGE_TAKEN. */
@@ -91,9 +93,15 @@ static int run_action(struct engine_run *run, struct engine_action *action, stru
     struct evaluation *evaluation = &run->evaluation;
     bool exhausted = evaluation->exhausted;
     evaluation->exhausted = false;
+    evaluation->failure = NULL;
     evaluation->effort_left = EVALUATION_EFFORT_MAX;
+    if (run->trace)
+        rule_trace_action_begin(run->trace);
     int result =
         rule_action_run(run->engine, action, evaluation, run->frame, payload, resource, why);
+    if (run->trace)
+        rule_trace_action_end(run->trace, action->action, action == run->rule->error_action,
+                              *resource, result, why);
     evaluation->exhausted = evaluation->exhausted || exhausted;
     if (result < 0)
         metric_add(&action->failure, 1);
@@ -151,20 +159,20 @@ static void run_actions(struct engine_run *run, struct str payload) {
     }
 }
 
-static void run_rule(struct engine_run *run) {
+static void evaluate(struct engine_run *run) {
     struct engine_rule *rule = run->rule;
-    struct str payload;
-    arena_reset(&run->frame->arena);
-    metric_add(&rule->match, 1);
-    switch (rule_evaluate(rule->rule->plan, &run->evaluation, &run->frame->out, &payload)) {
-    case RULE_RESULT:
+    struct str payload = {0};
+    enum rule_outcome outcome =
+        rule_evaluate(rule->rule->plan, &run->evaluation, &run->frame->out, &payload);
+    if (run->trace)
+        rule_trace_outcome(run->trace, outcome, payload);
+    if (outcome == RULE_RESULT) {
         metric_add(&rule->executed, 1);
         run_actions(run, payload);
-        break;
-    case RULE_NOTHING:
-    case RULE_UNREADABLE:
-    case RULE_EXHAUSTED:
-        break;
+    }
+    if (outcome == RULE_FAILED) {
+        metric_add(&rule->failed, 1);
+        log_failure(run, &rule->limit, "the statement", run->evaluation.failure);
     }
     if (run->evaluation.exhausted) {
         metric_add(&rule->exhausted, 1);
@@ -174,6 +182,27 @@ static void run_rule(struct engine_run *run) {
         metric_add(&rule->parse_error, 1);
         log_failure(run, &rule->limit, "the statement", "the payload is no JSON document");
     }
+}
+
+static void evaluate_traced(struct engine_run *run) {
+    struct rule_trace trace = {.engine = run->engine,
+                               .rule = run->rule,
+                               .evaluation = &run->evaluation,
+                               .line = &run->frame->trace};
+    run->trace = &trace;
+    rule_trace_begin(&trace);
+    evaluate(run);
+    rule_trace_end(&trace);
+    run->trace = NULL;
+}
+
+static void run_rule(struct engine_run *run) {
+    arena_reset(&run->frame->arena);
+    metric_add(&run->rule->match, 1);
+    if (run->rule->traced)
+        evaluate_traced(run);
+    else
+        evaluate(run);
 }
 
 static struct engine_frame *enter(struct rule_engine *engine) {
@@ -198,19 +227,37 @@ static int push_unknown(struct rule_engine *engine, const struct message *messag
     return MESSAGE_TAKEN;
 }
 
-static void begin_rule(struct engine_run *run, const struct message *message, size_t topic_skip) {
-    run->evaluation = (struct evaluation){
-        .environment = run->engine->environment,
-        .message = message,
-        .topic = str_skip(message->topic, topic_skip),
-        .version = run->rule->rule->plan->version,
-        .payload = &run->frame->payload,
-        .arena = &run->frame->arena,
-        .cache = &run->engine->cache,
-        .scratch = &run->frame->scratch,
-        .trace_id = run->frame->trace_id,
-        .effort_left = EVALUATION_EFFORT_MAX,
-    };
+/* Field by field, here and below: to clear the whole first would cost more than `SELECT *` does. */
+static void begin_message(struct engine_run *run, struct rule_engine *engine,
+                          const struct message *message, size_t topic_skip) {
+    struct evaluation *evaluation = &run->evaluation;
+    struct engine_frame *frame = enter(engine);
+    run->engine = engine;
+    run->frame = frame;
+    run->trace = NULL;
+    run->result = MESSAGE_TAKEN;
+    evaluation->environment = engine->environment;
+    evaluation->message = message;
+    evaluation->topic = str_skip(message->topic, topic_skip);
+    evaluation->payload = &frame->payload;
+    evaluation->arena = &frame->arena;
+    evaluation->cache = &engine->cache;
+    evaluation->scratch = &frame->scratch;
+    evaluation->trace_id = frame->trace_id;
+    evaluation->variables = NULL;
+    evaluation->scope = NULL;
+    evaluation->call = NULL;
+}
+
+static void begin_rule(struct engine_run *run, struct engine_rule *rule) {
+    struct evaluation *evaluation = &run->evaluation;
+    run->rule = rule;
+    evaluation->version = rule->rule->plan->version;
+    evaluation->roles = rule->rule->roles;
+    evaluation->secrets = rule->rule->secrets;
+    evaluation->effort_left = EVALUATION_EFFORT_MAX;
+    evaluation->failure = NULL;
+    evaluation->exhausted = evaluation->payload_missed = evaluation->star_missed = false;
 }
 
 static int push(struct message_sink *sink, const void *route_, const struct message *message) {
@@ -218,10 +265,10 @@ static int push(struct message_sink *sink, const void *route_, const struct mess
     const struct rule_route *route = route_;
     if (route->unknown)
         return push_unknown(engine, message);
-    struct engine_run run = {.engine = engine, .frame = enter(engine)};
+    struct engine_run run;
+    begin_message(&run, engine, message, route->topic_skip);
     for (size_t i = 0; i < route->count; i++) {
-        run.rule = route->rules[i];
-        begin_rule(&run, message, route->topic_skip);
+        begin_rule(&run, route->rules[i]);
         run_rule(&run);
     }
     engine->depth--;
@@ -254,11 +301,12 @@ int rule_engine_fail(struct rule_engine *engine, const struct rule_failure *fail
         .source_ip = record->source_ip,
         .received_ms = record->received_ms,
     };
-    struct engine_run run = {.engine = engine, .rule = rule, .frame = enter(engine)};
+    struct engine_run run;
+    bool is_basic = str_starts(message.topic, STR("$aws/rules/"));
+    begin_message(&run, engine, &message, is_basic ? rule->basic->topic_skip : 0);
     if (record->trace_id.len == UUID_CHARS)
         memcpy(run.frame->trace_id, record->trace_id.at, UUID_CHARS);
-    bool is_basic = str_starts(message.topic, STR("$aws/rules/"));
-    begin_rule(&run, &message, is_basic ? rule->basic->topic_skip : 0);
+    begin_rule(&run, rule);
     int result = run_error_action(&run, failure);
     engine->depth--;
     return result;
@@ -280,9 +328,11 @@ static void init_metric(struct metric *metric, const char *name, const char *hel
     buf_done(&labels);
 }
 
-static void init_action(struct engine_action *action, const struct rule_action *made,
-                        struct str rule, bool error) {
+static void init_action(struct engine_action *action, const struct rule *owner,
+                        const struct rule_action *made, bool error) {
     const char *kind = rule_action_name(made);
+    struct str rule = owner->name;
+    action->rule = owner;
     action->action = made;
     if (error) {
         init_metric(&action->success, "weir_rule_error_action_success_total", "error actions done",
@@ -296,9 +346,10 @@ static void init_action(struct engine_action *action, const struct rule_action *
     }
 }
 
-static void init_rule(struct rule_engine *engine, struct engine_rule *rule,
-                      const struct rule *made) {
-    rule->rule = made;
+static struct engine_rule *rule_new(struct rule *made) {
+    struct engine_rule *rule = xcalloc(1, sizeof *rule);
+    rule->references = 1;
+    rule->rule = rule_ref(made);
     init_metric(&rule->match, "weir_rule_topic_match_total", "messages whose topic a rule takes",
                 made->name, NULL);
     init_metric(&rule->executed, "weir_rule_executed_total", "messages a rule ran its actions for",
@@ -307,13 +358,17 @@ static void init_rule(struct rule_engine *engine, struct engine_rule *rule,
                 "messages whose payload is no JSON where a rule needs it", made->name, NULL);
     init_metric(&rule->exhausted, "weir_rule_exhausted_total",
                 "messages that cost a rule more than its bounds", made->name, NULL);
-    rule->actions = arena_zalloc(&engine->arena, made->action_count * sizeof *rule->actions);
+    init_metric(&rule->failed, "weir_rule_failed_total",
+                "messages for which a function that reaches outside failed", made->name, NULL);
+    rule->actions = arena_zalloc(&rule->arena, made->action_count * sizeof *rule->actions);
     for (size_t i = 0; i < made->action_count; i++)
-        init_action(&rule->actions[i], &made->actions[i], made->name, false);
+        init_action(&rule->actions[i], made, &made->actions[i], false);
     if (made->error_action) {
-        rule->error_action = arena_zalloc(&engine->arena, sizeof *rule->error_action);
-        init_action(rule->error_action, made->error_action, made->name, true);
+        rule->error_action = arena_zalloc(&rule->arena, sizeof *rule->error_action);
+        init_action(rule->error_action, made, made->error_action, true);
     }
+    rule_route_basic(rule);
+    return rule;
 }
 
 static void done_action(struct engine_action *action) {
@@ -321,15 +376,21 @@ static void done_action(struct engine_action *action) {
     metric_done(&action->failure);
 }
 
-static void done_rule(struct engine_rule *rule) {
+static void unref_rule(struct engine_rule *rule) {
+    if (!rule || --rule->references)
+        return;
     metric_done(&rule->match);
     metric_done(&rule->executed);
     metric_done(&rule->parse_error);
     metric_done(&rule->exhausted);
+    metric_done(&rule->failed);
     for (size_t i = 0; i < rule->rule->action_count; i++)
         done_action(&rule->actions[i]);
     if (rule->error_action)
         done_action(rule->error_action);
+    rule_unref(rule->rule);
+    arena_done(&rule->arena);
+    free(rule);
 }
 
 static int resolve_action(struct rule_engine *engine, const struct rule *rule,
@@ -347,7 +408,7 @@ static int resolve_action(struct rule_engine *engine, const struct rule *rule,
                             : err_set(err, ERR_NOT_FOUND, "%s: rule %.*s: action %s has no log",
                                       made->place, STR_ARG(rule->name), rule_action_name(made));
     }
-    if (made->target.kind != TEMPLATE_TEXT || rule->disabled)
+    if (made->target.kind != TEMPLATE_TEXT || rule->disabled || rule->from_client)
         return 0;
     bool stream = made->kind == RULE_ACTION_KINESIS;
     action->sink =
@@ -368,30 +429,79 @@ static int resolve_rule(struct rule_engine *engine, struct engine_rule *rule, st
     return result;
 }
 
+/* The previous engine's, if it has the very same rule; else a new one. */
+static int add_rule(struct rule_engine *engine, const struct rule_engine *previous,
+                    struct rule *made, struct err *err) {
+    struct engine_rule *rule = previous ? map_get(&previous->by_name, made->name) : NULL;
+    bool same = rule && rule->rule == made;
+    if (same)
+        rule->references++;
+    else
+        rule = rule_new(made);
+    engine->rules[engine->count++] = rule;
+    return same ? 0 : resolve_rule(engine, rule, err);
+}
+
 int rule_engine_new(const struct rule_engine_config *config, struct rule_engine **ret_engine,
                     struct err *err) {
     struct rule_engine *engine = xcalloc(1, sizeof *engine);
     engine->sink = (struct message_sink){.route = route, .push = push, .generation = 1};
     engine->set = rule_set_ref(config->set);
+    list_init(&engine->tracers);
     engine->sinks = config->sinks;
     engine->publisher = config->publisher;
     engine->environment = config->environment ? config->environment : &rule_environment_default;
-    engine->count = config->set->count;
-    engine->rules = arena_zalloc(&engine->arena, engine->count * sizeof *engine->rules);
+    engine->rules = arena_zalloc(&engine->arena, config->set->count * sizeof *engine->rules);
     metric_init(&engine->not_found, METRIC_COUNTER, "weir_rule_not_found_total",
                 "messages to $aws/rules/NAME without such a rule", NULL);
-    for (size_t i = 0; i < engine->count; i++)
-        init_rule(engine, &engine->rules[i], &config->set->rules[i]);
-    rule_routes_init(engine);
-    for (size_t i = 0; i < engine->count; i++) {
-        int result = resolve_rule(engine, &engine->rules[i], err);
-        if (result < 0) {
-            rule_engine_free(engine);
-            return result;
-        }
+    int result = 0;
+    for (size_t i = 0; result == 0 && i < config->set->count; i++)
+        result = add_rule(engine, config->previous, config->set->rules[i], err);
+    if (result < 0) {
+        rule_engine_free(engine);
+        return result;
     }
+    rule_routes_init(engine);
     *ret_engine = engine;
     return 0;
+}
+
+static void move_count(struct metric *to, struct metric *from) {
+    int64_t count = metric_get(from);
+    metric_set(from, 0);
+    metric_add(to, count);
+}
+
+static void move_action(struct engine_action *to, struct engine_action *from) {
+    if (!to || !from || rule_action_name(to->action) != rule_action_name(from->action))
+        return;
+    move_count(&to->success, &from->success);
+    move_count(&to->failure, &from->failure);
+}
+
+static void move_counts(struct engine_rule *to, struct engine_rule *from) {
+    move_count(&to->match, &from->match);
+    move_count(&to->executed, &from->executed);
+    move_count(&to->parse_error, &from->parse_error);
+    move_count(&to->exhausted, &from->exhausted);
+    move_count(&to->failed, &from->failed);
+    for (size_t i = 0; i < to->rule->action_count && i < from->rule->action_count; i++)
+        move_action(&to->actions[i], &from->actions[i]);
+    move_action(to->error_action, from->error_action);
+}
+
+void rule_engine_succeed(struct rule_engine *engine, struct rule_engine *previous) {
+    if (!previous)
+        return;
+    move_count(&engine->not_found, &previous->not_found);
+    for (size_t i = 0; i < engine->count; i++) {
+        struct engine_rule *before = map_get(&previous->by_name, engine->rules[i]->rule->name);
+        if (before && before != engine->rules[i])
+            move_counts(engine->rules[i], before);
+    }
+    for (struct link *item; (item = list_pop_front(&previous->tracers));)
+        list_push_back(&engine->tracers, item);
+    rule_trace_refresh(engine);
 }
 
 static void free_frame(struct engine_frame *frame) {
@@ -400,8 +510,9 @@ static void free_frame(struct engine_frame *frame) {
     json_done(&frame->payload.json);
     json_done(&frame->batch);
     arena_done(&frame->arena);
-    struct buf *bufs[] = {&frame->out,    &frame->scratch, &frame->target,   &frame->key,
-                          &frame->record, &frame->params,  &frame->failures, &frame->error_report};
+    struct buf *bufs[] = {&frame->out,      &frame->scratch,      &frame->target,
+                          &frame->key,      &frame->record,       &frame->params,
+                          &frame->failures, &frame->error_report, &frame->trace};
     for (size_t i = 0; i < COUNT_OF(bufs); i++)
         buf_done(bufs[i]);
     free(frame);
@@ -414,7 +525,7 @@ void rule_engine_free(struct rule_engine *engine) {
     for (size_t i = 0; i < ENGINE_FRAMES; i++)
         free_frame(engine->frames[i]);
     for (size_t i = 0; i < engine->count; i++)
-        done_rule(&engine->rules[i]);
+        unref_rule(engine->rules[i]);
     metric_done(&engine->not_found);
     rule_routes_done(engine);
     rule_cache_done(&engine->cache);

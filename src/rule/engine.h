@@ -7,6 +7,7 @@
 #include "base/map.h"
 #include "base/metric.h"
 #include "base/random.h"
+#include "rule/index.h"
 #include "rule/set.h"
 
 struct engine_rule;
@@ -20,19 +21,24 @@ struct rule_route {
 };
 
 struct engine_action {
+    const struct rule *rule;
     const struct rule_action *action;
     struct sink *sink; /* of a constant target; NULL: found by name for each message */
     struct metric success, failure;
     struct log_limit limit;
 };
 
+/* Engines that follow one another share those of the rules that both have. */
 struct engine_rule {
-    const struct rule *rule;
-    struct metric match, executed, parse_error, exhausted;
+    unsigned references;
+    struct rule *rule;
+    bool traced; /* somebody follows it */
+    struct metric match, executed, parse_error, exhausted, failed;
     struct engine_action *actions;
     struct engine_action *error_action; /* or NULL */
     struct log_limit limit;
     struct rule_route *basic; /* this rule alone */
+    struct arena arena;       /* of the above */
 };
 
 /* What one push needs while it runs. A republish pushes from within a push, so there is one per
@@ -43,9 +49,10 @@ struct engine_frame {
     struct buf out, scratch;
     struct buf target, key; /* templates of the action that runs */
     struct buf record;   /* payload and separator; the record of an action that reaches outside */
-    struct buf params;   /* its parameters */
+    struct buf params;   /* its parameters; the properties of a republished message */
     struct buf failures; /* for the error action: JSON objects with commas between them */
     struct buf error_report; /* and its document */
+    struct buf trace;        /* the line of who follows */
     struct json batch;
     char trace_id[UUID_CHARS];
 };
@@ -59,12 +66,18 @@ struct rule_engine {
     struct message_publisher *publisher;
     const struct rule_environment *environment;
     struct rule_cache cache;
-    struct engine_rule *rules;
+    struct engine_rule **rules;
     size_t count;
     struct arena arena; /* what lives as long as the engine */
     struct map by_name;
-    struct map routes; /* set of matching rules as bits, to route */
+    struct rule_index index; /* rules by FROM */
+    struct matching {        /* the rules of the topic that is looked for, by number */
+        uint32_t *rules;
+        size_t count;
+    } matching;
+    struct map routes; /* matching rules, to route */
     struct arena routes_arena;
+    struct link tracers; /* struct rule_tracer */
     struct rule_route *unknown;
     struct metric not_found;
     struct log_limit not_found_limit;

@@ -450,8 +450,131 @@ static int quiet(void **state) {
     return 0;
 }
 
+/* ---- engines that follow one another ---- */
+
+/* The rules of the world with others in their place; returns the old engine, which is no more in force. */
+static struct rule_engine *replace_rules(struct world *world, struct rule *const *rules,
+                                         size_t count) {
+    struct rule_engine *previous = world->engine;
+    world->set = rule_set_new(rules, count);
+    struct rule_engine_config engine = {.set = world->set,
+                                        .sinks = &world->resolver,
+                                        .publisher = &world->publisher,
+                                        .environment = &test_environment,
+                                        .previous = previous};
+    assert_int_equal(rule_engine_new(&engine, &world->engine, &world->conf.err), 0);
+    rule_set_unref(world->set);
+    rule_engine_succeed(world->engine, previous);
+    return previous;
+}
+
+static struct rule *compile_one(const char *rules) {
+    struct conf_test test = {0};
+    struct rule *rule;
+    struct buf config = {0};
+    buf_printf(&config, "{\"rules\":{%s}}", rules);
+    assert_int_equal(conf_test_load(&test, buf_cstr(&config)), 0);
+    struct rule_config *first = OPTION_AT(test.rules, struct rule_config, 0);
+    first->from_client = true;
+    assert_int_equal(rule_compile(first, &test.surroundings, &rule, &test.err), 0);
+    conf_test_done(&test);
+    buf_done(&config);
+    return rule;
+}
+
+static void counts_go_on_when_rules_change(void **state) {
+    struct world world;
+    assert_int_equal(open_world(&world, RULE("kept", "SELECT * FROM 'a'", TO_S)), 0);
+    struct rule *kept = rule_ref(world.engine->set->rules[0]);
+    struct rule *one = compile_one(RULE("one", "SELECT * FROM 'b'", TO_T));
+    struct rule *other = compile_one(RULE("one", "SELECT x FROM 'b'", TO_T "," TO_D));
+    assert_int_equal(send(&world, "a", "1"), MESSAGE_STAGED);
+    rule_engine_free(replace_rules(&world, (struct rule *[]){kept, one}, 2));
+    assert_int_equal(send(&world, "a", "2"), MESSAGE_STAGED);
+    assert_int_equal(send(&world, "b", "3"), MESSAGE_STAGED);
+    assert_int_equal(world.lookups, 2); /* what was resolved stays so */
+    rule_engine_free(replace_rules(&world, (struct rule *[]){kept, other}, 2));
+    assert_int_equal(send(&world, "b", "{\"x\":4}"), MESSAGE_STAGED);
+    expect(&world, "s [k] 1\ns [k] 2\nt [k] 3\nt [k] {\"x\":4}\nd [0] {\"x\":4}\n\n");
+    assert_metric("weir_rule_topic_match_total{rule=\"kept\"} 2");
+    assert_metric("weir_rule_topic_match_total{rule=\"one\"} 2");
+    assert_metric("weir_rule_action_success_total{rule=\"one\",action=\"kinesis\"} 2");
+    rule_unref(kept);
+    rule_unref(one);
+    rule_unref(other);
+    close_world(&world);
+}
+
+static void targets_of_a_client_s_rule_may_come_later(void **state) {
+    struct world world;
+    assert_int_equal(open_world(&world, RULE("kept", "SELECT * FROM 'a'", TO_S)), 0);
+    struct rule *late =
+        compile_one(RULE("late", "SELECT * FROM 'b'", "{\"kinesis\":{\"stream_name\":\"none\"}}"));
+    rule_engine_free(replace_rules(&world, &late, 1));
+    rule_unref(late);
+    assert_int_equal(send(&world, "b", "1"), MESSAGE_TAKEN);
+    assert_metric("weir_rule_action_failure_total{rule=\"late\",action=\"kinesis\"} 1");
+    assert_int_equal(send(&world, "a", "1"), MESSAGE_TAKEN); /* its rule is gone */
+    expect(&world, "");
+    close_world(&world);
+}
+
+struct follower {
+    struct rule_tracer tracer;
+    struct buf lines;
+};
+
+static void on_line(struct rule_tracer *tracer, struct str json) {
+    struct follower *follower = CONTAINER_OF(tracer, struct follower, tracer);
+    struct json parsed = {0};
+    struct arena arena = {0};
+    assert_int_equal(json_parse(&parsed, json), 0);
+    struct json_value root = json_root(&parsed);
+    buf_printf(&follower->lines, "%.*s %.*s fires %.*s",
+               STR_ARG(json_str(json_member(root, STR("rule")), &arena)),
+               STR_ARG(json_str(json_member(root, STR("topic")), &arena)),
+               STR_ARG(json_raw(json_member(root, STR("fires")))));
+    for (struct json_cursor cursor = json_each(json_member(root, STR("actions")));
+         json_next(&cursor);) {
+        struct json_value error = json_member(cursor.value, STR("error"));
+        buf_printf(&follower->lines, ", %.*s %.*s %.*s",
+                   STR_ARG(json_str(json_member(cursor.value, STR("resource")), &arena)),
+                   STR_ARG(json_str(json_member(cursor.value, STR("outcome")), &arena)),
+                   STR_ARG(json_str(error, &arena)));
+    }
+    buf_add_u8(&follower->lines, '\n');
+    arena_done(&arena);
+    json_done(&parsed);
+}
+
+static void a_rule_that_is_followed_tells_each_message(void **state) {
+    struct world world;
+    struct follower follower = {{.rule = STR("one"), .line = on_line}, {0}};
+    assert_int_equal(
+        open_world(&world, RULE("one", "SELECT x FROM 'a' WHERE x > 1",
+                                TO_S ",{\"kinesis\":{\"stream_name\":\"${topic()}\",\"partition_"
+                                     "key\":\"k\"}}") "," RULE("two", "SELECT * FROM 'a'", TO_S)),
+        0);
+    struct rule *one = rule_ref(world.engine->set->rules[0]);
+    rule_engine_trace(world.engine, &follower.tracer);
+    send(&world, "a", "{\"x\":2}");
+    rule_engine_free(replace_rules(&world, &one, 1)); /* who follows goes along */
+    send(&world, "a", "{\"x\":1}");
+    rule_engine_untrace(world.engine, &follower.tracer);
+    send(&world, "a", "{\"x\":3}");
+    assert_string_equal(buf_cstr(&follower.lines),
+                        "one a fires true, s success , a failure there is no stream \"a\"\n"
+                        "one a fires false\n");
+    rule_unref(one);
+    buf_done(&follower.lines);
+    close_world(&world);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(counts_go_on_when_rules_change),
+        cmocka_unit_test(targets_of_a_client_s_rule_may_come_later),
+        cmocka_unit_test(a_rule_that_is_followed_tells_each_message),
         cmocka_unit_test(several_rules_and_actions),
         cmocka_unit_test(the_partition_key),
         cmocka_unit_test(targets_by_template),

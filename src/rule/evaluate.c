@@ -133,8 +133,12 @@ static struct value evaluate_call(const struct plan_expression *call,
     struct value few[4], *args = few;
     if (call->count > COUNT_OF(few))
         args = rule_evaluation_alloc(evaluation, call->count * sizeof *args);
+    /* What fails inside of get_or_default() does not fail the rule. */
+    const char *failure = evaluation->failure;
     for (size_t i = 0; args && i < call->count; i++)
         args[i] = evaluate(&call->args[i], evaluation);
+    if (call->function->call == rule_function_get_or_default)
+        evaluation->failure = failure;
     if (evaluation->exhausted)
         return value_undefined();
     evaluation->call = call;
@@ -374,6 +378,8 @@ enum rule_outcome rule_evaluate(const struct plan *plan, struct evaluation *eval
     bool passed = !plan->select.where || is_true(evaluate(plan->select.where, evaluation));
     if (evaluation->exhausted)
         return RULE_EXHAUSTED;
+    if (evaluation->failure)
+        return RULE_FAILED;
     if (!passed)
         return RULE_NOTHING;
     if (plan->select.star_alone) {
@@ -389,6 +395,8 @@ enum rule_outcome rule_evaluate(const struct plan *plan, struct evaluation *eval
         return RULE_UNREADABLE;
     if (evaluation->exhausted)
         return RULE_EXHAUSTED;
+    if (evaluation->failure)
+        return RULE_FAILED;
     *ret_payload = buf_str(out);
     return RULE_RESULT;
 }

@@ -50,9 +50,12 @@ struct evaluation {
     const struct evaluation_scope *scope;
     const struct plan_expression *call; /* whose function runs */
     unsigned effort_left;
-    bool exhausted;      /* a bound was passed: the result is not to be used */
-    bool payload_missed; /* a field was asked for and the payload is no document */
-    bool star_missed;    /* and so was * */
+    bool exhausted;                 /* a bound was passed: the result is not to be used */
+    bool payload_missed;            /* a field was asked for and the payload is no document */
+    bool star_missed;               /* and so was * */
+    const struct rule_roles *roles; /* of the rule; for functions that reach outside */
+    const struct rule_secrets *secrets;
+    const char *failure; /* why such a function failed, in the arena; NULL: none has */
 };
 
 enum rule_outcome {
@@ -60,6 +63,7 @@ enum rule_outcome {
     RULE_RESULT,     /* *ret_payload */
     RULE_UNREADABLE, /* the statement needs a JSON document and the payload is none */
     RULE_EXHAUSTED,  /* a bound was passed */
+    RULE_FAILED,     /* a function that reaches outside failed: evaluation->failure */
 };
 
 /* The outgoing payload is a view into the message or into `out`, which is cleared before. */

@@ -5,9 +5,8 @@
 #include "base/json_write.h"
 #include "base/mem.h"
 #include "base/random.h"
-#include "rule/evaluate.h"
+#include "rule/explain.h"
 #include "rule/route.h"
-#include "rule/rule.h"
 
 struct explanation {
     const struct rule_question *question;
@@ -45,18 +44,20 @@ static void write_error(struct buf *out, const struct err *err) {
     buf_add_u8(out, '}');
 }
 
-/* {"type":"Decimal","value":21.5} */
-static void write_value(struct explanation *explanation, struct value value) {
+void rule_explain_value(struct evaluation *evaluation, struct buf *out, struct value value) {
     static const char *const names[] = {"Undefined", "Null",   "Boolean", "Int",
                                         "Decimal",   "String", "Array",   "Object"};
-    struct buf *out = explanation->out;
     buf_add_u8(out, '{');
     write_text(out, "type", str_of(names[value.type]));
     if (value.type != VALUE_UNDEFINED) {
         json_write_key(out, "value");
-        rule_value_write(&explanation->evaluation, out, value);
+        rule_value_write(evaluation, out, value);
     }
     buf_add_u8(out, '}');
+}
+
+static void write_value(struct explanation *explanation, struct value value) {
+    rule_explain_value(&explanation->evaluation, explanation->out, value);
 }
 
 static void write_variables(struct explanation *explanation) {
@@ -75,9 +76,12 @@ static void write_variables(struct explanation *explanation) {
     buf_add_u8(out, '}');
 }
 
-static void write_result(struct buf *out, struct str result) {
+void rule_explain_result(struct buf *out, struct str result, size_t bytes_max) {
     struct json json = {0};
-    if (json_parse(&json, result) == 0) {
+    if (result.len > bytes_max) {
+        json_write_key(out, "result_bytes");
+        buf_printf(out, "%zu", result.len);
+    } else if (json_parse(&json, result) == 0) {
         json_write_key(out, "result");
         buf_add_str(out, result);
     } else {
@@ -89,19 +93,122 @@ static void write_result(struct buf *out, struct str result) {
     json_done(&json);
 }
 
+const char *rule_explain_reason(enum rule_outcome outcome, const struct evaluation *evaluation) {
+    switch (outcome) {
+    case RULE_EXHAUSTED:
+        return "the statement is too much work for one message, or makes too large a value";
+    case RULE_UNREADABLE:
+        return "the payload is no JSON object, and the statement adds to * or selects from it";
+    case RULE_NOTHING:
+        return evaluation->payload_missed
+                   ? "WHERE is not true; it asks for fields, and the payload is no JSON document"
+                   : "WHERE is not true";
+    case RULE_FAILED:
+        return evaluation->failure;
+    case RULE_RESULT:
+        break;
+    }
+    return NULL;
+}
+
 /* Why no action runs, the first that holds. */
 static const char *reason(const struct explanation *explanation, bool matched) {
-    if (explanation->outcome == RULE_EXHAUSTED)
-        return "the statement is too much work for one message, or makes too large a value";
-    if (explanation->outcome == RULE_UNREADABLE)
-        return "the payload is no JSON object, and the statement adds to * or selects from it";
-    if (explanation->outcome == RULE_NOTHING && explanation->evaluation.payload_missed)
-        return "WHERE is not true; it asks for fields, and the payload is no JSON document";
-    if (explanation->outcome == RULE_NOTHING)
-        return "WHERE is not true";
+    const struct rule *rule = explanation->question->rule;
+    const char *why = rule_explain_reason(explanation->outcome, &explanation->evaluation);
+    if (why)
+        return why;
     if (!matched && !explanation->plan->has_filter)
         return "there is no FROM: only messages to $aws/rules/NAME come to such a rule";
-    return matched ? NULL : "FROM does not take this topic";
+    if (!matched)
+        return "FROM does not take this topic";
+    return rule && rule->disabled ? "the rule is disabled" : NULL;
+}
+
+/* ---- actions, with what their templates come to ---- */
+
+/* The text as a template, in which a text without ${ is itself; one that is none is left as it stands. */
+static void write_template(struct explanation *explanation, struct str text) {
+    struct evaluation *evaluation = &explanation->evaluation;
+    struct rule_template template = {0};
+    struct buf room = {0};
+    struct err err;
+    evaluation->effort_left = EVALUATION_EFFORT_MAX;
+    if (rule_template_compile(evaluation->arena, text, explanation->plan, &template, &err) == 0)
+        text = rule_template_evaluate(&template, evaluation, &room);
+    json_write_string(explanation->out, text);
+    buf_done(&room);
+}
+
+static void write_resolved(struct explanation *explanation, struct json_value value) {
+    struct buf *out = explanation->out;
+    enum json_type type = json_type(value);
+    if (type == JSON_STRING) {
+        write_template(explanation, json_str(value, explanation->evaluation.arena));
+        return;
+    }
+    if (type != JSON_ARRAY && type != JSON_OBJECT) {
+        buf_add_str(out, json_raw(value));
+        return;
+    }
+    buf_add_u8(out, type == JSON_ARRAY ? '[' : '{');
+    for (struct json_cursor cursor = json_each(value); json_next(&cursor);) {
+        json_write_comma(out);
+        if (type == JSON_OBJECT) {
+            buf_add_str(out, json_raw(cursor.key));
+            buf_add_u8(out, ':');
+        }
+        write_resolved(explanation, cursor.value);
+    }
+    buf_add_u8(out, type == JSON_ARRAY ? ']' : '}');
+}
+
+/* What the role of an action whose target is a template says of this message's. */
+static void write_permission(struct explanation *explanation, const struct rule_action *action) {
+    struct buf room = {0};
+    struct err why;
+    if (!action->role || action->permitted)
+        return;
+    struct str target = rule_template_evaluate(&action->target, &explanation->evaluation, &room);
+    if (rule_action_permit(explanation->question->rule, action, target, &why))
+        write_text(explanation->out, "refused", str_of(why.text));
+    buf_done(&room);
+}
+
+/* {"kinesis":{"streamName":"sensors","partitionKey":"a1"}} */
+static void write_action(struct explanation *explanation, struct json_value document,
+                         const struct rule_action *action) {
+    struct buf *out = explanation->out;
+    buf_add_u8(out, '{');
+    struct json_cursor cursor = json_each(document);
+    if (json_next(&cursor)) {
+        buf_add_str(out, json_raw(cursor.key));
+        buf_add_u8(out, ':');
+        write_resolved(explanation, cursor.value);
+    }
+    write_permission(explanation, action);
+    buf_add_u8(out, '}');
+}
+
+static void write_actions(struct explanation *explanation) {
+    const struct rule *rule = explanation->question->rule;
+    struct buf *out = explanation->out;
+    struct json json = {0};
+    if (json_parse(&json, rule->document) == 0) {
+        struct json_value root = json_root(&json), error = json_member(root, STR("errorAction"));
+        struct json_cursor cursor = json_each(json_member(root, STR("actions")));
+        json_write_key(out, "actions");
+        buf_add_u8(out, '[');
+        for (size_t i = 0; i < rule->action_count && json_next(&cursor); i++) {
+            json_write_comma(out);
+            write_action(explanation, cursor.value, &rule->actions[i]);
+        }
+        buf_add_u8(out, ']');
+        if (rule->error_action) {
+            json_write_key(out, "error_action");
+            write_action(explanation, error, rule->error_action);
+        }
+    }
+    json_done(&json);
 }
 
 static void write_valid(struct explanation *explanation) {
@@ -124,7 +231,9 @@ static void write_valid(struct explanation *explanation) {
     if (why_not)
         write_text(out, "reason", str_of(why_not));
     if (explanation->outcome == RULE_RESULT)
-        write_result(out, explanation->result);
+        rule_explain_result(out, explanation->result, SIZE_MAX);
+    if (explanation->question->rule && explanation->outcome != RULE_EXHAUSTED)
+        write_actions(explanation);
 }
 
 static void evaluate(struct explanation *explanation) {
@@ -134,7 +243,8 @@ static void evaluate(struct explanation *explanation) {
     struct arena arena = {0};
     struct buf made = {0}, scratch = {0};
     char trace_id[UUID_CHARS] = "";
-    struct message message = {.topic = question->topic, .payload = question->payload};
+    struct message message = {
+        .topic = question->topic, .payload = question->payload, .client_id = question->client_id};
     explanation->evaluation = (struct evaluation){
         .environment = question->environment,
         .message = &message,
@@ -145,6 +255,8 @@ static void evaluate(struct explanation *explanation) {
         .cache = &cache,
         .scratch = &scratch,
         .trace_id = trace_id,
+        .roles = question->rule ? question->rule->roles : NULL,
+        .secrets = question->rule ? question->rule->secrets : NULL,
         .effort_left = EVALUATION_EFFORT_MAX,
     };
     explanation->outcome =
@@ -160,10 +272,11 @@ static void evaluate(struct explanation *explanation) {
 bool rule_explain(const struct rule_question *question, struct buf *out) {
     struct explanation explanation = {.question = question, .out = out};
     struct arena arena = {0};
-    struct plan *plan;
+    struct plan *plan = question->rule ? question->rule->plan : NULL;
     struct err err;
-    bool valid = rule_plan_statement(&arena, question->sql,
-                                     (enum rule_version)question->sql_version, &plan, &err) == 0;
+    bool valid =
+        plan || rule_plan_statement(&arena, question->sql, (enum rule_version)question->sql_version,
+                                    &plan, &err) == 0;
     buf_add_u8(out, '{');
     write_bool(out, "valid", valid);
     if (valid) {

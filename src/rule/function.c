@@ -40,7 +40,7 @@ static const struct function functions[] = {
     {"get_mqtt_property", 1, 1, V1, rule_function_get_mqtt_property, NULL},
     {"get_or_default", 1, 2, V2, rule_function_get_or_default, NULL},
     {"get_registry_data", 3, 3, V2, NULL, "the registry of things"},
-    {"get_secret", 3, 4, V1, NULL, "a store of secrets"},
+    {"get_secret", 3, 4, V1, rule_function_get_secret, NULL},
     {"get_thing_shadow", 2, 3, V2, NULL, "thing shadows"},
     {"get_user_properties", 0, 1, V1, rule_function_get_user_properties, NULL},
     {"indexof", 2, 2, V2, rule_function_indexof, NULL},

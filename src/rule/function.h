@@ -107,6 +107,8 @@ FUNCTION(isnull);
 FUNCTION(isundefined);
 FUNCTION(transform);
 
+FUNCTION(get_secret);
+
 FUNCTION(accountid);
 FUNCTION(clientid);
 FUNCTION(get_mqtt_property);

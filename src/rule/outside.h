@@ -5,19 +5,27 @@
 #include "rule/set.h"
 
 struct rule_outside {
-    struct arena *arena;                    /* of the set */
+    struct rule *rule;                      /* name, arena and plan are there */
     const struct action_kind *const *kinds; /* NULL-terminated, or NULL */
-    const struct plan *plan;
-    const char *rule;
-    const char *number; /* "1", "2", "error" */
+    const char *number;                     /* "1", "2", "error" */
     bool is_error_action, has_error_action;
+    bool from_client; /* keys are AWS's */
 };
 
-/* `conf` is a map of one key, the kind. INVALID, UNSUPPORTED. */
+/* `conf` is a map of one key, the kind. *ret_role is the role that the action names, or NULL. INVALID,
+ * UNSUPPORTED. */
 int rule_outside_compile(const struct rule_outside *outside, const struct conf *conf,
-                         struct rule_action *action, struct err *err);
+                         struct rule_action *action, const char **ret_role, struct err *err);
+
+/* Whether the role lets it touch what `params` say: 0, or DENIED with a sentence. */
+int rule_outside_permit(const struct rule *rule, const struct rule_action *action,
+                        const struct action_params *params, struct err *why);
 
 /* Fills set->actions. */
 void rule_outside_collect(struct rule_set *set);
+
+/* NULL: there is none of that name. */
+const struct action_kind *rule_outside_kind(const struct action_kind *const *kinds,
+                                            const char *name);
 
 #endif

@@ -2,12 +2,14 @@
 
 #include "base/metric.h"
 #include "rule/conf_test.h"
+#include "rule/document.h"
 #include "rule/engine.h"
 
 /* A kind as src/action/ has them, and logs that remember what was pushed. */
 
 struct hook_settings {
     struct option_head head;
+    const char *role;
     const char *url, *token;
     struct option_strings words;
     int64_t speed;
@@ -15,6 +17,7 @@ struct hook_settings {
 
 static const struct option hook_options[] = {
     {"url", OPTION_STRING, offsetof(struct hook_settings, url), .required = true},
+    {"role", OPTION_STRING, offsetof(struct hook_settings, role)},
     {"token", OPTION_SECRET, offsetof(struct hook_settings, token)},
     {"words", OPTION_STRING_LIST, offsetof(struct hook_settings, words)},
     {"speed", OPTION_INT, offsetof(struct hook_settings, speed), .default_text = "3"},
@@ -33,15 +36,25 @@ static void hook_templates(const void *data, struct action_templates *templates)
         action_template_add(templates, "word", settings->words.items[i], &settings->head, "words");
 }
 
+static void hook_arn(const struct action_params *params, struct buf *out) {
+    buf_add_str(out, STR("arn:aws:hook:::"));
+    buf_add_str(out, action_param_get(params, "url"));
+}
+
 static const struct action_kind hook = {.name = "http",
                                         .failed_action = "HttpAction",
                                         .options = hook_options,
                                         .settings_size = sizeof(struct hook_settings),
                                         .check = check_hook,
-                                        .templates = hook_templates};
+                                        .role_offset = offsetof(struct hook_settings, role),
+                                        .templates = hook_templates,
+                                        .permission = "hook:Post",
+                                        .arn = hook_arn};
 static const struct action_kind *const kinds[] = {&hook, NULL};
 
 enum { LOGS_MAX = 4 };
+
+static struct rule_roles *given_roles; /* of the next world */
 
 struct world {
     struct conf_test conf;
@@ -86,10 +99,12 @@ static int publish(struct message_publisher *publisher, const struct message *me
 }
 
 static int compile(struct world *world, const char *rules) {
-    *world = (struct world){.resolver = {find}, .publisher = {publish}};
+    *world = (struct world){.resolver = {find},
+                            .publisher = {publish},
+                            .conf.surroundings = {.roles = given_roles, .kinds = kinds}};
     struct buf config = {0};
     buf_printf(&config, "{\"rules\":{%s}}", rules);
-    int result = conf_test_compile_with(&world->conf, buf_cstr(&config), kinds, &world->set);
+    int result = conf_test_compile(&world->conf, buf_cstr(&config), &world->set);
     buf_done(&config);
     return result;
 }
@@ -103,7 +118,7 @@ static void open_world(struct world *world, const char *rules) {
     const struct action_specs *specs = rule_set_actions(world->set);
     for (size_t i = 0; i < specs->count; i++) {
         world->logs[i].sink = (struct sink){push_log, "action"};
-        snprintf(world->logs[i].name, sizeof world->logs[i].name, "%s", specs->items[i].log);
+        snprintf(world->logs[i].name, sizeof world->logs[i].name, "%s", specs->items[i]->log);
     }
     struct rule_engine_config engine = {.set = world->set,
                                         .sinks = &world->resolver,
@@ -154,9 +169,9 @@ static void a_message_becomes_a_record(void **state) {
     open_world(&world, RULE("hot", "SELECT t FROM 'a/#'", "\"actions\":[" HOOK "]"));
     const struct action_specs *specs = rule_set_actions(world.set);
     assert_int_equal(specs->count, 1);
-    assert_string_equal(specs->items[0].log, "hot-1-http");
-    assert_false(specs->items[0].has_error_action);
-    const struct hook_settings *settings = specs->items[0].settings;
+    assert_string_equal(specs->items[0]->log, "hot-1-http");
+    assert_false(specs->items[0]->has_error_action);
+    const struct hook_settings *settings = specs->items[0]->settings;
     assert_string_equal(settings->token, "secret");
     assert_int_equal(settings->speed, 3);
 
@@ -183,9 +198,9 @@ static void the_own_payload_is_kept_for_the_error_action(void **state) {
                RULE("hot", "SELECT t FROM 'a/#'", "\"actions\":[" HOOK "],\"error_action\":" HOOK));
     const struct action_specs *specs = rule_set_actions(world.set);
     assert_int_equal(specs->count, 2);
-    assert_string_equal(specs->items[1].log, "hot-error-http");
-    assert_true(specs->items[0].has_error_action);
-    assert_false(specs->items[1].has_error_action);
+    assert_string_equal(specs->items[1]->log, "hot-error-http");
+    assert_true(specs->items[0]->has_error_action);
+    assert_false(specs->items[1]->has_error_action);
     send(&world, "a/b", "{\"t\":1,\"u\":2}");
     struct action_record record = last(&world, 0);
     assert_true(record.has_original);
@@ -235,6 +250,57 @@ static void what_was_not_delivered_goes_to_the_error_action(void **state) {
     close_world(&world);
 }
 
+static void the_role_says_what_may_be_touched(void **state) {
+    struct world world = {0};
+    struct err err;
+    struct json json = {0};
+    struct conf_test roles = {0};
+    assert_int_equal(json_parse(&json, STR("{\"r\":{\"statement\":[{\"effect\":\"Allow\","
+                                           "\"action\":\"hook:Post\","
+                                           "\"resource\":\"arn:aws:hook:::http://h/b*\"}]}}")),
+                     0);
+    roles.json = json;
+    struct rule_roles *compiled;
+    assert_int_equal(rule_roles_compile(conf_test_tree(&roles, json_root(&json)), "us-east-1",
+                                        "000000000000", &compiled, &err),
+                     0);
+    given_roles = compiled;
+    open_world(&world, RULE("hot", "SELECT * FROM 'a/#'",
+                            "\"actions\":[{\"http\":{\"url\":\"http://h/${topic(2)}\","
+                            "\"role\":\"r\"}}]"));
+    given_roles = NULL;
+    assert_int_equal(send(&world, "a/b", "{}"), MESSAGE_STAGED);
+    assert_int_equal(send(&world, "a/c", "{}"), MESSAGE_TAKEN);
+    assert_int_equal(world.logs[0].count, 1);
+    close_world(&world);
+    rule_roles_unref(compiled);
+    conf_test_done(&roles);
+}
+
+/* As clients of the API write it, and as they read it. */
+static void keys_and_secrets_of_documents(void **state) {
+    static const char text[] =
+        "{\"sql\":\"SELECT * FROM 'a'\",\"actions\":[{\"http\":{\"url\":\"http://h/x\","
+        "\"Speed\":4,\"token\":\"hidden\"}}]}";
+    struct arena arena = {0};
+    struct json json = {0};
+    struct rule_config config;
+    struct rule_surroundings surroundings = {.kinds = kinds};
+    struct rule *rule;
+    struct err err = {0};
+    assert_int_equal(json_parse(&json, str_of(text)), 0);
+    assert_int_equal(rule_document_read(&arena, "r", json_root(&json), &config, &err), 0);
+    assert_int_equal(rule_compile(&config, &surroundings, &rule, &err), 0);
+    const struct hook_settings *settings = rule->actions[0].outside->settings;
+    assert_int_equal(settings->speed, 4);
+    assert_string_equal(settings->token, "hidden");
+    assert_non_null(strstr(rule->document.at, "\"token\":\"***\""));
+    assert_null(strstr(rule->document.at, "hidden"));
+    rule_unref(rule);
+    json_done(&json);
+    arena_done(&arena);
+}
+
 static void expect_error(const char *rules, const char *text) {
     struct world world;
     assert_true(compile(&world, rules) < 0);
@@ -264,6 +330,8 @@ int main(void) {
         cmocka_unit_test(the_own_payload_is_kept_for_the_error_action),
         cmocka_unit_test(a_full_log_refuses_the_message),
         cmocka_unit_test(what_was_not_delivered_goes_to_the_error_action),
+        cmocka_unit_test(the_role_says_what_may_be_touched),
+        cmocka_unit_test(keys_and_secrets_of_documents),
         cmocka_unit_test(errors_say_where),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

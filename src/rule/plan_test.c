@@ -30,8 +30,6 @@ static void what_cannot_be_evaluated_is_refused(void **state) {
          ERR_UNSUPPORTED},
         {"SELECT get_dynamodb('t', 'k', 'v', 'role') AS r FROM 't'",
          "1:8: get_dynamodb() is not available yet: it needs calls to DynamoDB", ERR_UNSUPPORTED},
-        {"SELECT get_secret('id', 'SecretString', 'role') AS r FROM 't'",
-         "1:8: get_secret() is not available yet: it needs a store of secrets", ERR_UNSUPPORTED},
         {"SELECT machinelearning_predict('m', 'role', *) AS r FROM 't'",
          "1:8: machinelearning_predict() is not available yet: it needs calls to a machine "
          "learning "

@@ -4,7 +4,10 @@
 
 #include "rule/engine.h"
 
-/* Routes for Basic Ingest, one per rule; after the rules are there. */
+/* The rule's route for Basic Ingest. */
+void rule_route_basic(struct engine_rule *rule);
+
+/* After the rules are there. */
 void rule_routes_init(struct rule_engine *engine);
 void rule_routes_done(struct rule_engine *engine);
 

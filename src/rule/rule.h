@@ -3,9 +3,9 @@
  * they give it (actions). The dialect is that of AWS IoT Core, in its versions 2015-10-08 and
  * 2016-03-23.
  *
- * A *rule set* is made once from the configuration, checked as a whole, immutable and shared by all
- * threads. Each worker has an *engine* over it, which belongs to that thread and does everything
- * there: it implements message_sink for the broker, pushes records into the thread's sinks, and
+ * A *rule* is compiled once, from the configuration or from what a client sent (book.h), immutable and
+ * shared by all threads. A *rule set* is the rules in force together. Each worker has an *engine* over it,
+ * which belongs to that thread and does everything there: it implements message_sink for the broker, pushes records into the thread's sinks, and
  * republishes through the thread's message_publisher, during push(). Nothing here blocks, and
  * nothing is called back later.
  *
@@ -15,7 +15,7 @@
  * is not acknowledged and comes again.
  *
  * Metrics, per rule: weir_rule_topic_match_total, weir_rule_executed_total,
- * weir_rule_parse_error_total; per rule and action: weir_rule_action_success_total,
+ * weir_rule_parse_error_total, weir_rule_exhausted_total, weir_rule_failed_total; per rule and action: weir_rule_action_success_total,
  * weir_rule_action_failure_total, weir_rule_error_action_success_total,
  * weir_rule_error_action_failure_total; weir_rule_not_found_total (Basic Ingest).
  */
@@ -27,13 +27,14 @@
 
 #include "base/buf.h"
 #include "base/err.h"
+#include "base/list.h"
 #include "base/option.h"
 #include "flow/action.h"
 #include "flow/message.h"
 #include "flow/sink.h"
 
 enum {
-    RULE_COUNT_MAX = 1000,     /* AWS: rules per account */
+    RULE_COUNT_MAX = 16384,    /* AWS: 1000 rules per account, adjustable */
     RULE_ACTIONS_MAX = 10,     /* AWS: actions per rule */
     RULE_NAME_CHARS_MAX = 128, /* letters, digits, underscores */
     RULE_REPUBLISH_DEPTH_MAX =
@@ -42,21 +43,38 @@ enum {
 
 struct rule_kinesis_config {
     struct option_head head;
+    const char *role;          /* name or ARN; here and below */
     const char *stream_name;   /* template */
     const char *partition_key; /* template; absent: a random UUID per message */
 };
 
 struct rule_firehose_config {
     struct option_head head;
+    const char *role;
     const char *delivery_stream_name; /* template */
     const char *separator;            /* "\n", "\t", "\r\n", ","; absent: none */
     bool batch_mode;                  /* an array is one record per item */
 };
 
+/* MQTT 5 properties; all are templates, NULL: absent. */
+struct rule_user_property_config {
+    struct option_head head;
+    const char *key, *value;
+};
+
+struct rule_headers_config {
+    struct option_head head; /* head.conf NULL: none */
+    const char *payload_format_indicator, *content_type, *response_topic, *correlation_data,
+        *message_expiry;
+    struct option_items user_properties; /* struct rule_user_property_config */
+};
+
 struct rule_republish_config {
     struct option_head head;
+    const char *role;
     const char *topic; /* template */
     int64_t qos;
+    struct rule_headers_config headers;
 };
 
 /* One of these, the others absent. */
@@ -74,29 +92,68 @@ struct rule_config {
     int sql_version; /* enum rule_version */
     const char *description;
     bool disabled;
+    const char *role;            /* of actions that name none; may be NULL */
     struct option_items actions; /* struct rule_action_config */
     struct rule_action_config error_action;
+    bool from_client; /* not from the file: its targets may come later than the rule */
 };
 
 /* For the key `rules`: OPTION_MAP with .fields = rule_options, .item_size = sizeof(struct
  * rule_config). */
 extern const struct option rule_options[];
 
-struct rule_set;
+/*
+ * The policies under the key `roles` (role.h says how they look), which limit what actions may touch;
+ * `conf` NULL: none. Region and account are those of our ARNs. Counted, from any thread, as all below.
+ */
+struct rule_roles;
+int rule_roles_compile(const struct conf *conf, const char *region, const char *account,
+                       struct rule_roles **ret_roles, struct err *err);
+struct rule_roles *rule_roles_ref(struct rule_roles *roles);
+void rule_roles_unref(struct rule_roles *roles);
+
+/* What get_secret() knows, by name. Made and filled on one thread; then counted, from any. */
+struct rule_secrets;
+enum { RULE_SECRET_BYTES_MAX = 65536 }; /* AWS Secrets Manager: of one secret */
+struct rule_secrets *rule_secrets_new(void);
+void rule_secrets_add(struct rule_secrets *secrets, const char *name, struct str bytes);
+struct rule_secrets *rule_secrets_ref(struct rule_secrets *secrets);
+void rule_secrets_unref(struct rule_secrets *secrets);
+
+/* What rules are compiled against. Zeroed is valid: there is nothing. */
+struct rule_surroundings {
+    struct rule_roles *roles;
+    struct rule_secrets *secrets;
+    const struct action_kind *const *kinds; /* of actions that reach outside, NULL-terminated */
+};
+
+bool rule_name_valid(struct str name);
 
 /*
- * Compiles `rules` (struct rule_config, of which nothing is kept). `kinds` are those of actions that
- * reach outside, NULL-terminated, or NULL. On failure `err` says where in the configuration and where
- * in the SQL: "weir.yaml:12:10: rule sensors: sql 1:8: ...". INVALID, or UNSUPPORTED for what AWS has
- * and Weir has not. The caller gets one reference; any thread may take and drop them.
+ * Compiles a rule, of whose configuration nothing is kept. On failure `err` says where in the
+ * configuration and where in the SQL: "weir.yaml:12:10: rule sensors: sql 1:8: ...". INVALID;
+ * UNSUPPORTED for what AWS has and Weir has not; DENIED for what its role forbids. The caller gets one
+ * reference.
  */
-int rule_set_compile(const struct option_items *rules, const struct action_kind *const *kinds,
+struct rule;
+int rule_compile(const struct rule_config *config, const struct rule_surroundings *surroundings,
+                 struct rule **ret_rule, struct err *err);
+struct rule *rule_ref(struct rule *rule);
+void rule_unref(struct rule *rule);
+
+struct rule_set;
+
+/* Of rules with different names; takes a reference of each. */
+struct rule_set *rule_set_new(struct rule *const *rules, size_t count);
+
+/* Compiles `rules` (struct rule_config) and makes a set of them. Errors as rule_compile(). */
+int rule_set_compile(const struct option_items *rules, const struct rule_surroundings *surroundings,
                      struct rule_set **ret_set, struct err *err);
 struct rule_set *rule_set_ref(struct rule_set *set);
 void rule_set_unref(struct rule_set *set);
 
-/* The set's actions that reach outside, those of disabled rules too. They live as long as the set,
- * which is their owner. */
+/* The set's actions that reach outside, those of disabled rules too. They live as long as the set, and
+ * each as long as the rule that owns it. */
 const struct action_specs *rule_set_actions(const struct rule_set *set);
 
 /* What functions of the dialect see of the world. Calls come from the engine's thread. */
@@ -110,11 +167,12 @@ struct rule_environment {
 /* The wall clock, the kernel's random bytes, account 000000000000. */
 extern const struct rule_environment rule_environment_default;
 
-/* A statement and a message to try it on. */
+/* A rule, or a statement alone, and a message to try it on. */
 struct rule_question {
+    const struct rule *rule; /* or NULL: */
     struct str sql;
     int sql_version; /* enum rule_version */
-    struct str topic, payload;
+    struct str topic, payload, client_id;
     const struct rule_environment *environment;
 };
 
@@ -123,9 +181,14 @@ struct rule_question {
  * `line`, `column` and `message`; else `matched` (FROM takes the topic), `variables` and `where` (each
  * with `type` and, if JSON can say it, `value`), `fires` (actions would run), and `result`, or
  * `result_base64` if it is no JSON, or the `reason` for which there is none. WHERE and SELECT are
- * evaluated even if the topic does not match. Returns whether the statement is valid.
+ * evaluated even if the topic does not match. Of a rule also `actions` and `error_action`, as AWS writes
+ * them, with each template replaced by what it comes to, and `refused` with the sentence if the action's
+ * role forbids that. Returns whether the statement is valid.
  */
 bool rule_explain(const struct rule_question *question, struct buf *out);
+
+/* The rule of that name, or NULL. */
+const struct rule *rule_set_find(const struct rule_set *set, struct str name);
 
 struct rule_engine;
 
@@ -134,6 +197,9 @@ struct rule_engine_config {
     struct sink_resolver *sinks;
     struct message_publisher *publisher;        /* NULL: rules that republish are refused */
     const struct rule_environment *environment; /* NULL: rule_environment_default */
+    struct rule_engine
+        *previous; /* NULL, or the one that this is to follow on the same thread: rules
+                                     that both have are not made again, and their counts go on */
 };
 
 /* Resolves every target with a constant name; one that does not exist is an error that names rule,
@@ -141,6 +207,29 @@ struct rule_engine_config {
 int rule_engine_new(const struct rule_engine_config *config, struct rule_engine **ret_engine,
                     struct err *err);
 void rule_engine_free(struct rule_engine *engine);
+
+/*
+ * Follows a rule: for each message that comes to it `line` is told one JSON object, within push(): `rule`,
+ * `topic`, `client_id`, `at` (RFC 3339), `where`, `fires`, `reason` or `result` (if it is not longer than
+ * RULE_TRACE_RESULT_BYTES_MAX), `actions` (each with `action`, `resource`, `outcome`, `error`,
+ * `microseconds`) and `microseconds` of the whole. It costs nothing while nobody follows. `tracer` stays where it is until
+ * rule_engine_untrace(), and moves along to the engine that succeeds this one. A rule that does
+ * not exist may come later.
+ */
+enum { RULE_TRACE_RESULT_BYTES_MAX = 4096 };
+
+struct rule_tracer {
+    struct link link;
+    struct str rule;
+    void (*line)(struct rule_tracer *tracer, struct str json);
+};
+
+void rule_engine_trace(struct rule_engine *engine, struct rule_tracer *tracer);
+void rule_engine_untrace(struct rule_engine *engine, struct rule_tracer *tracer);
+
+/* `engine` is now in force in the place of its `previous`: counts of rules that were replaced under their
+ * name go on, and so do traces. */
+void rule_engine_succeed(struct rule_engine *engine, struct rule_engine *previous);
 
 /*
  * The broker's way in, alive as long as the engine. push() may come again from within push(), by

@@ -6,15 +6,22 @@
 #include <stdlib.h>
 
 #include "base/mem.h"
+#include "rule/document.h"
 #include "rule/outside.h"
 
 /* What AWS's rules have and Weir's have not yet is in the tables as well, so that the error says
  * what is missing. */
 #define LATER(name, text)                                                                          \
     { .key = name, .type = OPTION_LATER, .help = text }
-#define NO_ROLES                                                                                   \
-    LATER("role_arn", "Weir's actions need no role: what a rule may do is what this file says"),   \
-        LATER("role", "Weir's actions need no role: what a rule may do is what this file says")
+#define ROLE(config)                                                                               \
+    {.key = "role_arn",                                                                            \
+     .type = OPTION_STRING,                                                                        \
+     .offset = offsetof(struct config, role),                                                      \
+     .help = "what the action may touch: a name under `roles`, or an ARN that ends in one"},       \
+    {                                                                                              \
+        .key = "role", .type = OPTION_STRING, .offset = offsetof(struct config, role),             \
+        .help = "the same"                                                                         \
+    }
 
 static const struct option kinesis_options[] = {
     {.key = "stream_name",
@@ -26,7 +33,7 @@ static const struct option kinesis_options[] = {
      .type = OPTION_STRING,
      .offset = offsetof(struct rule_kinesis_config, partition_key),
      .help = "decides the shard; may be a template; absent: a random UUID per message"},
-    NO_ROLES,
+    ROLE(rule_kinesis_config),
     {.key = NULL},
 };
 
@@ -45,7 +52,7 @@ static const struct option firehose_options[] = {
      .offset = offsetof(struct rule_firehose_config, batch_mode),
      .default_text = "false",
      .help = "an array becomes one record per item"},
-    NO_ROLES,
+    ROLE(rule_firehose_config),
     {.key = NULL},
 };
 
@@ -62,8 +69,13 @@ static const struct option republish_options[] = {
      .min = 0,
      .max = 1,
      .help = "0 or 1"},
-    LATER("headers", "MQTT 5 properties of republished messages are not available yet"),
-    NO_ROLES,
+    {.key = "headers",
+     .type = OPTION_STRUCT,
+     .offset = offsetof(struct rule_republish_config, headers),
+     .fields = rule_headers_options,
+     .item_size = sizeof(struct rule_headers_config),
+     .help = "MQTT 5 properties"},
+    ROLE(rule_republish_config),
     {.key = NULL},
 };
 
@@ -143,6 +155,10 @@ const struct option rule_options[] = {
      .offset = offsetof(struct rule_config, disabled),
      .default_text = "false",
      .help = "checked, but never run"},
+    {.key = "role",
+     .type = OPTION_STRING,
+     .offset = offsetof(struct rule_config, role),
+     .help = "what its actions may touch, unless they say it: a name under `roles`"},
     {.key = "actions",
      .type = OPTION_LIST,
      .offset = offsetof(struct rule_config, actions),
@@ -163,6 +179,7 @@ struct compiler {
     struct arena *arena;
     const struct action_kind *const *kinds;
     const struct rule_config *config;
+    struct rule *rule;
     const struct plan *plan;
     struct err *err;
 };
@@ -182,10 +199,11 @@ static const struct conf *place(const struct conf *conf, const char *key) {
     return item ? item : conf;
 }
 
-/* "file:line:column", which outlives the configuration. */
+/* "file:line:column", which outlives the configuration; empty for what came from no file. */
 static const char *place_text(struct arena *arena, const struct conf *conf) {
-    char text[512];
-    snprintf(text, sizeof text, "%s:%d:%d", conf->file ? conf->file : "", conf->line, conf->column);
+    char text[512] = "";
+    if (conf->file)
+        snprintf(text, sizeof text, "%s:%d:%d", conf->file, conf->line, conf->column);
     return arena_strdup(arena, str_of(text));
 }
 
@@ -232,49 +250,87 @@ static int compile_republish(struct compiler *compiler, const struct rule_republ
     action->qos = (uint8_t)config->qos;
     if (str_starts(str_of(topic), STR("$$aws/")))
         topic++;
-    return compile_template(compiler, config->head.conf, "topic", topic, &action->target);
+    int result = compile_template(compiler, config->head.conf, "topic", topic, &action->target);
+    if (result == 0 && config->headers.head.conf)
+        result = rule_headers_compile(compiler->arena, &config->headers, compiler->plan,
+                                      &action->headers, compiler->err);
+    return result;
+}
+
+/* The role that the action names, or else the rule. A client that brings roles of its own to where none are
+ * configured is let in: there is nothing that they could mean. */
+static int compile_role(struct compiler *compiler, const struct rule_action_config *config,
+                        const char *named, struct rule_action *action) {
+    const struct rule_config *rule = compiler->config;
+    const struct rule_roles *roles = compiler->rule->roles;
+    const char *name = named ? named : rule->role;
+    if (rule->from_client && rule_roles_absent(roles))
+        return 0;
+    if (!name)
+        return rule->from_client && !(action->outside && !action->outside->kind->permission)
+                   ? conf_error(config->head.conf, compiler->err, ERR_INVALID,
+                                "rule %s: roles are configured here, so an action needs roleArn",
+                                rule->head.name)
+                   : 0;
+    action->role = rule_roles_find(roles, name);
+    action->role_name = arena_strdup(compiler->arena, str_of(name));
+    if (!action->role)
+        return conf_error(config->head.conf, compiler->err, ERR_INVALID,
+                          "rule %s: there is no role \"%s\" under roles", rule->head.name, name);
+    struct err why;
+    if (action->outside || action->target.kind != TEMPLATE_TEXT)
+        return 0;
+    action->permitted = rule_action_permit(compiler->rule, action, action->target.text, &why) == 0;
+    return action->permitted ? 0
+                             : conf_error(config->head.conf, compiler->err, ERR_DENIED,
+                                          "rule %s: %s", rule->head.name, why.text);
 }
 
 /* `number` says which action of the rule it is: "1", "2", "error". */
 static int compile_outside(struct compiler *compiler, const struct conf *conf, const char *number,
-                           struct rule_action *action) {
+                           struct rule_action *action, const char **ret_role) {
     bool is_error_action = strcmp(number, "error") == 0;
     struct rule_outside outside = {
-        .arena = compiler->arena,
+        .rule = compiler->rule,
         .kinds = compiler->kinds,
-        .plan = compiler->plan,
-        .rule = compiler->config->head.name,
         .number = number,
         .is_error_action = is_error_action,
         .has_error_action = compiler->config->error_action.head.conf && !is_error_action,
+        .from_client = compiler->config->from_client,
     };
-    return rule_outside_compile(&outside, conf, action, compiler->err);
+    return rule_outside_compile(&outside, conf, action, ret_role, compiler->err);
 }
 
 static int compile_action(struct compiler *compiler, const struct rule_action_config *config,
                           const char *number, struct rule_action *action) {
     bool kinesis = config->kinesis.head.conf, firehose = config->firehose.head.conf;
+    const char *role;
+    int result;
     action->place = place_text(compiler->arena, config->head.conf);
     if (config->head.conf->type != CONF_MAP || config->head.conf->count != 1)
         return conf_error(config->head.conf, compiler->err, ERR_INVALID,
                           "rule %s: an action has exactly one key, its kind: kinesis, firehose, "
                           "republish, http, ...",
                           compiler->config->head.name);
-    if (config->outside)
-        return compile_outside(compiler, config->head.conf, number, action);
-    if (kinesis) {
+    if (config->outside) {
+        result = compile_outside(compiler, config->head.conf, number, action, &role);
+    } else if (kinesis) {
         action->kind = RULE_ACTION_KINESIS;
-        return compile_kinesis(compiler, &config->kinesis, action);
-    }
-    if (firehose) {
+        role = config->kinesis.role;
+        result = compile_kinesis(compiler, &config->kinesis, action);
+    } else if (firehose) {
         action->kind = RULE_ACTION_FIREHOSE;
-        return compile_firehose(compiler, &config->firehose, action);
+        role = config->firehose.role;
+        result = compile_firehose(compiler, &config->firehose, action);
+    } else {
+        action->kind = RULE_ACTION_REPUBLISH;
+        role = config->republish.role;
+        result = compile_republish(compiler, &config->republish, action);
     }
-    action->kind = RULE_ACTION_REPUBLISH;
-    return compile_republish(compiler, &config->republish, action);
+    return result < 0 ? result : compile_role(compiler, config, role, action);
 }
 
-static bool name_valid(struct str name) {
+bool rule_name_valid(struct str name) {
     if (name.len == 0 || name.len > RULE_NAME_CHARS_MAX)
         return false;
     for (size_t i = 0; i < name.len; i++) {
@@ -288,9 +344,9 @@ static bool name_valid(struct str name) {
 static int compile_sql(struct compiler *compiler, struct rule *rule) {
     const struct rule_config *config = compiler->config;
     struct err inner = {0};
-    struct str sql = str_of(arena_strdup(compiler->arena, str_of(config->sql)));
-    int result = rule_plan_statement(compiler->arena, sql, (enum rule_version)config->sql_version,
-                                     &rule->plan, &inner);
+    rule->sql = str_of(arena_strdup(compiler->arena, str_of(config->sql)));
+    int result = rule_plan_statement(compiler->arena, rule->sql,
+                                     (enum rule_version)config->sql_version, &rule->plan, &inner);
     compiler->plan = rule->plan;
     if (result == 0)
         return 0;
@@ -298,20 +354,34 @@ static int compile_sql(struct compiler *compiler, struct rule *rule) {
                       config->head.name, inner.text);
 }
 
-static int compile_rule(struct arena *arena, const struct action_kind *const *kinds,
-                        const struct rule_config *config, struct rule *rule, struct err *err) {
-    struct compiler compiler = {.arena = arena, .kinds = kinds, .config = config, .err = err};
-    rule->name = str_of(arena_strdup(arena, str_of(config->head.name)));
+static void describe(const struct rule_config *config, const struct action_kind *const *kinds,
+                     struct rule *rule) {
+    struct buf document = {0};
+    rule_document_write(&document, config, kinds);
+    rule->document = str_from(arena_strdup(&rule->arena, buf_str(&document)), buf_len(&document));
+    buf_done(&document);
+    rule->description =
+        str_of(arena_strdup(&rule->arena, str_of(config->description ? config->description : "")));
+    rule->place = place_text(&rule->arena, config->head.conf);
+}
+
+static int compile_rule(const struct rule_config *config, const struct action_kind *const *kinds,
+                        struct rule *rule, struct err *err) {
+    struct compiler compiler = {
+        .arena = &rule->arena, .kinds = kinds, .rule = rule, .config = config, .err = err};
+    rule->name = str_of(arena_strdup(&rule->arena, str_of(config->head.name)));
     rule->disabled = config->disabled;
-    if (!name_valid(rule->name))
+    rule->from_client = config->from_client;
+    if (!rule_name_valid(rule->name))
         return conf_error(config->head.conf, err, ERR_INVALID,
                           "rule %s: a rule's name is 1 to %d letters, digits and underscores",
                           config->head.name, RULE_NAME_CHARS_MAX);
     if (config->actions.count > RULE_ACTIONS_MAX)
         return conf_error(place(config->head.conf, "actions"), err, ERR_INVALID,
                           "rule %s: more than %d actions", config->head.name, RULE_ACTIONS_MAX);
+    describe(config, kinds, rule);
     int result = compile_sql(&compiler, rule);
-    rule->actions = arena_zalloc(arena, config->actions.count * sizeof *rule->actions);
+    rule->actions = arena_zalloc(&rule->arena, config->actions.count * sizeof *rule->actions);
     for (size_t i = 0; result == 0 && i < config->actions.count; i++) {
         const struct rule_action_config *action =
             OPTION_AT(config->actions, struct rule_action_config, i);
@@ -320,34 +390,82 @@ static int compile_rule(struct arena *arena, const struct action_kind *const *ki
         result = compile_action(&compiler, action, number, &rule->actions[rule->action_count++]);
     }
     if (result == 0 && config->error_action.head.conf) {
-        rule->error_action = arena_zalloc(arena, sizeof *rule->error_action);
+        rule->error_action = arena_zalloc(&rule->arena, sizeof *rule->error_action);
         result = compile_action(&compiler, &config->error_action, "error", rule->error_action);
     }
     return result;
 }
 
-int rule_set_compile(const struct option_items *rules, const struct action_kind *const *kinds,
+/* ---- rules and sets of them ---- */
+
+int rule_compile(const struct rule_config *config, const struct rule_surroundings *surroundings,
+                 struct rule **ret_rule, struct err *err) {
+    struct rule *rule = xcalloc(1, sizeof *rule);
+    rule->references = 1;
+    rule->roles = rule_roles_ref(surroundings->roles);
+    rule->secrets = rule_secrets_ref(surroundings->secrets);
+    int result = compile_rule(config, surroundings->kinds, rule, err);
+    if (result < 0)
+        rule_unref(rule);
+    else
+        *ret_rule = rule;
+    return result;
+}
+
+struct rule *rule_ref(struct rule *rule) {
+    atomic_fetch_add_explicit(&rule->references, 1, memory_order_relaxed);
+    return rule;
+}
+
+void rule_unref(struct rule *rule) {
+    if (!rule || atomic_fetch_sub_explicit(&rule->references, 1, memory_order_acq_rel) != 1)
+        return;
+    rule_roles_unref(rule->roles);
+    rule_secrets_unref(rule->secrets);
+    arena_done(&rule->arena);
+    free(rule);
+}
+
+struct rule_set *rule_set_new(struct rule *const *rules, size_t count) {
+    struct rule_set *set = xcalloc(1, sizeof *set + count * sizeof set->rules[0]);
+    set->references = 1;
+    for (; set->count < count; set->count++)
+        set->rules[set->count] = rule_ref(rules[set->count]);
+    rule_outside_collect(set);
+    return set;
+}
+
+int rule_set_compile(const struct option_items *rules, const struct rule_surroundings *surroundings,
                      struct rule_set **ret_set, struct err *err) {
     if (rules->count > RULE_COUNT_MAX)
         return err_set(err, ERR_INVALID, "%zu rules; at most %d are possible", rules->count,
                        RULE_COUNT_MAX);
-    struct rule_set *set = xcalloc(1, sizeof *set);
+    struct rule_set *set = xcalloc(1, sizeof *set + rules->count * sizeof set->rules[0]);
     set->references = 1;
-    set->rules = arena_zalloc(&set->arena, rules->count * sizeof *set->rules);
     int result = 0;
-    for (size_t i = 0; result == 0 && i < rules->count; i++)
-        result = compile_rule(&set->arena, kinds, OPTION_AT(*rules, struct rule_config, i),
-                              &set->rules[set->count++], err);
-    rule_outside_collect(set);
+    for (size_t i = 0; result == 0 && i < rules->count; i++) {
+        result = rule_compile(OPTION_AT(*rules, struct rule_config, i), surroundings,
+                              &set->rules[set->count], err);
+        set->count += result == 0;
+    }
     if (result < 0)
         rule_set_unref(set);
     else
         *ret_set = set;
+    if (result == 0)
+        rule_outside_collect(set);
     return result;
 }
 
 const struct action_specs *rule_set_actions(const struct rule_set *set) {
     return &set->actions;
+}
+
+const struct rule *rule_set_find(const struct rule_set *set, struct str name) {
+    for (size_t i = 0; i < set->count; i++)
+        if (str_eq(set->rules[i]->name, name))
+            return set->rules[i];
+    return NULL;
 }
 
 struct rule_set *rule_set_ref(struct rule_set *set) {
@@ -358,6 +476,8 @@ struct rule_set *rule_set_ref(struct rule_set *set) {
 void rule_set_unref(struct rule_set *set) {
     if (!set || atomic_fetch_sub_explicit(&set->references, 1, memory_order_acq_rel) != 1)
         return;
-    arena_done(&set->arena);
+    for (size_t i = 0; i < set->count; i++)
+        rule_unref(set->rules[i]);
+    free((void *)set->actions.items);
     free(set);
 }

@@ -5,7 +5,9 @@
 #include <stdatomic.h>
 
 #include "base/arena.h"
+#include "rule/header.h"
 #include "rule/plan.h"
+#include "rule/role.h"
 #include "rule/rule.h"
 #include "rule/template.h"
 
@@ -24,20 +26,32 @@ struct rule_param {
 
 struct rule_action {
     enum rule_action_kind kind;
-    const char *place;                 /* "file:line:column" in the configuration */
+    const char *place;             /* "file:line:column: " in the configuration, or empty */
+    const struct iam_policy *role; /* or NULL: all is allowed */
+    const char *role_name;
+    bool permitted;                    /* the role allows the constant target */
     struct rule_template target;       /* stream, delivery stream, topic */
     struct rule_template key;          /* kinesis: partition key */
     struct str separator;              /* firehose */
     bool batch;                        /* firehose: an array is a record per item */
     uint8_t qos;                       /* republish */
+    struct rule_headers headers;       /* republish */
     const struct action_spec *outside; /* RULE_ACTION_OUTSIDE */
-    struct rule_param *params;         /* of it, the target first */
+    struct rule_param *params;         /* of it; the first is what is acted upon */
     size_t param_count;
 };
 
 struct rule {
-    struct str name;
-    bool disabled; /* checked, never run */
+    _Atomic unsigned references;
+    struct arena arena;
+    struct rule_roles *roles;
+    struct rule_secrets *secrets;
+    struct str name, description;
+    struct str document; /* as the API shows it (document.h), without name and times */
+    const char *place;   /* "file:line:column" of a rule of the configuration, else empty */
+    struct str sql;
+    bool disabled;    /* checked, never run */
+    bool from_client; /* targets are looked for when they are needed */
     struct plan *plan;
     struct rule_action *actions;
     size_t action_count;
@@ -46,10 +60,9 @@ struct rule {
 
 struct rule_set {
     _Atomic unsigned references;
-    struct arena arena;
-    struct rule *rules;
+    struct action_specs actions; /* its items are the set's own */
     size_t count;
-    struct action_specs actions;
+    struct rule *rules[];
 };
 
 /* "kinesis", as in the configuration. */
@@ -57,5 +70,9 @@ const char *rule_action_name(const struct rule_action *action);
 
 /* "KinesisAction", as in the error action's document. */
 const char *rule_action_failed_name(const struct rule_action *action);
+
+/* Whether the action's role lets it touch `target`: 0, or DENIED with a sentence. */
+int rule_action_permit(const struct rule *rule, const struct rule_action *action, struct str target,
+                       struct err *why);
 
 #endif

@@ -79,13 +79,17 @@ static inline int sql_run_init(struct sql_run *run, enum rule_version version, c
 
 /* What the statement makes of the payload; "-" if it makes nothing, "parse error", "exhausted", or the error of compiling. The caller
  * frees it. */
-static inline char *sql_result(enum rule_version version, const char *sql, struct message message) {
+static inline char *sql_result_with(const struct rule_surroundings *surroundings,
+                                    enum rule_version version, const char *sql,
+                                    struct message message) {
     struct sql_run run;
     struct str payload = {0};
     char *text = NULL;
     if (sql_run_init(&run, version, sql, message) < 0) {
         text = strdup(run.err.text);
     } else {
+        run.evaluation.roles = surroundings->roles;
+        run.evaluation.secrets = surroundings->secrets;
         switch (rule_evaluate(run.plan, &run.evaluation, &run.out, &payload)) {
         case RULE_NOTHING:
             text = strdup("-");
@@ -96,6 +100,9 @@ static inline char *sql_result(enum rule_version version, const char *sql, struc
         case RULE_EXHAUSTED:
             text = strdup("exhausted");
             break;
+        case RULE_FAILED:
+            text = strdup(run.evaluation.failure);
+            break;
         case RULE_RESULT:
             text = str_dup(payload);
             break;
@@ -103,6 +110,11 @@ static inline char *sql_result(enum rule_version version, const char *sql, struc
     }
     sql_run_done(&run);
     return text;
+}
+
+static inline char *sql_result(enum rule_version version, const char *sql, struct message message) {
+    static const struct rule_surroundings none;
+    return sql_result_with(&none, version, sql, message);
 }
 
 struct sql_case {

@@ -58,10 +58,8 @@ int rule_template_compile(struct arena *arena, struct str text, const struct pla
     return 0;
 }
 
-struct str rule_template_evaluate(const struct rule_template *template,
-                                  struct evaluation *evaluation, struct buf *room) {
-    if (template->kind == TEMPLATE_TEXT)
-        return template->text;
+struct str rule_template_expand(const struct rule_template *template, struct evaluation *evaluation,
+                                struct buf *room) {
     buf_clear(room);
     if (template->kind == TEMPLATE_UUID) {
         evaluation->environment->uuid(evaluation->environment, (char *)buf_room(room, UUID_CHARS));

@@ -35,7 +35,13 @@ int rule_template_compile(struct arena *arena, struct str text, const struct pla
                           struct rule_template *ret_template, struct err *err);
 
 /* The text for this message: a view into the template or into `room`, which is cleared before. */
-struct str rule_template_evaluate(const struct rule_template *template,
-                                  struct evaluation *evaluation, struct buf *room);
+struct str rule_template_expand(const struct rule_template *template, struct evaluation *evaluation,
+                                struct buf *room);
+
+static inline struct str rule_template_evaluate(const struct rule_template *template,
+                                                struct evaluation *evaluation, struct buf *room) {
+    return template->kind == TEMPLATE_TEXT ? template->text
+                                           : rule_template_expand(template, evaluation, room);
+}
 
 #endif

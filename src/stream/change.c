@@ -206,6 +206,7 @@ static void forget_stream(struct stream *stream) {
     }
     list_remove(&stream->in_log);
     list_push_back(&stream->log->deleted, &stream->in_log);
+    stream_note_deleted(stream, clock_wall_ms() / 1000);
     stream_done_metrics(stream);
 }
 

@@ -43,10 +43,69 @@ static void checkpoints_are_kept_per_consumer_and_shard(void **state) {
     fixture_done(&fixture);
 }
 
+struct positions {
+    unsigned count;
+    uint64_t counters;
+};
+
+static bool add_position(void *data, const struct stream_consumer *consumer) {
+    struct positions *positions = data;
+    assert_true(str_eq(consumer->stream, STR("test")));
+    assert_true(str_eq(consumer->name, STR("c")));
+    positions->count++;
+    positions->counters += consumer->counter * (consumer->shard + 1);
+    return true;
+}
+
+static void consumers_have_positions_of_their_own(void **state) {
+    struct fixture fixture = {0};
+    struct facts *facts;
+    struct facts_write *write;
+    struct err err;
+    fixture_init(&fixture);
+    fixture_open(&fixture);
+    assert_int_equal(facts_open(fixture.directory, 1 << 20, &facts, &err), 0);
+    put(facts, fixture.stream, 0, "mapping/c", 5);
+    struct stream_consumer consumer = {.stream = STR("test"), .created_s = 7, .name = STR("c")};
+    assert_int_equal(stream_consumer_get(facts, &consumer), ERR_NOT_FOUND);
+    for (consumer.shard = 0; consumer.shard < 3; consumer.shard++) {
+        consumer.counter = 10 + consumer.shard;
+        assert_int_equal(facts_begin(facts, &write, &err), 0);
+        assert_int_equal(stream_consumer_put(write, &consumer), 0);
+        assert_int_equal(facts_commit(write, &err), 0);
+    }
+    consumer.shard = 1;
+    assert_int_equal(facts_begin(facts, &write, &err), 0);
+    assert_int_equal(stream_consumer_remove(write, &consumer), 0);
+    assert_int_equal(facts_commit(write, &err), 0);
+    struct positions positions = {0};
+    assert_int_equal(stream_consumer_each(facts, add_position, &positions), 0);
+    assert_int_equal(positions.count, 2);
+    assert_int_equal(positions.counters, 10 + 3 * 12);
+    consumer.shard = 2;
+    assert_int_equal(stream_consumer_get(facts, &consumer), 0);
+    assert_int_equal(consumer.counter, 12);
+    facts_close(facts);
+    fixture_done(&fixture);
+}
+
+static void names_of_consumers_are_plain(void **state) {
+    char name[STREAM_CONSUMER_CHARS_MAX + 2] = "";
+    assert_true(stream_consumer_name_valid("Reader-1_x.y"));
+    assert_false(stream_consumer_name_valid(""));
+    assert_false(stream_consumer_name_valid("a/b"));
+    memset(name, 'a', STREAM_CONSUMER_CHARS_MAX);
+    assert_true(stream_consumer_name_valid(name));
+    name[STREAM_CONSUMER_CHARS_MAX] = 'a';
+    assert_false(stream_consumer_name_valid(name));
+}
+
 int main(void) {
     log_setup(LOG_ERROR, LOG_TEXT);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(checkpoints_are_kept_per_consumer_and_shard),
+        cmocka_unit_test(consumers_have_positions_of_their_own),
+        cmocka_unit_test(names_of_consumers_are_plain),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -124,6 +124,10 @@ static void on_timer(struct timer *timer) {
 void stream_checkpoint_set(struct stream_checkpoint_writer *writer,
                            struct stream_checkpoint *checkpoint, uint64_t counter) {
     checkpoint->counter = counter;
+    if (checkpoint->member) {
+        stream_member_commit(checkpoint->member, checkpoint->shard, counter);
+        return;
+    }
     if (!list_linked(&checkpoint->link))
         list_push_back(&writer->changed, &checkpoint->link);
     if (!writer->is_writing && !timer_running(&writer->timer))

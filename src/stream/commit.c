@@ -100,21 +100,35 @@ static void prepare(struct shard *shard, uint64_t now_ms) {
     shard_abort(shard, status, now_ms);
 }
 
+/* As many shards at a time as may have a descriptor. */
+static void write_all(struct stream_log *log, struct link *dirty, struct link *written) {
+    struct link group;
+    list_init(&group);
+    while (!list_empty(dirty)) {
+        for (unsigned i = 0; i < log->files.count_max && !list_empty(dirty); i++) {
+            struct link *item = list_pop_front(dirty);
+            dirty_shard(item)->write.status = shard_write(dirty_shard(item));
+            list_push_back(&group, item);
+        }
+        if (log->config.sync == STREAM_SYNC_ALWAYS)
+            sync_written(log, &group);
+        shard_files_trim(&log->files);
+        while (!list_empty(&group))
+            list_push_back(written, list_pop_front(&group));
+    }
+}
+
 static void commit_pending(struct stream_log *log, uint64_t now_ms) {
     struct batch *batches = log->pending;
     if (!batches)
         return;
     log->pending = NULL;
     log->pending_end = &log->pending;
-    struct link dirty;
+    struct link waiting, dirty;
+    list_init(&waiting);
     list_init(&dirty);
-    gather(batches, &dirty);
-    LIST_EACH(item, &dirty) {
-        struct shard *shard = dirty_shard(item);
-        shard->write.status = shard_write(shard);
-    }
-    if (log->config.sync == STREAM_SYNC_ALWAYS)
-        sync_written(log, &dirty);
+    gather(batches, &waiting);
+    write_all(log, &waiting, &dirty);
     LIST_EACH(item, &dirty) {
         settle(dirty_shard(item), now_ms);
     }

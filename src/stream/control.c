@@ -39,7 +39,10 @@ void change_settle(struct change *change) {
     else if (change->kind == CHANGE_DELETE)
         settle_delete(change);
     list_remove(&change->under_way);
+    bool is_deleted = change->kind == CHANGE_DELETE && change->status == 0;
     change->done(change->data, change->status, change->stream);
+    if (is_deleted)
+        stream_unref(stream);
     free(change);
 }
 
@@ -79,6 +82,8 @@ static void submit(const struct change *what, struct loop *loop, stream_change_c
 static int check_changeable(const struct stream *stream, struct err *err) {
     if (stream->seen.deleted)
         return err_set(err, ERR_NOT_FOUND, "stream %s is deleted", stream->name);
+    if (stream->ops->unchanged)
+        return err_set(err, ERR_UNSUPPORTED, "stream %s: %s", stream->name, stream->ops->unchanged);
     if (stream->seen.changing)
         return err_set(err, ERR_FULL, "stream %s: another change is under way", stream->name);
     return 0;
@@ -106,6 +111,7 @@ int stream_create(struct stream_log *log, struct loop *loop, const struct stream
     if (is_under_way(log, config))
         return err_set(err, ERR_EXISTS, "stream %s is being made or deleted", config->name);
     struct change change = {.kind = CHANGE_CREATE, .stream = stream_new(log, config)};
+    change.stream->config.corrupted = log->config.corrupted;
     submit(&change, loop, done, data);
     return 0;
 }

@@ -3,6 +3,8 @@
 
 #include <unistd.h>
 
+#include "stream/log.h"
+
 static bool directory_is_there(const struct world *world, const char *name) {
     char path[128];
     snprintf(path, sizeof path, "%s/streams/%s", world->directory, name);
@@ -85,6 +87,7 @@ static void a_deleted_stream_takes_nothing(void **state) {
     struct stream *stream = create(&world, "s", 2);
     uint64_t created_s = stream_created_s(stream);
     struct sink *sink = find(&world, "s");
+    stream_ref(stream);
     assert_int_equal(push(sink, "k", "old"), 0);
     struct outcome outcome = {0};
     assert_int_equal(stream_delete(stream, world.loop, on_done, &outcome), 0);
@@ -105,6 +108,7 @@ static void a_deleted_stream_takes_nothing(void **state) {
     assert_int_equal(stream_writer_put(world.writer, stream, &record, &receipt), ERR_NOT_FOUND);
     assert_int_equal(push(sink, "k", "v"), ERR_NOT_FOUND);
     assert_ptr_not_equal(find(&world, "s"), sink);
+    stream_unref(stream);
     assert_int_equal(push(find(&world, "s"), "k", "v"), 0);
     run_until_idle(&world);
     struct stream_shard_info info;
@@ -114,6 +118,46 @@ static void a_deleted_stream_takes_nothing(void **state) {
 }
 
 /* As if the process had ended between the two steps of a deletion. */
+static void count_deleted(void *data) {
+    struct world *world = data;
+    world->count = 0;
+    LIST_EACH(item, &world->log->deleted) {
+        world->count++;
+    }
+}
+
+static unsigned deleted_streams(struct world *world) {
+    loop_call(world->log->thread.loop, count_deleted, world);
+    return world->count;
+}
+
+/* Its memory goes with the last one who holds it. */
+static void a_deleted_stream_is_freed(void **state) {
+    struct world world;
+    struct stream_reader *reader;
+    struct err err;
+    int woken = 0;
+    open_world(&world);
+    for (int i = 0; i < 20; i++)
+        delete_stream(&world, create(&world, "s", 4));
+    while (deleted_streams(&world))
+        turn_briefly(&world);
+    struct stream *stream = create(&world, "s", 2);
+    const struct stream_position position = {.from = STREAM_TRIM_HORIZON};
+    assert_int_equal(
+        stream_reader_open(stream, 1, world.loop, &position, on_ready, &woken, &reader, &err), 0);
+    stream_ref(stream);
+    delete_stream(&world, stream);
+    assert_int_equal(deleted_streams(&world), 1);
+    stream_unref(stream);
+    assert_int_equal(deleted_streams(&world), 1);
+    assert_string_equal(stream_name(stream), "s");
+    stream_reader_close(reader);
+    while (deleted_streams(&world))
+        turn_briefly(&world);
+    close_world(&world);
+}
+
 static void a_deletion_is_finished_by_the_next_start(void **state) {
     struct world world;
     char path[128], command[256];
@@ -214,6 +258,7 @@ int main(void) {
         cmocka_unit_test(a_deleted_stream_takes_nothing),
         cmocka_unit_test(a_deletion_is_finished_by_the_next_start),
         cmocka_unit_test(retention_is_changed_and_kept),
+        cmocka_unit_test(a_deleted_stream_is_freed),
         cmocka_unit_test(receipts_tell_the_place),
         cmocka_unit_test(readers_of_a_deleted_stream_hear_it),
     };

@@ -56,6 +56,7 @@ struct world {
     uint32_t serial;
     uint64_t random, now_ms, arrival_ms;
     bool failing; /* calls fail now and then */
+    bool dying;   /* the power goes in the middle of a call */
     bool uniform; /* all records have one length */
     bool resharding;
 };
@@ -163,7 +164,7 @@ static uint32_t serial_of(struct str data) {
 }
 
 static struct world *the_world;
-static uint64_t changes_finished; /* in all seeds of a test */
+static uint64_t changes_finished, deaths; /* in all seeds of a test */
 
 static void settle_chunk(const struct chunk *chunk) {
     struct world *world = the_world;
@@ -175,6 +176,8 @@ static void settle_chunk(const struct chunk *chunk) {
         assert_true(segment_record_read(chunk->block + at, chunk->used - at, &record));
         struct model_record *modelled = model_find(model, serial_of(record.data));
         assert_int_equal(modelled->fate, STAGED);
+        if (fault_file_is_dead(world->fault))
+            return; /* There is nobody any more who could be told. */
         modelled->fate = status ? FAILED : ACKED;
         modelled->may_appear = status && fault_file_failures(world->fault) > 1;
         at += record.bytes;
@@ -426,8 +429,24 @@ static void check_recovered(struct world *world) {
     world->shards_least = world->shards_most = shard_count(world);
 }
 
-static void run_seed(const char *root, uint64_t seed, enum stream_sync sync, bool failing) {
-    struct world world = {.fault = fault_file_new(seed), .sync = sync, .failing = failing};
+static void on_fault(void *data, const char *path, int64_t offset, const char *what) {
+    fail_msg("%s: byte %lld: %s", path, (long long)offset, what);
+}
+
+/* What a power cut leaves, once it was recovered, is whole in every part: index and metadata too. */
+static void check_files(const struct world *world) {
+    const struct stream_verify_watch watch = {.fault = on_fault};
+    struct stream_verify_counts counts;
+    assert_int_equal(stream_verify(world->directory, &watch, &counts, NULL), 0);
+}
+
+enum trouble { POWER_CUT, FAILING_DISK, POWER_CUT_IN_A_CALL };
+
+static void run_seed(const char *root, uint64_t seed, enum stream_sync sync, enum trouble trouble) {
+    struct world world = {.fault = fault_file_new(seed),
+                          .sync = sync,
+                          .failing = trouble == FAILING_DISK,
+                          .dying = trouble == POWER_CUT_IN_A_CALL};
     the_world = &world;
     world.random = (seed + 1) * UINT64_C(0x2545f4914f6cdd1d);
     world.directory = xprintf("%s/%llu", root, (unsigned long long)seed);
@@ -441,12 +460,17 @@ static void run_seed(const char *root, uint64_t seed, enum stream_sync sync, boo
     file_make_directories(world.directory, NULL);
     open_log(&world);
     for (uint64_t rounds = 1 + pick(&world, 3); rounds > 0; rounds--) {
+        if (world.dying)
+            fault_file_die(world.fault, 1 + (unsigned)pick(&world, pick(&world, 2) ? 30 : 250));
         work(&world);
-        check_running(&world);
+        if (!fault_file_is_dead(world.fault))
+            check_running(&world);
+        deaths += fault_file_is_dead(world.fault);
         fault_file_cut_power(world.fault);
         close_log(&world);
         open_log(&world);
         check_recovered(&world);
+        check_files(&world);
     }
     log_commit(world.log, world.now_ms);
     close_log(&world);
@@ -464,30 +488,41 @@ static uint64_t seeds(void) {
     return text ? strtoull(text, NULL, 10) : SEEDS;
 }
 
-static void run_seeds(uint64_t from, enum stream_sync sync, bool failing) {
+static void run_seeds(uint64_t from, enum stream_sync sync, enum trouble trouble) {
     /* In memory if possible: the real syncs of the test's own files say nothing here. */
     bool memory = access("/dev/shm", W_OK) == 0;
     char *root = xprintf("%s/weir-crash-XXXXXX", memory ? "/dev/shm" : "/tmp");
     assert_non_null(mkdtemp(root));
     log_setup((enum log_level)(LOG_ERROR + 1), LOG_TEXT);
-    changes_finished = 0;
+    changes_finished = deaths = 0;
     for (uint64_t seed = from; seed < from + seeds(); seed++)
-        run_seed(root, seed, sync, failing);
-    assert_true(changes_finished > seeds() / 4);
+        run_seed(root, seed, sync, trouble);
+    assert_true(changes_finished > seeds() / 8);
+    assert_true((trouble == POWER_CUT_IN_A_CALL) == (deaths > seeds() / 2));
     file_remove_tree(root, NULL);
     free(root);
 }
 
 static void power_cuts_lose_nothing_acknowledged(void **state) {
-    run_seeds(0, STREAM_SYNC_ALWAYS, false);
+    run_seeds(0, STREAM_SYNC_ALWAYS, POWER_CUT);
 }
 
 static void failing_disks_lose_nothing_acknowledged(void **state) {
-    run_seeds(1000000, STREAM_SYNC_ALWAYS, true);
+    run_seeds(1000000, STREAM_SYNC_ALWAYS, FAILING_DISK);
 }
 
 static void without_sync_a_prefix_stays(void **state) {
-    run_seeds(2000000, STREAM_SYNC_NONE, false);
+    run_seeds(2000000, STREAM_SYNC_NONE, POWER_CUT);
+}
+
+/* Between a write and its sync, between the writes of two shards, in a roll, in a split: at any of the calls
+ * that change something. */
+static void power_cuts_at_any_call_lose_nothing_acknowledged(void **state) {
+    run_seeds(3000000, STREAM_SYNC_ALWAYS, POWER_CUT_IN_A_CALL);
+}
+
+static void without_sync_a_prefix_stays_at_any_call(void **state) {
+    run_seeds(4000000, STREAM_SYNC_NONE, POWER_CUT_IN_A_CALL);
 }
 
 int main(void) {
@@ -495,6 +530,8 @@ int main(void) {
         cmocka_unit_test(power_cuts_lose_nothing_acknowledged),
         cmocka_unit_test(failing_disks_lose_nothing_acknowledged),
         cmocka_unit_test(without_sync_a_prefix_stays),
+        cmocka_unit_test(power_cuts_at_any_call_lose_nothing_acknowledged),
+        cmocka_unit_test(without_sync_a_prefix_stays_at_any_call),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -135,6 +135,23 @@ static int segment_above(const struct cursor *cursor, uint64_t *ret_first, bool 
     return 0;
 }
 
+/* A view looks at files that grow while it looks. What was not there at `offset` is there by now, if
+ * something that was written behind it is. Moves there. */
+static bool has_come(struct cursor *cursor, int64_t offset) {
+    struct block_file *blocks = &cursor->blocks;
+    struct segment_block block;
+    int64_t moved = blocks->offset;
+    if (cursor->bounded || !blocks->opened)
+        return false;
+    blocks->offset = offset;
+    block_file_forget(blocks);
+    if (block_file_read(blocks, &block) == 0 && block.first_counter <= cursor->counter)
+        return true;
+    blocks->offset = moved;
+    block_file_forget(blocks);
+    return false;
+}
+
 /* The open segment holds nothing more that is good. 0: look again; CORRUPT: records were lost;
  * AGAIN: the end of a view. */
 static int leave_segment(struct cursor *cursor, const struct shard_tip *limit) {
@@ -149,6 +166,8 @@ static int leave_segment(struct cursor *cursor, const struct shard_tip *limit) {
             cursor_seek(cursor, first);
             return 0;
         }
+        if (has_come(cursor, cursor->blocks.offset))
+            return 0;
         status = report_loss(cursor, first);
         block_file_close(&cursor->blocks);
         return status;
@@ -175,8 +194,11 @@ static int go_on(struct cursor *cursor, const struct shard_tip *limit, bool at_e
         bound(cursor, limit);
     }
     uint64_t synced_least = cursor->bounded ? 0 : cursor->counter + 1;
-    if (!at_end && block_file_find(&cursor->blocks, cursor->counter, synced_least) == 0)
+    int64_t offset = cursor->blocks.offset;
+    if (!at_end && block_file_find(&cursor->blocks, cursor->counter, synced_least) == 0) {
+        has_come(cursor, offset);
         return 0;
+    }
     return leave_segment(cursor, limit);
 }
 

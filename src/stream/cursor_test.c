@@ -107,6 +107,45 @@ static void nothing_behind_the_tip_is_read(void **state) {
     fixture_done(&fixture);
 }
 
+/* Reading as it is when a writer is half way: once, the bytes of one block are not there yet. */
+static struct {
+    off_t from, to;
+    bool shown;
+} half_way;
+
+static ssize_t read_while_written(void *self, int fd, void *at, size_t len, off_t offset) {
+    ssize_t got = file_ops_real.pread(file_ops_real.self, fd, at, len, offset);
+    if (half_way.shown || got <= 0 || offset + got <= half_way.from)
+        return got;
+    for (off_t i = half_way.from; i < half_way.to && i < offset + got; i++)
+        if (i >= offset)
+            ((char *)at)[i - offset] = 0;
+    half_way.shown = true;
+    return got;
+}
+
+static void a_view_that_looks_while_a_block_is_written_loses_nothing(void **state) {
+    struct fixture fixture = {0};
+    struct file_ops file = file_ops_real;
+    struct cursor cursor;
+    fixture_init(&fixture);
+    fixture_open(&fixture);
+    for (unsigned i = 0; i < 10; i++)
+        fixture_fill(&fixture, 0, 1, 100);
+    file.pread = read_while_written;
+    half_way.from = 3 * BLOCK_BYTES;
+    half_way.to = 4 * BLOCK_BYTES;
+    half_way.shown = false;
+    open_cursor(&cursor, &fixture, false);
+    cursor.blocks.file = &file;
+    cursor_seek(&cursor, 0);
+    assert_int_equal(read_all(&cursor, CURSOR_NO_LIMIT, 0, 100, SIZE_MAX), 10);
+    assert_true(half_way.shown);
+    assert_int_equal(cursor.skipped, 0);
+    cursor_done(&cursor);
+    fixture_done(&fixture);
+}
+
 static void counters_are_found_with_and_without_the_index(void **state) {
     struct fixture fixture = {.log_config.segment_bytes_max = 3 << 20};
     fixture_init(&fixture);
@@ -310,6 +349,7 @@ int main(void) {
         cmocka_unit_test(batches_of_every_shape_give_all_records),
         cmocka_unit_test(a_block_is_given_out_in_parts),
         cmocka_unit_test(nothing_behind_the_tip_is_read),
+        cmocka_unit_test(a_view_that_looks_while_a_block_is_written_loses_nothing),
         cmocka_unit_test(counters_are_found_with_and_without_the_index),
         cmocka_unit_test(a_false_index_is_not_believed),
         cmocka_unit_test(times_are_found),

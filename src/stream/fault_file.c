@@ -49,6 +49,8 @@ struct fault_file {
     unsigned countdown, failures;
     int code;
     bool lasting;
+    unsigned death; /* changing calls until the power goes; 0: it stays */
+    bool dead;
 };
 
 static uint64_t next_random(struct fault_file *fault) {
@@ -70,7 +72,21 @@ static bool stale(const struct fault_file *fault, int fd) {
     return true;
 }
 
+/* Without power nothing changes any more, and nobody is told: that calls fail is only how the test gets
+ * on to its end. */
+static bool is_dead(struct fault_file *fault) {
+    if (!fault->dead && (fault->death == 0 || --fault->death > 0))
+        return false;
+    fault->dead = true;
+    fault->failures++;
+    fault->code = ERR_IO;
+    errno = EIO;
+    return true;
+}
+
 static bool fails(struct fault_file *fault) {
+    if (is_dead(fault))
+        return true;
     if (fault->countdown == 0 || --fault->countdown > 0)
         return false;
     if (fault->lasting)
@@ -167,6 +183,8 @@ static int fault_open(void *self, const char *name, int flags, mode_t mode, int 
     bool writes = (flags & O_ACCMODE) != O_RDONLY, existed = access(name, F_OK) == 0;
     if ((flags & O_CREAT) && !existed && fails(fault))
         return fault->code;
+    if (fault->dead && (flags & O_TRUNC))
+        return ERR_IO;
     struct fault_path *path = writes ? find_path(fault, name) : NULL;
     if (writes && !path && existed)
         path = make_path(fault, name, true);
@@ -202,7 +220,7 @@ static int fault_writev_all(void *self, int fd, struct iovec *parts, int count, 
         memcpy(change->bytes + at, parts[i].iov_base, parts[i].iov_len);
     int status = fails(fault) ? fault->code : 0;
     if (status)
-        change->len = len ? next_random(fault) % len : 0;
+        change->len = len && !fault->dead ? next_random(fault) % len : 0;
     struct iovec part = {change->bytes, change->len};
     int real = change->len ? file_ops_real.writev_all(NULL, fd, &part, 1, offset) : 0;
     if (status)
@@ -220,6 +238,8 @@ static int fault_datasync(void *self, int fd) {
     if (stale(fault, fd))
         return ERR_IO;
     bool failing = fails(fault);
+    if (fault->dead)
+        return ERR_IO;
     for (struct change *change = path->changes; change; change = change->next) {
         if (failing)
             apply_in_part(fault, path, change);
@@ -378,4 +398,15 @@ void fault_file_cut_power(struct fault_file *fault) {
     }
     forget_paths(fault);
     fault_file_heal(fault);
+    fault->death = 0;
+    fault->dead = false;
+}
+
+void fault_file_die(struct fault_file *fault, unsigned n) {
+    fault->death = n;
+    fault->failures = 0;
+}
+
+bool fault_file_is_dead(const struct fault_file *fault) {
+    return fault->dead;
 }

@@ -28,6 +28,11 @@ void fault_file_heal(struct fault_file *fault);
 /* How many calls were failed since fault_file_fail(). */
 unsigned fault_file_failures(const struct fault_file *fault);
 
+/* The power goes at the n-th changing call from now on (1: the next), in the middle of whatever is being
+ * done; fault_file_cut_power() then says what is left. */
+void fault_file_die(struct fault_file *fault, unsigned n);
+bool fault_file_is_dead(const struct fault_file *fault);
+
 /* The files become what the disk would hold. All descriptors must be closed, or are forgotten
  * (`close` of them is fine). */
 void fault_file_cut_power(struct fault_file *fault);

@@ -57,15 +57,20 @@ static void on_home(struct batch *batch) {
     batch_empty(batch, &fixture->pool);
 }
 
+void fixture_seal(struct fixture *fixture, struct batch *batch) {
+    batch_init(batch);
+    batch->home = on_home;
+    batch->owner = fixture;
+    for (unsigned i = 0; i < FIXTURE_SHARDS_MAX; i++)
+        stage_seal(&fixture->stages[i], batch);
+    log_submit(fixture->log, batch);
+}
+
 int fixture_put(struct fixture *fixture, unsigned shard, struct str data) {
     struct record record = {.partition_key = STR("key"), .data = data};
     struct batch batch;
     stage_push(&fixture->stages[shard], &fixture->pool, &record, fixture->arrival_ms);
-    batch_init(&batch);
-    batch.home = on_home;
-    batch.owner = fixture;
-    stage_seal(&fixture->stages[shard], &batch);
-    log_submit(fixture->log, &batch);
+    fixture_seal(fixture, &batch);
     log_commit(fixture->log, fixture->now_ms);
     return fixture->status;
 }

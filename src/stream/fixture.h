@@ -29,6 +29,9 @@ void fixture_done(struct fixture *fixture);
 void fixture_open(struct fixture *fixture);
 void fixture_close(struct fixture *fixture);
 
+/* All that is staged, as one batch of the next commit. */
+void fixture_seal(struct fixture *fixture, struct batch *batch);
+
 /* One record, committed in a block of its own. Returns the status of the commit. */
 int fixture_put(struct fixture *fixture, unsigned shard, struct str data);
 

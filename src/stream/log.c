@@ -23,13 +23,20 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <sys/file.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
 
-enum { HOUSE_MS = 1000, TRIM_MS = 10 * 1000 };
+enum {
+    HOUSE_MS = 1000,
+    TRIM_MS = 10 * 1000,
+    FILES_MAX = 1024,  /* open for writing, or a quarter of what the process may have */
+    ONE_SYNC_MIN = 64, /* shards for which one sync of the file system is cheaper than one each */
+};
 
 static uint64_t mono_ms(void) {
     return clock_mono_ns() / 1000000;
@@ -75,6 +82,13 @@ static void init_metrics(struct stream_log *log) {
                 "Syncs that failed after records had been acknowledged (sync: an interval).", NULL);
 }
 
+static unsigned files_max(void) {
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur / 4 < FILES_MAX)
+        return (unsigned)(limit.rlim_cur / 4);
+    return FILES_MAX;
+}
+
 int log_core_open(const struct stream_log_config *config, struct stream_log **ret_log,
                   struct err *err) {
     struct stream_log *log = xcalloc(1, sizeof *log);
@@ -89,8 +103,14 @@ int log_core_open(const struct stream_log_config *config, struct stream_log **re
     list_init(&log->under_way);
     list_init(&log->streams);
     list_init(&log->deleted);
+    list_init(&log->names);
     list_init(&log->producers);
+    list_init(&log->engine_list);
     list_init(&log->changes);
+    list_init(&log->files.open);
+    list_init(&log->files.unsynced);
+    log->files.count_max = files_max();
+    log->files.defers_sync = config->defers_sync;
     init_metrics(log);
     int status = make_directories(log, err);
     if (status) {
@@ -99,6 +119,43 @@ int log_core_open(const struct stream_log_config *config, struct stream_log **re
     }
     *ret_log = log;
     return 0;
+}
+
+/* Syncs the file system that holds the directory; which one that is. */
+static int sync_file_system(const char *directory, dev_t *ret_device) {
+    struct stat stat_now;
+    int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
+        return ERR_IO;
+    int failed = fstat(fd, &stat_now) || syncfs(fd);
+    *ret_device = stat_now.st_dev;
+    close(fd);
+    return failed ? ERR_IO : 0;
+}
+
+static bool is_on(const struct shard *shard, dev_t device) {
+    struct stat stat_now;
+    return stat(shard->directory, &stat_now) == 0 && stat_now.st_dev == device;
+}
+
+int log_sync_recovered(struct stream_log *log, struct err *err) {
+    size_t count = 0;
+    dev_t device = 0;
+    LIST_EACH(item, &log->files.unsynced) {
+        count++;
+    }
+    bool at_once = count >= ONE_SYNC_MIN;
+    int status = at_once ? sync_file_system(log->directory, &device) : 0;
+    LIST_EACH(item, &log->files.unsynced) {
+        struct shard *shard = LIST_ITEM(item, struct shard, in_unsynced);
+        list_remove(item);
+        if (status == 0 && !(at_once && is_on(shard, device)))
+            status = shard_sync_recovered(shard);
+    }
+    log->files.defers_sync = false;
+    return status ? err_set_errno(err, errno, "%s: what was recovered cannot be synced",
+                                  log->directory)
+                  : 0;
 }
 
 static void free_streams(struct link *streams) {
@@ -113,6 +170,8 @@ void log_core_close(struct stream_log *log) {
     ASSERT(list_empty(&log->under_way));
     free_streams(&log->streams);
     free_streams(&log->deleted);
+    while (!list_empty(&log->names))
+        free(LIST_ITEM(list_pop_front(&log->names), struct log_deleted, link));
     for (int kind = 0; kind < STREAM_KINDS; kind++)
         map_done(&log->by_name[kind]);
     metric_done(&log->syncs);
@@ -189,6 +248,7 @@ int stream_log_open(const struct stream_log_config *config, struct stream_log **
 void stream_log_close(struct stream_log *log) {
     if (!log)
         return;
+    engine_close_all(log);
     loop_call(log->thread.loop, tear_down_thread, log);
     loop_thread_stop(&log->thread);
     log_core_close(log);
@@ -219,12 +279,15 @@ void stream_release(struct stream *stream, unsigned shard, uint64_t counter) {
 
 static void run_count_damage(struct task *task) {
     struct release *damage = CONTAINER_OF(task, struct release, task);
-    metric_add(&damage->stream->metrics.damaged, 1);
+    if (!damage->stream->leaving) {
+        metric_add(&damage->stream->metrics.damaged, 1);
+        metric_add(&damage->stream->metrics.damaged_records, (int64_t)damage->counter);
+    }
     free(damage);
 }
 
-void log_count_damage(struct stream *stream) {
+void log_count_damage(struct stream *stream, uint64_t records) {
     struct release *damage = xmalloc(sizeof *damage);
-    *damage = (struct release){.task.run = run_count_damage, .stream = stream};
+    *damage = (struct release){.task.run = run_count_damage, .stream = stream, .counter = records};
     loop_post(stream->log->thread.loop, &damage->task);
 }

@@ -7,12 +7,14 @@
 
 #include "base/log.h"
 #include "base/map.h"
+#include "stream/engine.h"
 #include "stream/layout.h"
+#include "stream/shard.h"
 #include "stream/stream.h"
 
 struct stream_metrics {
-    struct metric records, bytes, commits, failures, trimmed_segments, damaged, disk_bytes, full,
-        open_shards;
+    struct metric records, bytes, commits, failures, trimmed_segments, damaged, damaged_records,
+        disk_bytes, full, open_shards;
 };
 
 struct stream {
@@ -20,6 +22,8 @@ struct stream {
     char *name, *directory;
     uint64_t created_s;
     struct stream_config config; /* [log] retention_ms; the rest is constant */
+    const struct engine_ops *ops;
+    struct stream_engine *engine; /* NULL: the log itself */
 
     struct layout *layout; /* [log] */
     struct link shards;    /* [log] struct shard: all that have, or may get, files */
@@ -34,16 +38,31 @@ struct stream {
         int64_t retention_ms;
         bool changing, deleted;
     } seen; /* [service] */
+
+    _Atomic unsigned references; /* the log's own until it is deleted, readers', callers' */
+    struct task last_unref;      /* to the log thread, where it is freed */
+};
+
+/* A stream that was deleted a moment ago: the next one of its name gets another creation time. */
+struct log_deleted {
+    struct link link;
+    uint64_t created_s;
+    char name[];
 };
 
 struct stream_log {
     struct stream_log_config config;
     char *directory;
-    int lock_fd;               /* holds the directory against a second process */
+    int lock_fd;                /* holds the directory against a second process */
+    struct loop_thread engines; /* without a loop until a stream has an engine of its own */
+    struct link engine_list;    /* struct stream_engine */
+    struct timer give_up_timer; /* the engine thread's */
+    unsigned give_up_ms;
     struct loop_thread thread; /* without a loop in tests of the core: then the caller drives it */
     struct map by_name[STREAM_KINDS]; /* [service] */
     struct link under_way;            /* [service] struct change */
-    struct link streams, deleted;     /* [log] */
+    struct link streams, deleted;     /* [log] deleted: those that somebody still holds */
+    struct link names;                /* [log] struct log_deleted */
 
     struct batch *pending, **pending_end; /* [log] sealed batches that wait for a commit */
     struct batch *held, **held_end;       /* [log] those that wait for a change to be finished */
@@ -52,6 +71,7 @@ struct stream_log {
     struct change *change;                /* [log] begun and not finished */
     unsigned unconfirmed;                 /* [log] producers that have not confirmed it */
     struct turn_hook hook;                /* [log] */
+    struct shard_files files;             /* [log] */
     struct timer house, sync;             /* [log] retention and retries; STREAM_SYNC_INTERVAL */
     uint64_t trim_due_ms;                 /* [log] */
     struct metric syncs, sync_us, batches, sync_failures; /* [log] */
@@ -76,14 +96,23 @@ struct shard *stream_add_shard(struct stream *stream, unsigned number);
 /* The stream's layout is another one from now on. Takes the reference. [log] */
 void stream_set_layout(struct stream *stream, struct layout *layout);
 
+/* Remembers when it had been made, for the next one of its name. [log] */
+void stream_note_deleted(struct stream *stream, uint64_t now_s);
+
 /* Removes what is on disk, metadata last. */
 int stream_remove_files(struct stream *stream);
+
+/* Makes it known to the log, to stream_find() and to writers. [main] */
+void stream_add(struct stream *stream);
 
 void stream_init_metrics(struct stream *stream);
 void stream_done_metrics(struct stream *stream);
 
 /* Closes its shards. The log does not know it any more. */
 void stream_free(struct stream *stream);
+
+/* What recovery has left to be made durable (stream_log_config.defers_sync). [main] */
+int log_sync_recovered(struct stream_log *log, struct err *err);
 
 /* The log without its thread. */
 int log_core_open(const struct stream_log_config *config, struct stream_log **ret_log,
@@ -158,8 +187,8 @@ void log_submit(struct stream_log *log, struct batch *batch);
  * go on. [log] */
 void log_commit(struct stream_log *log, uint64_t now_ms);
 
-/* A reader has come upon a damaged place. [any thread] */
-void log_count_damage(struct stream *stream);
+/* A reader has come upon a damaged place that takes `records` with it. [any thread] */
+void log_count_damage(struct stream *stream, uint64_t records);
 
 /* Syncs what STREAM_SYNC_INTERVAL has left unsynced. [log] */
 void log_sync_all(struct stream_log *log, uint64_t now_ms);

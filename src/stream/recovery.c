@@ -6,7 +6,7 @@
  * the last one is read whole. Its blocks must follow each other without a gap in bytes or counters.
  * Where that ends there is one of three things (segment.c, "What the synced counter is for"):
  *
- *  - zeros, space that was made ready: cut off;
+ *  - zeros, space that was made ready: it stays, and is ready;
  *  - the remains of a commit that was interrupted, of which nobody was told: cut off;
  *  - damage, known by a later block which says that more had been on disk: the file is kept as it
  * is, the place is logged and counted, reading goes on at that block, and writing in a new segment.
@@ -15,7 +15,8 @@
  * a write that had failed, and is cut off like them.
  *
  * The cut is synced before anything else is written, so that no remains can ever come to stand
- * behind new blocks.
+ * behind new blocks, and what is read before anybody may read it. With thousands of shards this is one
+ * sync of the file system for all (log.c).
  */
 #include "stream/recovery.h"
 
@@ -71,6 +72,7 @@ static int scan_blocks(struct shard *shard, struct block_file *blocks) {
 static void report_damage(struct shard *shard, const char *path, int64_t from, int64_t to,
                           uint64_t lost_from, uint64_t lost_to) {
     shard->damaged++;
+    shard->damaged_records += lost_to - lost_from;
     shard->must_roll = true;
     log_warn("stream",
              "%s: damaged between bytes %" PRId64 " and %" PRId64 "; records %" PRIu64
@@ -99,26 +101,53 @@ static int scan_last(struct shard *shard, struct block_file *blocks, const char 
     }
 }
 
-static bool has_remains(struct block_file *blocks, int64_t end) {
-    uint8_t bytes[4096];
-    ssize_t got = blocks->file->pread(blocks->file->self, blocks->fd, bytes, sizeof bytes, end);
-    for (ssize_t i = 0; i < got; i++)
-        if (bytes[i])
-            return true;
-    return false;
+/* Whether anything but zeros stands behind the end. */
+static bool has_remains(const struct block_file *blocks, int64_t end) {
+    uint8_t bytes[64 * 1024];
+    ssize_t got;
+    for (int64_t at = end;; at += got) {
+        got = blocks->file->pread(blocks->file->self, blocks->fd, bytes, sizeof bytes, at);
+        for (ssize_t i = 0; i < got; i++)
+            if (bytes[i])
+                return true;
+        if (got <= 0)
+            return got < 0;
+    }
 }
 
-static int cut_tail(struct shard *shard, const char *path, int64_t file_bytes) {
+/* Cuts the file at the end of what it holds, if it must be cut, and has it on disk. */
+static int settle_tail(struct shard *shard, const char *path, bool cut) {
     const struct file_ops *file = shard->config.file;
     int fd, status = file->open(file->self, path, O_RDWR | O_CLOEXEC, 0, &fd);
     if (status)
         return status;
-    if (file_bytes > shard->end)
+    if (cut)
         status = file->truncate(file->self, fd, shard->end);
-    if (status == 0)
+    if (shard->config.files && shard->config.files->defers_sync)
+        list_push_back(&shard->config.files->unsynced, &shard->in_unsynced);
+    else if (status == 0)
         status = file->datasync(file->self, fd);
     file->close(file->self, fd);
     return status;
+}
+
+int shard_sync_recovered(struct shard *shard) {
+    const struct file_ops *file = shard->config.file;
+    char *path = segment_path(shard->directory, shard->segments[shard->segment_count - 1].first);
+    int fd, status = file->open(file->self, path, O_RDWR | O_CLOEXEC, 0, &fd);
+    if (status == 0) {
+        status = file->datasync(file->self, fd);
+        file->close(file->self, fd);
+    }
+    free(path);
+    return status;
+}
+
+/* The index is not synced: after a power cut it may point to what was cut off. It is made anew. */
+static void forget_index(struct shard *shard, uint64_t first) {
+    char *path = segment_index_path(shard->directory, first);
+    shard->config.file->unlink(shard->config.file->self, path);
+    free(path);
 }
 
 static int recover_last(struct shard *shard, struct block_file *blocks) {
@@ -126,19 +155,22 @@ static int recover_last(struct shard *shard, struct block_file *blocks) {
     char *path = segment_path(shard->directory, segment->first);
     int64_t file_bytes = segment->bytes;
     shard->next = segment->first;
+    forget_index(shard, segment->first);
     int status = block_file_open(blocks, path);
     blocks->end = file_bytes;
     if (status == 0)
         status = scan_last(shard, blocks, path);
     if (status == 0) {
-        if (has_remains(blocks, shard->end))
+        bool cut = has_remains(blocks, shard->end);
+        if (cut)
             log_info("stream", "%s: an unfinished write behind byte %" PRId64 " is cut off", path,
                      shard->end);
-        status = cut_tail(shard, path, file_bytes);
+        shard->made = cut || file_bytes < shard->end ? shard->end : file_bytes;
+        status = settle_tail(shard, path, cut);
     }
     block_file_close(blocks);
     free(path);
-    segment->bytes = shard->made = shard->end;
+    segment->bytes = shard->end;
     shard->synced = shard->next;
     return status;
 }

@@ -35,7 +35,7 @@ static char *ten_records(struct fixture *fixture) {
     fixture_fill(fixture, 0, 10, RECORD_BYTES);
     char *path = fixture_segment(fixture, 0, 0);
     fixture_close(fixture);
-    assert_int_equal(file_bytes(path), 10 * BLOCK_BYTES);
+    assert_int_equal(truncate(path, 10 * BLOCK_BYTES), 0);
     return path;
 }
 
@@ -55,14 +55,20 @@ static void a_closed_shard_goes_on_where_it_was(void **state) {
     fixture_done(&fixture);
 }
 
-static void zeros_behind_the_end_are_cut(void **state) {
+static void zeros_behind_the_end_are_space_made_ready(void **state) {
     struct fixture fixture = {0};
     char *path = ten_records(&fixture);
     assert_int_equal(truncate(path, 1 << 20), 0);
     fixture_open(&fixture);
     assert_int_equal(fixture.stream->layout->shards[0]->next, 10);
     assert_int_equal(fixture.stream->layout->shards[0]->damaged, 0);
-    assert_int_equal(file_bytes(path), 10 * BLOCK_BYTES);
+    assert_int_equal(fixture.stream->layout->shards[0]->made, 1 << 20);
+    fixture_fill(&fixture, 0, 1, RECORD_BYTES);
+    assert_int_equal(file_bytes(path), 1 << 20);
+    fixture_close(&fixture);
+    assert_int_equal(file_bytes(path), 11 * BLOCK_BYTES);
+    fixture_open(&fixture);
+    assert_int_equal(fixture.stream->layout->shards[0]->next, 11);
     free(path);
     fixture_done(&fixture);
 }
@@ -79,7 +85,7 @@ static void each_torn_tail_is_cut_to_whole_blocks(void **state) {
         fixture_fill(&fixture, 0, 10 - (unsigned)fixture.stream->layout->shards[0]->next,
                      RECORD_BYTES);
         fixture_close(&fixture);
-        assert_int_equal(file_bytes(path), 10 * BLOCK_BYTES);
+        assert_int_equal(truncate(path, 10 * BLOCK_BYTES), 0);
     }
     free(path);
     fixture_done(&fixture);
@@ -227,7 +233,7 @@ int main(void) {
     log_setup(LOG_ERROR, LOG_TEXT);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_closed_shard_goes_on_where_it_was),
-        cmocka_unit_test(zeros_behind_the_end_are_cut),
+        cmocka_unit_test(zeros_behind_the_end_are_space_made_ready),
         cmocka_unit_test(each_torn_tail_is_cut_to_whole_blocks),
         cmocka_unit_test(garbage_behind_the_end_is_cut),
         cmocka_unit_test(a_damaged_payload_in_the_middle_is_kept_aside),

@@ -30,6 +30,8 @@ enum {
 int64_t retention_segment_bytes(const struct stream_log_config *log,
                                 const struct stream_config *stream) {
     int64_t bytes = log->segment_bytes_max ? log->segment_bytes_max : SEGMENT_BYTES_DEFAULT;
+    if (stream->segment_bytes_max)
+        bytes = stream->segment_bytes_max;
     if (stream->bytes_max == 0)
         return bytes;
     int64_t part = stream->bytes_max / BOUND_PARTS / stream->shard_count;

@@ -13,8 +13,11 @@
  * unwritten extent into a written one), into zeros that were written and synced before 0.31 / 0.40
  * ms at half the processor time. For writes of 1 MiB zeroing costs more than it saves (2.6 ms
  * against 1.8 ms), fallocate wins. So small writes find zeros, large ones fallocated space. The
- * first step is small, each further one twice as large: an idle stream costs 256 KiB. A sealed
+ * first step is small, each further one twice as large: a shard with few records costs 16 KiB. A sealed
  * segment is cut to its length.
+ *
+ * A shard that is not written to gives its descriptor back when others want one (shard_files): with
+ * thousands of shards only the busy ones have theirs open.
  *
  * Failures.
  *  - NO_SPACE: the part that was written is cut off; the writers hear NO_SPACE; the next commit
@@ -40,7 +43,7 @@
 
 enum {
     PARTS_MAX = 256, /* blocks per system call */
-    MAKE_STEP_FIRST = 256 * 1024,
+    MAKE_STEP_FIRST = 16 * 1024,
     MAKE_STEP_MAX = 4 * 1024 * 1024,
     LARGE_WRITE_BYTES = 256 * 1024,
     ALLOCATE_BYTES = 16 * 1024 * 1024,
@@ -110,11 +113,41 @@ void shard_set_full(struct shard *shard, bool full) {
 
 /* ---- segments ---- */
 
-static void close_file(struct shard *shard) {
+/* What is made ready stays for when it is opened again. */
+static void rest_file(struct shard *shard) {
     if (shard->fd >= 0)
         shard->config.file->close(shard->config.file->self, shard->fd);
     shard->fd = -1;
+    if (!list_linked(&shard->in_files))
+        return;
+    list_remove(&shard->in_files);
+    shard->config.files->count--;
+}
+
+static void close_file(struct shard *shard) {
+    rest_file(shard);
     shard->made = shard->end;
+}
+
+/* The shard is about to be written to. */
+static void note_use(struct shard *shard) {
+    struct shard_files *files = shard->config.files;
+    if (!files)
+        return;
+    if (list_linked(&shard->in_files))
+        list_remove(&shard->in_files);
+    else
+        files->count++;
+    list_push_back(&files->open, &shard->in_files);
+}
+
+void shard_files_trim(struct shard_files *files) {
+    LIST_EACH(item, &files->open) {
+        struct shard *shard = LIST_ITEM(item, struct shard, in_files);
+        if (files->count <= files->count_max)
+            return;
+        rest_file(shard);
+    }
 }
 
 static int open_file(struct shard *shard, int flags) {
@@ -124,6 +157,8 @@ static int open_file(struct shard *shard, int flags) {
     free(path);
     if (status)
         shard->fd = -1;
+    else
+        note_use(shard);
     return status;
 }
 
@@ -177,9 +212,11 @@ static int begin_segment(struct shard *shard) {
  * torn tail. */
 static int seal_segment(struct shard *shard) {
     const struct file_ops *file = shard->config.file;
-    if (shard->fd < 0)
-        return 0;
     int status = 0;
+    if (shard->fd < 0 && (shard->made > shard->end || shard->unsynced))
+        status = open_file(shard, 0);
+    if (status || shard->fd < 0)
+        return status;
     if (shard->made > shard->end)
         status = file->truncate(file->self, shard->fd, shard->end);
     if (status == 0 && shard->unsynced)
@@ -212,7 +249,10 @@ static int open_for_write(struct shard *shard) {
     bool too_long = shard->end + shard->write.bytes > shard->config.segment_bytes_max;
     if (shard->end > 0 && (shard->must_roll || too_long || too_old(shard)))
         return shard_roll(shard);
-    return shard->fd >= 0 ? 0 : open_file(shard, 0);
+    if (shard->fd < 0)
+        return open_file(shard, 0);
+    note_use(shard);
+    return 0;
 }
 
 void shard_close(struct shard *shard, uint64_t now_ms) {
@@ -236,10 +276,15 @@ void shard_retire(struct shard *shard, enum shard_phase phase) {
     metric_done(&shard->next_counter);
 }
 
+/* The next start finds the little that an idle shard has ready, and goes on with it: with thousands of
+ * shards cutting them all would take seconds. */
 void shard_done(struct shard *shard) {
-    if (seal_segment(shard))
+    bool is_idle = !shard->unsynced && shard->made - shard->end <= MAKE_STEP_FIRST;
+    if (!is_idle && seal_segment(shard))
         log_error("stream", "%s: cannot be synced at its end", shard->label);
     close_file(shard);
+    if (list_linked(&shard->in_unsynced))
+        list_remove(&shard->in_unsynced);
     free(shard->segments);
     free(shard->directory);
     free(shard->label);
@@ -321,8 +366,10 @@ int shard_write(struct shard *shard) {
 }
 
 int shard_sync(struct shard *shard) {
-    ASSERT(shard->fd >= 0);
-    int status = shard->config.file->datasync(shard->config.file->self, shard->fd);
+    int status = shard->fd >= 0 ? 0 : open_file(shard, 0);
+    if (status)
+        return write_status(status);
+    status = shard->config.file->datasync(shard->config.file->self, shard->fd);
     if (status)
         return write_status(status);
     if (!shard_has_write(shard))

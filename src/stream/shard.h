@@ -40,8 +40,18 @@ struct shard_segment {
     uint64_t first_ms, last_ms; /* arrivals; 0: no record */
 };
 
+/* The descriptors that all shards of a log have open for writing, least recently used first. Shards that
+ * have been idle for longest give theirs back when there are more than count_max. */
+struct shard_files {
+    struct link open; /* struct shard, in_files */
+    unsigned count, count_max;
+    bool defers_sync;     /* recovery leaves to somebody else what it has to make durable: */
+    struct link unsynced; /* struct shard, in_unsynced */
+};
+
 struct shard_config {
     const struct file_ops *file;
+    struct shard_files *files; /* NULL: nobody counts */
     int64_t segment_bytes_max;
     uint64_t
         segment_age_ms_max; /* between the arrivals of a segment's first and last record; 0: any */
@@ -56,7 +66,8 @@ struct shard {
     unsigned index;
     void *owner;           /* struct stream */
     struct link in_stream; /* in the stream's list of shards */
-    uint64_t limit;        /* a closed shard is known to have no records from here on; else
+    struct link in_files, in_unsynced;
+    uint64_t limit; /* a closed shard is known to have no records from here on; else
                               UINT64_MAX */
 
     struct shard_segment
@@ -92,6 +103,7 @@ struct shard {
     uint64_t retry_at_ms; /* monotonic: when to try again */
     uint64_t released;    /* STREAM_DELIVERY: records below it are done with */
     uint64_t damaged;     /* places that recovery and repair found damaged */
+    uint64_t damaged_records;
 
     struct shard_tip_cell tip;
     _Atomic uint64_t oldest; /* first counter that is kept; `next` if there is none */
@@ -106,8 +118,15 @@ enum { SHARD_RETRY_MS = 1000 };
 void shard_init(struct shard *shard, const struct shard_config *config, char *directory,
                 char *label, uint32_t seed, unsigned index);
 
-/* Closes the last segment (cut to its length) and frees what the shard holds. */
+/* Closes the last segment (cut to its length if there is much behind it) and frees what the shard holds. */
 void shard_done(struct shard *shard);
+
+/* Closes descriptors until no more than count_max are open. What was written is synced, or will be through
+ * another one. */
+void shard_files_trim(struct shard_files *files);
+
+/* Makes durable what recovery has found: 0 or IO. */
+int shard_sync_recovered(struct shard *shard);
 
 /* Reads what is on disk, see recovery.c. Fails only if the system does. */
 int shard_recover(struct shard *shard, struct err *err);

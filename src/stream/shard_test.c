@@ -91,13 +91,57 @@ static void space_is_made_ready_and_given_back(void **state) {
     struct shard *shard = fixture.stream->layout->shards[0];
     assert_int_equal(shard->segment_count, 0);
     fixture_fill(&fixture, 0, 1, 100);
-    assert_true(file_bytes(&fixture, 0) >= shard->end + 200000);
-    assert_true(file_bytes(&fixture, 0) < 1 << 20);
+    assert_true(file_bytes(&fixture, 0) >= shard->end + 10000);
+    assert_true(file_bytes(&fixture, 0) < 1 << 16);
     fixture_fill(&fixture, 0, 60, 100000);
     assert_true(file_bytes(&fixture, 0) > shard->end);
     int64_t end = shard->end;
     assert_int_equal(shard_roll(shard), 0);
     assert_int_equal(file_bytes(&fixture, 0), end);
+    fixture_done(&fixture);
+}
+
+/* Shards that are idle give their descriptors back; they find again what was made ready, and what they
+ * held is sealed as ever. */
+static void descriptors_are_bounded(void **state) {
+    struct fixture fixture = {.config.shard_count = FIXTURE_SHARDS_MAX};
+    fixture_init(&fixture);
+    fixture_open(&fixture);
+    fixture.log->files.count_max = 2;
+    for (unsigned round = 0; round < 5; round++)
+        for (unsigned i = 0; i < FIXTURE_SHARDS_MAX; i++) {
+            fixture_fill(&fixture, i, 1, 100);
+            assert_true(fixture.log->files.count <= 2);
+        }
+    struct shard *idle = fixture.stream->layout->shards[0];
+    assert_int_equal(idle->fd, -1);
+    assert_true(idle->made > idle->end);
+    assert_int_equal(idle->next, 5);
+    assert_int_equal(shard_roll(idle), 0);
+    assert_int_equal(file_bytes(&fixture, 0), idle->segments[0].bytes);
+    fixture_close(&fixture);
+    fixture_open(&fixture);
+    assert_int_equal(count_records(&fixture), 5);
+    fixture_done(&fixture);
+}
+
+/* All of them in one commit. */
+static void a_commit_may_have_more_shards_than_descriptors(void **state) {
+    struct fixture fixture = {.config.shard_count = FIXTURE_SHARDS_MAX};
+    struct batch batch;
+    fixture_init(&fixture);
+    fixture_open(&fixture);
+    fixture.log->files.count_max = 3;
+    for (unsigned i = 0; i < FIXTURE_SHARDS_MAX; i++) {
+        const struct record record = {.partition_key = STR("k"), .data = STR("data")};
+        stage_push(&fixture.stages[i], &fixture.pool, &record, fixture.arrival_ms);
+    }
+    fixture_seal(&fixture, &batch);
+    log_commit(fixture.log, fixture.now_ms);
+    assert_int_equal(fixture.status, 0);
+    assert_true(fixture.log->files.count <= 3);
+    for (unsigned i = 0; i < FIXTURE_SHARDS_MAX; i++)
+        assert_int_equal(shard_tip_get(fixture.stream->layout->shards[i]).counter, 1);
     fixture_done(&fixture);
 }
 
@@ -185,6 +229,8 @@ int main(void) {
         cmocka_unit_test(segments_roll_at_their_bound),
         cmocka_unit_test(a_commit_larger_than_a_segment_goes_into_one),
         cmocka_unit_test(space_is_made_ready_and_given_back),
+        cmocka_unit_test(descriptors_are_bounded),
+        cmocka_unit_test(a_commit_may_have_more_shards_than_descriptors),
         cmocka_unit_test(without_space_a_commit_fails_and_the_next_is_tried),
         cmocka_unit_test(a_failed_sync_closes_the_segment),
         cmocka_unit_test(a_disk_that_stays_broken_is_tried_until_it_heals),

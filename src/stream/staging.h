@@ -12,6 +12,7 @@
 
 struct shard;
 struct log_producer;
+struct engine_batch;
 
 /* Room for one block. A stage begins small, so that a producer that touches thousands of shards in
  * a turn stays small. */
@@ -47,6 +48,10 @@ struct batch {
     int status; /* once it is home: 0, NO_SPACE, IO */
     void (*home)(struct batch *batch);
     void *owner;
+    struct link in_flight;     /* the writer's: in the order of the tickets */
+    struct engine_batch *sent; /* the writer's: the ticket's batches for engines beside the log */
+    unsigned parts;            /* the writer's: that are not home yet */
+    int sent_status;           /* the writer's: of `sent` */
     struct log_producer *producer; /* whose; NULL: nobody whom changes of streams concern */
 };
 

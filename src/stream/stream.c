@@ -32,6 +32,8 @@ void stream_init_metrics(struct stream *stream) {
                 "Segments removed by retention or release.", with);
     metric_init(&metrics->damaged, METRIC_COUNTER, "weir_stream_damaged_total",
                 "Damaged places found in segments.", with);
+    metric_init(&metrics->damaged_records, METRIC_COUNTER, "weir_stream_damaged_records_total",
+                "Records in damaged places: passed over, or stopped before.", with);
     metric_init(&metrics->disk_bytes, METRIC_GAUGE, "weir_stream_disk_bytes",
                 "Bytes of records on disk.", with);
     metric_init(&metrics->full, METRIC_GAUGE, "weir_stream_full",
@@ -62,6 +64,7 @@ void stream_done_metrics(struct stream *stream) {
     metric_done(&metrics->failures);
     metric_done(&metrics->trimmed_segments);
     metric_done(&metrics->damaged);
+    metric_done(&metrics->damaged_records);
     metric_done(&metrics->disk_bytes);
     metric_done(&metrics->full);
     metric_done(&metrics->open_shards);
@@ -79,7 +82,30 @@ struct stream *stream_new(struct stream_log *log, const struct stream_config *co
     list_init(&stream->shards);
     list_init(&stream->gone);
     stream->seen.retention_ms = config->retention_ms;
+    stream->references = 1;
+    stream->ops = &engine_log;
     return stream;
+}
+
+struct stream *stream_ref(struct stream *stream) {
+    atomic_fetch_add_explicit(&stream->references, 1, memory_order_relaxed);
+    return stream;
+}
+
+/* On the log thread. */
+static void on_last_unref(struct task *task) {
+    struct stream *stream = CONTAINER_OF(task, struct stream, last_unref);
+    list_remove(&stream->in_log);
+    stream_free(stream);
+}
+
+/* Without a thread, in tests, the log frees it when it is closed. */
+void stream_unref(struct stream *stream) {
+    if (!stream || atomic_fetch_sub_explicit(&stream->references, 1, memory_order_acq_rel) > 1)
+        return;
+    stream->last_unref.run = on_last_unref;
+    if (stream->log->thread.loop)
+        loop_post(stream->log->thread.loop, &stream->last_unref);
 }
 
 static void free_shards(struct link *shards) {
@@ -111,6 +137,7 @@ void stream_set_layout(struct stream *stream, struct layout *layout) {
 struct shard *stream_add_shard(struct stream *stream, unsigned number) {
     struct shard_config config = {
         .file = stream->log->config.file,
+        .files = &stream->log->files,
         .segment_bytes_max = retention_segment_bytes(&stream->log->config, &stream->config),
         .segment_age_ms_max = retention_segment_age_ms(&stream->config),
         .sync = stream->log->config.sync == STREAM_SYNC_ALWAYS,
@@ -165,12 +192,27 @@ int stream_config_check(struct stream_log *log, const struct stream_config *conf
 /* No two streams of one name may look the same to those who remember the old one (checkpoints,
  * sequence numbers), even if one follows the other within a second. */
 static uint64_t created_after(const struct stream *stream, uint64_t created_s) {
-    LIST_EACH(item, &stream->log->deleted) {
-        const struct stream *deleted = LIST_ITEM(item, struct stream, in_log);
+    LIST_EACH(item, &stream->log->names) {
+        const struct log_deleted *deleted = LIST_ITEM(item, struct log_deleted, link);
         if (strcmp(deleted->name, stream->name) == 0 && deleted->created_s >= created_s)
             created_s = deleted->created_s + 1;
     }
     return created_s;
+}
+
+void stream_note_deleted(struct stream *stream, uint64_t now_s) {
+    struct stream_log *log = stream->log;
+    LIST_EACH(item, &log->names) {
+        struct log_deleted *deleted = LIST_ITEM(item, struct log_deleted, link);
+        if (deleted->created_s >= now_s)
+            continue;
+        list_remove(item);
+        free(deleted);
+    }
+    struct log_deleted *deleted = xmalloc(sizeof *deleted + strlen(stream->name) + 1);
+    *deleted = (struct log_deleted){.created_s = stream->created_s};
+    strcpy(deleted->name, stream->name);
+    list_push_back(&log->names, &deleted->link);
 }
 
 static void make_meta(const struct stream *stream, struct meta *ret_meta) {
@@ -284,6 +326,11 @@ static int recover_shards(struct stream *stream, struct err *err) {
         int status = shard_recover(shard, err);
         if (status)
             return status;
+        if (shard->damaged && stream->config.corrupted == STREAM_CORRUPTED_STOP)
+            return err_set(err, ERR_STOPPED,
+                           "stream %s: %s is damaged (the log names the place), and "
+                           "corrupted_blocks is stop",
+                           stream->name, shard->label);
         if (meta->shards[i].state == META_CLOSED)
             shard_close(shard, 0);
     }
@@ -296,6 +343,7 @@ static void show_recovered(struct stream *stream) {
         struct shard *shard = LIST_ITEM(item, struct shard, in_stream);
         bytes += shard_bytes(shard);
         metric_add(&stream->metrics.damaged, (int64_t)shard->damaged);
+        metric_add(&stream->metrics.damaged_records, (int64_t)shard->damaged_records);
         metric_set(&shard->next_counter, (int64_t)shard->next);
     }
     metric_set(&stream->metrics.disk_bytes, bytes);
@@ -308,7 +356,7 @@ static void link_stream(void *data) {
     log_tell_added(stream->log, stream);
 }
 
-static void add_stream(struct stream *stream) {
+void stream_add(struct stream *stream) {
     struct stream_log *log = stream->log;
     stream_init_metrics(stream);
     show_recovered(stream);
@@ -322,6 +370,8 @@ static void add_stream(struct stream *stream) {
 
 int stream_open(struct stream_log *log, const struct stream_config *config,
                 struct stream **ret_stream, struct err *err) {
+    if (config->kafka || config->kinesis)
+        return engine_open(log, config, ret_stream, err);
     int status = stream_config_check(log, config, err);
     if (status)
         return status;
@@ -333,7 +383,7 @@ int stream_open(struct stream_log *log, const struct stream_config *config,
         stream_free(stream);
         return status;
     }
-    add_stream(stream);
+    stream_add(stream);
     *ret_stream = stream;
     return 0;
 }
@@ -371,7 +421,8 @@ static void open_left(void *data, const char *name) {
         .name = name,
         .kind = opening->kind,
         .shard_count = meta.shard_count < META_SHARDS_MAX ? meta.shard_count : META_SHARDS_MAX,
-        .retention_ms = meta.retention_ms};
+        .retention_ms = meta.retention_ms,
+        .corrupted = opening->log->config.corrupted};
     if (meta.deleting)
         finish_deletion(opening->log, opening->kind, name);
     else
@@ -382,7 +433,9 @@ static void open_left(void *data, const char *name) {
 static int open_rest(struct stream_log *log, enum stream_kind kind, struct err *err) {
     struct opening opening = {.log = log, .kind = kind, .err = err};
     int status = view_list_kind(log->directory, kind, open_left, &opening, err);
-    return status ? status : opening.status;
+    if (status == 0)
+        status = opening.status;
+    return status ? status : log_sync_recovered(log, err);
 }
 
 int stream_open_rest(struct stream_log *log, struct err *err) {
@@ -412,7 +465,7 @@ const char *stream_name(const struct stream *stream) {
 }
 
 unsigned stream_shard_count(const struct stream *stream) {
-    return stream->seen.layout->meta.shard_count;
+    return engine_layout(stream)->meta.shard_count;
 }
 
 uint64_t stream_created_s(const struct stream *stream) {
@@ -425,22 +478,15 @@ int64_t stream_retention_ms(const struct stream *stream) {
 
 void stream_shard_get(const struct stream *stream, unsigned number,
                       struct stream_shard_info *ret_info) {
-    const struct layout *layout = stream->seen.layout;
-    const struct meta_shard *known = &layout->meta.shards[number];
-    const struct shard *shard = layout->shards[number];
+    const struct meta_shard *known = &engine_layout(stream)->meta.shards[number];
     *ret_info = (struct stream_shard_info){.open = known->state == META_OPEN,
-                                           .removed = true,
                                            .parent = known->parents[0],
                                            .adjacent_parent = known->parents[1],
                                            .start = known->start,
                                            .end = known->end,
                                            .opened_ms = known->opened_ms,
                                            .closed_ms = known->closed_ms};
-    if (!shard)
-        return;
-    ret_info->removed = shard_phase(shard) == SHARD_GONE;
-    ret_info->first_counter = atomic_load(&shard->oldest);
-    ret_info->next_counter = shard_tip_get(shard).counter;
+    stream->ops->shard_get(stream, number, ret_info);
 }
 
 static int by_name(const void *a, const void *b) {
@@ -477,7 +523,7 @@ void stream_shard_id(unsigned shard, char ret_text[STREAM_SHARD_ID_CHARS]) {
 
 int stream_shard_for(const struct stream *stream, const struct record *record,
                      unsigned *ret_shard) {
-    return layout_shard_for(stream->seen.layout, record, ret_shard);
+    return layout_shard_for(engine_layout(stream), record, ret_shard);
 }
 
 /* The second in which the shard was opened begins its numbers. */

@@ -37,6 +37,14 @@ struct stream_reader;
 
 enum stream_sync { STREAM_SYNC_ALWAYS, STREAM_SYNC_INTERVAL, STREAM_SYNC_NONE };
 
+/* What happens at a damaged block in the middle of a shard. Both are told in the log with file and
+ * offset, and counted. */
+enum stream_corrupted {
+    STREAM_CORRUPTED_SKIP, /* readers go on behind it */
+    STREAM_CORRUPTED_STOP, /* readers stay before it; a stream that is found damaged when it is opened
+                              is not opened */
+};
+
 struct stream_log_config {
     const char *directory; /* DATA/streams, /deliveries and /sessions are made below it */
     enum stream_sync sync;
@@ -44,6 +52,9 @@ struct stream_log_config {
     int64_t segment_bytes_max; /* 0: 64 MiB */
     int64_t staging_bytes_max; /* per writer, staged and under way; 0: 8 MiB. Beyond it: has_room()
                                   is false */
+    enum stream_corrupted corrupted; /* of streams that no configuration names */
+    bool defers_sync; /* what the streams are found to hold is synced by stream_open_rest(), for all
+                         at once; no writer and no reader before it */
     const struct file_ops *file; /* NULL: file_ops_real */
 };
 
@@ -55,6 +66,10 @@ int stream_log_open(const struct stream_log_config *config, struct stream_log **
  * must be closed. [main] */
 void stream_log_close(struct stream_log *log);
 
+/* The program is about to end: what an engine on another machine has not taken within `grace_ms`
+ * fails, so that no ticket waits for a machine that is down. [main] */
+void stream_log_finish(struct stream_log *log, unsigned grace_ms);
+
 /* ---- streams ---- */
 
 enum stream_kind {
@@ -65,6 +80,36 @@ enum stream_kind {
     STREAM_SESSIONS, /* the broker's journal (flow/journal.h); kept until released. No API shows it */
 };
 
+/*
+ * Engines beside the log of the data directory (docs/OPERATIONS.md, "Streams on Kafka"). Keys and values as
+ * librdkafka and Kinesis name them; all that they point to outlives the log.
+ */
+struct stream_kafka_config {
+    struct option_head head; /* head.conf NULL: none */
+    struct option_strings brokers;
+    const char *topic; /* NULL: the stream's name */
+    const char *group; /* NULL: this node reads all shards; else nodes of one group share them */
+    const char *security_protocol, *sasl_mechanism, *sasl_username, *sasl_password;
+    const char *ssl_ca_location, *ssl_certificate_location, *ssl_key_location, *ssl_key_password;
+    struct option_pairs properties; /* any other of librdkafka's */
+};
+extern const struct option stream_kafka_options[];
+
+struct stream_kinesis_config {
+    struct option_head head; /* head.conf NULL: none */
+    const char *endpoint;    /* http(s)://host[:port]; NULL: Amazon's of the region */
+    const char *region;
+    const char *stream; /* NULL: the stream's name */
+    const char *access_key_id, *secret_access_key, *session_token;
+    const char *ca_path;
+    int64_t poll_interval_ms; /* of a reader that found nothing */
+};
+extern const struct option stream_kinesis_options[];
+
+/* What the tables cannot see. */
+int stream_kafka_check(const struct stream_kafka_config *config, struct err *err);
+int stream_kinesis_check(const struct stream_kinesis_config *config, struct err *err);
+
 struct stream_config {
     const char *name; /* 1..128 of [a-zA-Z0-9_.-]; 1..192 of STREAM_ACTION */
     enum stream_kind kind;
@@ -73,6 +118,11 @@ struct stream_config {
     int64_t retention_ms; /* STREAM_DATA */
     int64_t bytes_max; /* 0: unbounded. STREAM_DATA: the oldest segments go; the other kinds: pushes
                           fail with NO_SPACE */
+    int64_t segment_bytes_max; /* 0: the log's */
+    enum stream_corrupted corrupted;
+    /* At most one; NULL: the log. The number of shards is then the other side's. */
+    const struct stream_kafka_config *kafka;
+    const struct stream_kinesis_config *kinesis;
 };
 
 /* Opens the stream, recovering its shards (torn tail cut, damaged segments kept aside and reported
@@ -83,7 +133,7 @@ int stream_open(struct stream_log *log, const struct stream_config *config,
                 struct stream **ret_stream, struct err *err);
 
 /* Opens the data streams of the directory that are not open yet: those that were made while the log
- * ran. [main] */
+ * ran. Once, after all calls of stream_open(). [main] */
 int stream_open_rest(struct stream_log *log, struct err *err);
 
 /* The same for the logs of actions, which are bounded by what the configuration says of them; one
@@ -93,8 +143,13 @@ int stream_open_actions(struct stream_log *log, struct err *err);
 /* NULL: there is none, it is not made yet, or it is being deleted. [service] */
 struct stream *stream_find(struct stream_log *log, enum stream_kind kind, struct str name);
 
-/* A stream stays a valid pointer until the log is closed, also when it was deleted; then nothing but
- * its name and creation time means anything. */
+/*
+ * A stream is a valid pointer until `done` of its deletion has run; beyond that for who holds a reference,
+ * taken before, or a reader: then nothing but its name and creation time means anything. All
+ * references are given back before the log is closed. [service]
+ */
+struct stream *stream_ref(struct stream *stream);
+void stream_unref(struct stream *stream);             /* NULL is fine */
 bool stream_is_deleted(const struct stream *stream);  /* or about to be; [service] */
 bool stream_is_changing(const struct stream *stream); /* [service] */
 
@@ -163,6 +218,7 @@ struct stream_receipt {
     uint64_t arrival_ms;
     int status;                /* of this record; its ticket may have failed for another's sake */
     const struct chunk *chunk; /* the writer's, until the commit */
+    const struct engine_batch *sent; /* the same */
 };
 int stream_writer_put(struct stream_writer *writer, struct stream *stream,
                       const struct record *record, struct stream_receipt *receipt);
@@ -226,6 +282,9 @@ int stream_merge(struct stream *stream, struct loop *loop, unsigned shard, unsig
 /* Data streams only (else INVALID). What is too old goes within some seconds. */
 int stream_set_retention(struct stream *stream, struct loop *loop, int64_t retention_ms,
                          stream_change_cb *done, void *data);
+
+/* Why nothing of this can be done with the stream (it is one of another machine); NULL: it can. */
+const char *stream_unchanged(const struct stream *stream);
 
 enum { STREAM_NO_SHARD = -1 };
 
@@ -304,7 +363,9 @@ void stream_reader_close(struct stream_reader *reader);
  * any), in order, and moves behind them. AGAIN: nothing committed beyond the position now. CLOSED: the
  * shard is closed and all of it was read (it says so again and again; stream_reader_seek() may move
  * back), or the stream was deleted (stream_is_deleted). CORRUPT: a block in the middle does not
- * check; it was reported in the log and counted, and the next call goes on behind it.
+ * check; it was reported in the log and counted, and the next call goes on behind it. STOPPED: the
+ * same with STREAM_CORRUPTED_STOP, again and again until the file is mended or the reader is moved
+ * behind the place.
  */
 int stream_reader_next(struct stream_reader *reader, size_t records_max, size_t bytes_max,
                        struct stream_batch *ret_batch);
@@ -316,10 +377,55 @@ uint64_t stream_reader_counter(const struct stream_reader *reader); /* of the ne
 uint64_t
 stream_reader_skipped(const struct stream_reader *reader); /* records lost to retention or damage */
 
+/* AGAIN was said although there may be records: they are on their way from another machine. on_ready
+ * runs when they have come, or when it is known that there are none. */
+bool stream_reader_pending(const struct stream_reader *reader);
+
 /* How far behind: records committed beyond the position, and the age of the next one (0 at the
  * tip). */
 void stream_reader_lag(const struct stream_reader *reader, uint64_t *ret_records,
                        uint64_t *ret_behind_ms);
+
+/* ---- consumers that share a stream among nodes ---- */
+
+/* Whether they do: several Weirs have the stream, each shard is worked on by one of them at a time,
+ * and how far a consumer has come is kept where all see it, not in the facts. */
+bool stream_is_shared(const struct stream *stream);
+
+/* This node's part in the consumer `name`. All of it on the loop that joined. */
+struct stream_member;
+
+struct stream_member_events {
+    /* The shard is this node's from now on. `counter`: of the next record; not known: the consumer has
+     * never committed one. `note`: what was committed with it. */
+    void (*on_gained)(void *data, unsigned shard, bool known, uint64_t counter, struct str note);
+    /* It is another's when this returns. */
+    void (*on_lost)(void *data, unsigned shard);
+};
+
+/* The events never run before this returns. */
+int stream_member_join(struct stream *stream, const char *name, struct loop *loop,
+                       const struct stream_member_events *events, void *data,
+                       struct stream_member **ret_member, struct err *err);
+
+/* How far the shard has come; some time later all nodes know. Nothing if it is not this node's. */
+void stream_member_commit(struct stream_member *member, unsigned shard, uint64_t counter);
+
+/*
+ * The same with a note of at most STREAM_NOTE_BYTES_MAX characters, at once; one at a time per shard. If 0
+ * was returned `done` runs, never before that: 0 when all nodes know, else an error; CLOSED: the shard
+ * was lost (on_lost follows). CLOSED is returned if it is not this node's.
+ */
+enum { STREAM_NOTE_BYTES_MAX = 3000 };
+int stream_member_note(struct stream_member *member, unsigned shard, uint64_t counter,
+                       struct str note, void (*done)(void *data, int status), void *data);
+
+/* `done` of the shard's note does not run any more; whether it was committed stays open. */
+void stream_member_forget_note(struct stream_member *member, unsigned shard);
+
+/* Its shards are another's some time later; no event runs any more. The memory goes with the log; the
+ * loop must run on for a turn, or be freed, before that. NULL is fine. */
+void stream_member_leave(struct stream_member *member);
 
 /* ---- checkpoints, in the table "checkpoint" ---- */
 
@@ -345,8 +451,9 @@ struct stream_checkpoint {
     struct link link; /* in the writer's list of changed ones */
     const struct stream *stream;
     unsigned shard;
-    const char *name; /* of the consumer */
-    uint64_t counter; /* of the next record to be read */
+    const char *name;             /* of the consumer */
+    uint64_t counter;             /* of the next record to be read */
+    struct stream_member *member; /* not NULL: nodes share the stream, and it is kept there */
 };
 
 struct stream_checkpoint_writer;
@@ -368,6 +475,52 @@ bool stream_checkpoint_forget(struct stream_checkpoint_writer *writer,
 void stream_checkpoint_writer_close(struct stream_checkpoint_writer *writer,
                                     void (*closed)(void *data), void *data);
 
+/* ---- records that a producer library has packed into one ---- */
+
+enum { STREAM_AGGREGATE_KEYS_MAX = 65536 };
+
+struct stream_user_record {
+    struct str partition_key, data; /* views into the packed record */
+};
+
+struct stream_aggregate {
+    size_t count; /* of records */
+    struct str rest, *keys;
+    size_t key_count;
+};
+
+/* False: the data is none that checks in every part, so it is a record like any other; nothing is to be closed.
+ * `data` must stay. The n-th record has the sequence number of the packed one and the subsequence number n, from
+ * 0. Pure. */
+bool stream_aggregate_open(struct stream_aggregate *aggregate, struct str data);
+bool stream_aggregate_next(struct stream_aggregate *aggregate,
+                           struct stream_user_record *ret_record);
+void stream_aggregate_close(struct stream_aggregate *aggregate);
+
+/* ---- named consumers of data streams: cursors that anybody may have, any number ---- */
+
+enum { STREAM_CONSUMER_CHARS_MAX = 128 }; /* of [a-zA-Z0-9_.-] */
+
+/* How far a consumer has come in one shard. A shard that it has no position in is unread. */
+struct stream_consumer {
+    struct str stream;
+    uint64_t created_s; /* of the stream */
+    unsigned shard;
+    struct str name;
+    uint64_t counter; /* of the next record */
+};
+
+bool stream_consumer_name_valid(const char *name);
+int stream_consumer_get(struct facts *facts, struct stream_consumer *consumer); /* sets `counter` */
+int stream_consumer_put(struct facts_write *write, const struct stream_consumer *consumer);
+int stream_consumer_remove(struct facts_write *write, const struct stream_consumer *consumer);
+
+/* All positions, by stream, then by creation time and shard as texts; views are valid during the call, in
+ * which nothing is written. Stops when `each` returns false. */
+int stream_consumer_each(struct facts *facts,
+                         bool (*each)(void *data, const struct stream_consumer *consumer),
+                         void *data);
+
 /* ---- without a running log: `weir stream ls|read|verify` on a data directory ---- */
 
 /* Read-only view of what is on disk, also while another process writes: whole committed blocks
@@ -384,6 +537,8 @@ int stream_view_shard(struct stream_view *view, unsigned shard, uint64_t *ret_fi
                       uint64_t *ret_last_ms);
 int stream_view_seek(struct stream_view *view, unsigned shard,
                      const struct stream_position *position);
+uint64_t stream_view_counter(const struct stream_view *view,
+                             unsigned shard); /* of the next record */
 /* As stream_reader_next(); AGAIN at the present end. */
 int stream_view_next(struct stream_view *view, unsigned shard, size_t records_max,
                      struct stream_batch *ret_batch);
@@ -392,6 +547,30 @@ void stream_view_sequence_text(const struct stream_view *view, unsigned shard, u
 int stream_view_sequence_parse(const struct stream_view *view, unsigned shard, struct str text,
                                uint64_t *ret_counter);
 void stream_view_close(struct stream_view *view);
+
+/* The last damaged place that stream_view_next() said CORRUPT of, as a sentence with file and
+ * offset. */
+void stream_view_damage(const struct stream_view *view, unsigned shard, struct buf *out);
+
+/* What `weir stream verify` has seen so far. */
+struct stream_verify_counts {
+    uint64_t streams, shards, segments, blocks, records;
+    uint64_t bytes, bytes_all; /* of blocks that check; of all segment files */
+    uint64_t faults;
+};
+
+struct stream_verify_watch {
+    /* A fault: `offset` in the file, -1 if it has none. */
+    void (*fault)(void *data, const char *path, int64_t offset, const char *what);
+    /* Or NULL; after every block. */
+    void (*progress)(void *data, const char *path, const struct stream_verify_counts *counts);
+    void *data;
+};
+
+/* Checks all data and delivery streams of a data directory, also while another process writes to
+ * them; changes nothing. Fails only if it cannot look; faults are counted. Blocking. */
+int stream_verify(const char *directory, const struct stream_verify_watch *watch,
+                  struct stream_verify_counts *ret_counts, struct err *err);
 
 /* Calls `each` with the name of every data stream of the directory, sorted. */
 int stream_view_list(const char *directory, void (*each)(void *data, const char *name), void *data,

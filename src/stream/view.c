@@ -5,6 +5,7 @@
  */
 #include <dirent.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -161,10 +162,22 @@ int stream_view_seek(struct stream_view *view, unsigned shard,
     return ERR_INVALID;
 }
 
+uint64_t stream_view_counter(const struct stream_view *view, unsigned shard) {
+    return view->shards[shard].cursor.counter;
+}
+
 int stream_view_next(struct stream_view *view, unsigned shard, size_t records_max,
                      struct stream_batch *ret_batch) {
     return cursor_next(&view->shards[shard].cursor, &CURSOR_NO_LIMIT, records_max, READ_BYTES,
                        ret_batch);
+}
+
+void stream_view_damage(const struct stream_view *view, unsigned shard, struct buf *out) {
+    const struct cursor *cursor = &view->shards[shard].cursor;
+    char *path = segment_path(cursor->directory, cursor->damage.segment_first);
+    buf_printf(out, "%s: damaged at byte %" PRId64 "; records %" PRIu64 " to %" PRIu64 " are lost",
+               path, cursor->damage.offset, cursor->damage.from, cursor->damage.to - 1);
+    free(path);
 }
 
 static uint64_t created_s(const struct stream_view *view, unsigned shard) {

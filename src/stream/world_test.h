@@ -21,6 +21,7 @@ struct world {
     struct loop *loop;
     struct stream_writer *writer;
     struct timer deadline;
+    unsigned count; /* a test's */
 };
 
 static inline void on_deadline(struct timer *timer) {
@@ -44,6 +45,11 @@ static inline void open_world(struct world *world) {
 
 static inline void turn(struct world *world) {
     uv_run(loop_uv(world->loop), UV_RUN_ONCE);
+}
+
+/* What there is to do now. */
+static inline void turn_briefly(struct world *world) {
+    uv_run(loop_uv(world->loop), UV_RUN_NOWAIT);
 }
 
 static inline void run_until_idle(struct world *world) {

@@ -15,6 +15,10 @@
  * is pushed beyond it is taken all the same (one message may overrun); producers ask has_room
  * before they take the next. on_room follows when half of the bound is free again.
  *
+ * Streams of other engines (engine.h): records are copied into the stream's engine_batch of this turn,
+ * which the hook posts to the engine under the same ticket. A ticket's parts come home when they
+ * may; the ticket commits when all of them have, and in its order.
+ *
  * Which streams and shards there are the writer knows from the log thread: all when it is made, then
  * by news (change.c). On news it seals what is staged, as at the end of a turn, goes by the new
  * layout and confirms; the confirmation travels behind the sealed batch.
@@ -34,7 +38,9 @@ struct stream_sink {
     struct layout *layout; /* NULL: the stream is deleted */
     struct stage *stages;  /* one per shard; NULL until the sink is asked for */
     struct shard_cache *cache;
+    struct engine_batch *sending; /* of this turn; NULL: nothing is staged for the engine */
     struct stream_sink *next;
+    bool handed_out; /* somebody has the sink, and keeps it */
     char *label;
 };
 
@@ -60,14 +66,17 @@ struct stream_writer {
     unsigned news_left;           /* once it is freed: how many are still to come */
     bool freed, nudge_closed;
 
-    struct link staged; /* stages with content */
-    uint64_t ticket;    /* of the next batch */
-    uint64_t turn_ms;   /* wall clock of this turn's records; 0: nothing is staged */
+    struct link staged;    /* stages with content */
+    struct link sending;   /* struct engine_batch with content */
+    struct link in_flight; /* struct batch, in the order of their tickets */
+    uint64_t ticket;       /* of the next batch */
+    uint64_t turn_ms;      /* wall clock of this turn's records; 0: nothing is staged */
     size_t staged_bytes, under_way_bytes, bytes_max;
     size_t batches_under_way;
     bool was_full;
     struct chunk_pool pool;
     struct batch *free_batches;
+    struct engine_batch *free_sent;
     struct metric staging_bytes, full;
 };
 
@@ -111,6 +120,47 @@ static int shard_of(const struct stream_sink *sink, const struct record *record,
     return 0;
 }
 
+/* ---- pushing to another engine ---- */
+
+static struct engine_batch *sending_batch(struct stream_sink *sink) {
+    struct stream_writer *writer = sink->writer;
+    struct engine_batch *batch = writer->free_sent;
+    if (batch)
+        writer->free_sent = batch->next;
+    else
+        batch = xcalloc(1, sizeof *batch);
+    batch->engine = sink->stream->engine;
+    batch->arrival_ms = writer->turn_ms;
+    batch->owner = writer;
+    list_push_back(&writer->sending, &batch->staged);
+    return sink->sending = batch;
+}
+
+static int push_to_engine(struct stream_sink *sink, const struct record *record) {
+    struct stream_writer *writer = sink->writer;
+    unsigned shard = 0;
+    hash_key key;
+    int status = check(sink->stream, record);
+    if (status == 0 && sink->stream->ops->writer_picks)
+        status = shard_of(sink, record, &shard);
+    else if (status == 0 && record->explicit_hash_key.len &&
+             !hash_key_parse(record->explicit_hash_key, &key))
+        status = ERR_INVALID;
+    if (status)
+        return status;
+    if (writer->turn_ms == 0)
+        begin_turn(writer);
+    struct engine_batch *batch = sink->sending ? sink->sending : sending_batch(sink);
+    writer->staged_bytes += engine_batch_add(batch, record, shard);
+    return 0;
+}
+
+static int on_push_to_engine(struct sink *base, const struct record *record) {
+    return push_to_engine(CONTAINER_OF(base, struct stream_sink, sink), record);
+}
+
+/* ---- pushing to the log ---- */
+
 /* Which stage the record was put into. */
 static inline int push(struct stream_sink *sink, const struct record *record,
                        struct stage **ret_stage) {
@@ -146,6 +196,20 @@ static int on_push_deleted(struct sink *base, const struct record *record) {
 
 static struct sink *ready_sink(struct stream_sink *sink);
 
+static int put_to_engine(struct stream_sink *sink, const struct record *record,
+                         struct stream_receipt *receipt) {
+    int status = push_to_engine(sink, record);
+    if (status)
+        return status;
+    const struct engine_batch *batch = sink->sending;
+    *receipt = (struct stream_receipt){.ticket = sink->writer->ticket,
+                                       .shard = batch->records[batch->count - 1].shard,
+                                       .counter = batch->count - 1,
+                                       .sent = batch};
+    list_push_back(&sink->writer->receipts, &receipt->link);
+    return 0;
+}
+
 int stream_writer_put(struct stream_writer *writer, struct stream *stream,
                       const struct record *record, struct stream_receipt *receipt) {
     struct stream_sink *sink = map_get(&writer->by_name[stream->config.kind], str_of(stream->name));
@@ -153,6 +217,8 @@ int stream_writer_put(struct stream_writer *writer, struct stream *stream,
         return ERR_NOT_FOUND;
     struct stage *stage;
     ready_sink(sink);
+    if (stream->engine)
+        return put_to_engine(sink, record, receipt);
     int status = push(sink, record, &stage);
     if (status)
         return status;
@@ -188,8 +254,21 @@ static void tell_room(struct stream_writer *writer) {
     }
 }
 
-/* Until now `counter` said which record of its chunk it is. */
+static void settle_sent(struct stream_receipt *receipt) {
+    const struct engine_record *record = &receipt->sent->records[receipt->counter];
+    receipt->sent = NULL;
+    receipt->status = record->status;
+    receipt->shard = record->shard;
+    receipt->counter = record->counter;
+    receipt->arrival_ms = record->arrival_ms;
+}
+
+/* Until now `counter` said which record of its chunk or batch it is. */
 static void settle_receipt(struct stream_receipt *receipt) {
+    if (receipt->sent) {
+        settle_sent(receipt);
+        return;
+    }
     const struct chunk *chunk = receipt->chunk;
     receipt->chunk = NULL;
     receipt->status = chunk->status;
@@ -213,20 +292,46 @@ static void settle_receipts(struct stream_writer *writer, uint64_t ticket) {
     }
 }
 
-static void on_home(struct task *task) {
-    struct batch *batch = CONTAINER_OF(task, struct batch, task);
-    struct stream_writer *writer = batch->owner;
+static void free_sent(struct stream_writer *writer, struct batch *batch) {
+    while (batch->sent) {
+        struct engine_batch *sent = batch->sent;
+        batch->sent = sent->next_sent;
+        engine_batch_clear(sent);
+        sent->next = writer->free_sent;
+        writer->free_sent = sent;
+    }
+}
+
+static void finish_ticket(struct stream_writer *writer, struct batch *batch) {
     uint64_t ticket = batch->ticket;
-    int status = batch->status;
+    int status = batch->status ? batch->status : batch->sent_status;
+    list_remove(&batch->in_flight);
     writer->under_way_bytes -= batch->bytes;
     writer->batches_under_way--;
     settle_receipts(writer, ticket);
+    free_sent(writer, batch);
     batch_empty(batch, &writer->pool);
     batch->next = writer->free_batches;
     writer->free_batches = batch;
     metric_set(&writer->staging_bytes, (int64_t)used_bytes(writer));
     tell_commit(writer, ticket, status);
     tell_room(writer);
+}
+
+/* A part of the ticket is home. */
+static void part_home(struct stream_writer *writer, struct batch *batch) {
+    batch->parts--;
+    while (!list_empty(&writer->in_flight)) {
+        struct batch *first = LIST_ITEM(writer->in_flight.next, struct batch, in_flight);
+        if (first->parts)
+            return;
+        finish_ticket(writer, first);
+    }
+}
+
+static void on_home(struct task *task) {
+    struct batch *batch = CONTAINER_OF(task, struct batch, task);
+    part_home(batch->owner, batch);
 }
 
 /* On the log thread. */
@@ -241,6 +346,45 @@ static void on_log(struct task *task) {
     struct batch *batch = CONTAINER_OF(task, struct batch, task);
     struct stream_writer *writer = batch->owner;
     log_submit(writer->log, batch);
+}
+
+static void on_sent_home(struct task *task) {
+    struct engine_batch *sent = CONTAINER_OF(task, struct engine_batch, task);
+    struct batch *batch = sent->ticket;
+    if (sent->status)
+        batch->sent_status = sent->status;
+    part_home(batch->owner, batch);
+}
+
+/* On the engine's thread. */
+static void post_sent_home(struct engine_batch *sent) {
+    struct stream_writer *writer = sent->owner;
+    sent->task.run = on_sent_home;
+    loop_post(writer->loop, &sent->task);
+}
+
+/* On the engine's thread. */
+static void on_engine(struct task *task) {
+    struct engine_batch *sent = CONTAINER_OF(task, struct engine_batch, task);
+    sent->engine->ops->submit(sent->engine, sent);
+}
+
+static void send_to_engines(struct stream_writer *writer, struct batch *batch) {
+    LIST_EACH(item, &writer->sending) {
+        struct engine_batch *sent = LIST_ITEM(item, struct engine_batch, staged);
+        list_remove(item);
+        sent->ticket = batch;
+        sent->left = sent->count;
+        sent->home = post_sent_home;
+        sent->task.run = on_engine;
+        sent->next_sent = batch->sent;
+        batch->sent = sent;
+        batch->parts++;
+        batch->bytes += buf_len(&sent->bytes) + sent->count * sizeof *sent->records;
+        loop_post(sent->engine->loop, &sent->task);
+    }
+    for (struct stream_sink *sink = writer->sinks; sink; sink = sink->next)
+        sink->sending = NULL;
 }
 
 static struct batch *take_batch(struct stream_writer *writer) {
@@ -267,13 +411,19 @@ static void on_turn_end(struct turn_hook *hook) {
         stage_seal(LIST_ITEM(item, struct stage, dirty), batch);
         list_remove(item);
     }
+    batch->parts = batch->chunks ? 1 : 0;
+    bool to_log = batch->chunks;
+    if (!list_empty(&writer->sending))
+        send_to_engines(writer, batch);
+    list_push_back(&writer->in_flight, &batch->in_flight);
     timer_stop(&writer->nudge);
     writer->turn_ms = 0;
     writer->staged_bytes = 0;
     writer->under_way_bytes += batch->bytes;
     writer->batches_under_way++;
     metric_set(&writer->staging_bytes, (int64_t)used_bytes(writer));
-    loop_post(writer->log->thread.loop, &batch->task);
+    if (to_log)
+        loop_post(writer->log->thread.loop, &batch->task);
 }
 
 void stream_writer_seal(struct stream_writer *writer) {
@@ -302,7 +452,8 @@ static void add_sink(struct stream_writer *writer, struct stream *stream, struct
     enum stream_kind kind = stream->config.kind;
     static const char *const labels[STREAM_KINDS] = {"kinesis", "firehose", "action", "sessions"};
     sink->label = xprintf("%s %s", labels[kind], stream->name);
-    sink->sink = (struct sink){.push = on_push, .name = sink->label};
+    sink->sink =
+        (struct sink){.push = stream->engine ? on_push_to_engine : on_push, .name = sink->label};
     sink->writer = writer;
     sink->stream = stream;
     sink->layout = layout;
@@ -313,13 +464,13 @@ static void add_sink(struct stream_writer *writer, struct stream *stream, struct
 
 static struct sink *ready_sink(struct stream_sink *sink) {
     const struct layout *layout = sink->layout;
-    if (sink->stages)
+    if (layout->map.count > 1 && !sink->cache)
+        sink->cache = xcalloc(1, sizeof *sink->cache);
+    if (sink->stages || sink->stream->engine)
         return &sink->sink;
     sink->stages = xcalloc(layout->meta.shard_count, sizeof *sink->stages);
     for (unsigned i = 0; i < layout->meta.shard_count; i++)
         sink->stages[i].shard = layout->shards[i];
-    if (layout->map.count > 1)
-        sink->cache = xcalloc(1, sizeof *sink->cache);
     return &sink->sink;
 }
 
@@ -332,11 +483,16 @@ static struct sink *find_sink(struct sink_resolver *resolver, enum sink_kind sin
         [SINK_ACTION] = STREAM_ACTION,
     };
     struct stream_sink *sink = map_get(&writer->by_name[kinds[sink_kind]], name);
-    return sink ? ready_sink(sink) : NULL;
+    if (!sink)
+        return NULL;
+    sink->handed_out = true;
+    return ready_sink(sink);
 }
 
 struct sink *stream_writer_sink(struct stream_writer *writer, const struct stream *stream) {
-    return ready_sink(map_get(&writer->by_name[stream->config.kind], str_of(stream->name)));
+    struct stream_sink *sink = map_get(&writer->by_name[stream->config.kind], str_of(stream->name));
+    sink->handed_out = true;
+    return ready_sink(sink);
 }
 
 struct sink_gate *stream_writer_gate(struct stream_writer *writer) {
@@ -359,6 +515,15 @@ static void clear_sink(struct stream_sink *sink) {
     sink->layout = NULL;
 }
 
+static void remove_sink(struct stream_writer *writer, struct stream_sink *sink) {
+    struct stream_sink **at = &writer->sinks;
+    while (*at != sink)
+        at = &(*at)->next;
+    *at = sink->next;
+    free(sink->label);
+    free(sink);
+}
+
 static void hear(struct stream_writer *writer, const struct log_news *news) {
     struct stream *stream = news->stream;
     struct map *by_name = &writer->by_name[stream->config.kind];
@@ -373,6 +538,9 @@ static void hear(struct stream_writer *writer, const struct log_news *news) {
     if (news->kind == NEWS_DELETED) {
         map_remove(by_name, str_of(stream->name));
         sink->sink.push = on_push_deleted;
+        sink->stream = NULL;
+        if (!sink->handed_out)
+            remove_sink(writer, sink);
         layout_unref(news->layout);
         return;
     }
@@ -449,6 +617,8 @@ struct stream_writer *stream_writer_new(struct stream_log *log, struct loop *loo
     writer->resolver.find = find_sink;
     writer->hook.run = on_turn_end;
     list_init(&writer->staged);
+    list_init(&writer->sending);
+    list_init(&writer->in_flight);
     list_init(&writer->receipts);
     writer->producer.tell = tell;
     writer->ticket = 1;
@@ -499,6 +669,11 @@ void stream_writer_free(struct stream_writer *writer) {
         struct batch *batch = writer->free_batches;
         writer->free_batches = batch->next;
         free(batch);
+    }
+    while (writer->free_sent) {
+        struct engine_batch *sent = writer->free_sent;
+        writer->free_sent = sent->next;
+        engine_batch_free(sent);
     }
     metric_done(&writer->staging_bytes);
     metric_done(&writer->full);

@@ -68,8 +68,8 @@ def test_broken_packets_end_their_own_connection_only(weir, name):
 
 
 DISCONNECTS = {
-    0x81: b"\x30\x06\x00\x03a/b\x00"[:4] + b"\x00\x09a/b\x00",
-    0x90: b"\x30\x06\x00\x03a/+\x00",
+    0x81: b"\x30\x06\x00\x03a/+\x00",
+    0x94: b"\x30\x09\x00\x03a/b\x03\x23\xff\xff",
     0x95: b"\x30\xff\xff\xff\x7f",
     0x82: CONNECT5,
 }

@@ -54,6 +54,9 @@ static void evaluate(const struct plan *plan, const struct message *message,
     case RULE_EXHAUSTED:
         puts("! exhausted");
         break;
+    case RULE_FAILED:
+        puts("! failed");
+        break;
     case RULE_RESULT:
         printf("%.*s\n", STR_ARG(result));
         break;

@@ -1,0 +1,63 @@
+#!/usr/bin/env python3
+"""docs/mqtt-conformance.md names tests: each of them must exist, and each statement must say what covers it.
+
+Prints one line per breach and ends with 1 if there is any.
+"""
+import os
+import re
+import sys
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+PAGE = "docs/mqtt-conformance.md"
+UNCOVERED = ("client's duty", "not used", "not covered")
+
+
+def read(*parts):
+    path = os.path.join(ROOT, *parts)
+    if not os.path.exists(path):
+        return None
+    with open(path, encoding="utf-8") as file:
+        return file.read()
+
+
+def exists(name, test):
+    if name.endswith(".py"):
+        text = read("tests", "e2e", "conformance", name) or read("tests", "e2e", name)
+        return text is not None and re.search(rf"^def {test}\(", text, re.M)
+    text = read("src", "mqtt", name)
+    return text is not None and re.search(rf"^static void {test}\(", text, re.M)
+
+
+def check_row(number, statement, covered, seen):
+    if statement in seen:
+        yield f"{PAGE}:{number}: {statement} twice"
+    seen.add(statement)
+    tests = re.findall(r"`(\w+\.(?:py|c))::(\w+)`", covered)
+    if not tests and not covered.startswith(UNCOVERED):
+        yield f"{PAGE}:{number}: {statement} names no test, and does not say why"
+    for name, test in tests:
+        if not exists(name, test):
+            yield f"{PAGE}:{number}: {statement}: there is no {name}::{test}"
+
+
+def breaches():
+    seen = set()
+    for number, line in enumerate(read(PAGE).split("\n"), 1):
+        if line.startswith("## "):
+            seen = set()  # each version has numbers of its own
+        row = re.match(r"\| (MQTT-[\d.]+-\d+) \| [^|]+ \| ([^|]+) \|$", line)
+        if row:
+            yield from check_row(number, row.group(1), row.group(2), seen)
+        elif line.startswith("| MQTT-"):
+            yield f"{PAGE}:{number}: a row has three columns"
+
+
+def main():
+    found = list(breaches())
+    for line in found:
+        print(line)
+    sys.exit(1 if found else 0)
+
+
+if __name__ == "__main__":
+    main()
