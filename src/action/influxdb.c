@@ -7,12 +7,15 @@
  * credentials, are for a person to mend: points wait.
  */
 #include <stdlib.h>
+#include <string.h>
 
 #include "action/bulk.h"
 #include "action/kinds.h"
 #include "action/line_protocol.h"
 #include "base/json.h"
 #include "base/mem.h"
+
+enum { NAME_BYTES_MAX = 240 };
 
 struct influxdb_settings {
     struct action_settings common;
@@ -77,12 +80,24 @@ static const struct option options[] = {
     ACTION_COMMON_OPTIONS("-1", "0s"),
 };
 
+static int check_names(const struct influxdb_settings *settings, const char *key,
+                       const struct option_pairs *pairs, struct err *err) {
+    for (size_t i = 0; i < pairs->count; i++)
+        if (strlen(pairs->items[i].key) > NAME_BYTES_MAX)
+            return conf_error(conf_get(settings->common.head.conf, key), err, ERR_INVALID,
+                              "influxdb: %s: a name has at most %d bytes", key, NAME_BYTES_MAX);
+    return 0;
+}
+
 static int check(const void *data, struct err *err) {
     const struct influxdb_settings *settings = data;
     const struct conf *conf = settings->common.head.conf;
     if (settings->token && !settings->organization)
         return conf_error(conf, err, ERR_INVALID, "influxdb: token needs organization beside it");
-    return bulk_check_url(&settings->common.head, "url", settings->url, err);
+    int code = check_names(settings, "tags", &settings->tags, err);
+    if (!code)
+        code = check_names(settings, "fields", &settings->fields, err);
+    return code ? code : bulk_check_url(&settings->common.head, "url", settings->url, err);
 }
 
 static void add_templates(const struct influxdb_settings *settings,

@@ -11,8 +11,6 @@
  * librdkafka works on threads of its own. They post `reports` to the loop, which polls: every callback
  * runs on the loop. Destroying a producer waits for those threads, so it is done on the pool.
  */
-#include "io/kafka.h"
-
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,8 +18,9 @@
 #include "action/kinds.h"
 #include "action/target.h"
 #include "base/mem.h"
+#include "io/kafka_calls.h"
 
-enum { HEADERS_MAX = 100, PARTITION_DIGITS_MAX = 9 };
+enum { HEADERS_MAX = 100, HEADER_KEY_BYTES_MAX = 240, PARTITION_DIGITS_MAX = 9 };
 
 #define HEADER STR("header.")
 
@@ -123,19 +122,32 @@ static rd_kafka_conf_t *make_conf(const struct kafka_settings *settings, struct 
     return NULL;
 }
 
+static int check_headers(const struct kafka_settings *settings, struct err *err) {
+    const struct conf *at = conf_get(settings->common.head.conf, "headers");
+    if (settings->headers.count > HEADERS_MAX)
+        return conf_error(at, err, ERR_INVALID, "kafka: at most %d headers can be", HEADERS_MAX);
+    for (size_t i = 0; i < settings->headers.count; i++) {
+        const struct kafka_header *header = OPTION_AT(settings->headers, struct kafka_header, i);
+        if (strlen(header->key) > HEADER_KEY_BYTES_MAX)
+            return conf_error(header->head.conf, err, ERR_INVALID,
+                              "kafka: a header's key has at most %d bytes", HEADER_KEY_BYTES_MAX);
+    }
+    return 0;
+}
+
 static int check(const void *data, struct err *err) {
     const struct kafka_settings *settings = data;
     const struct conf *whole = settings->common.head.conf;
     struct err why;
-    int code = kafka_load(&why);
+    int code = kafka_calls_load(&why);
     if (code)
         return conf_error(whole, err, code, "%s", why.text);
     if (!conf_get(conf_get(whole, "client_properties"), "bootstrap.servers"))
         return conf_error(conf_get(whole, "client_properties"), err, ERR_INVALID,
                           "kafka: client_properties must say bootstrap.servers");
-    if (settings->headers.count > HEADERS_MAX)
-        return conf_error(conf_get(whole, "headers"), err, ERR_INVALID,
-                          "kafka: at most %d headers can be", HEADERS_MAX);
+    code = check_headers(settings, err);
+    if (code)
+        return code;
     rd_kafka_conf_t *conf = make_conf(settings, err);
     if (!conf)
         return ERR_INVALID;

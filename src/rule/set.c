@@ -120,7 +120,7 @@ static const struct option action_options[] = {
     TARGET("cloudwatch_alarm"),
     TARGET("cloudwatch_logs"),
     OUTSIDE("http", "POST to a URL"),
-    TARGET("kafka"),
+    OUTSIDE("kafka", "a message to a Kafka topic"),
     TARGET("step_functions"),
     TARGET("timestream"),
     TARGET("location"),

@@ -11,8 +11,10 @@ import threading
 import urllib.parse
 import urllib.request
 
+import boto3
 import pytest
 
+from engines import Kafka
 from weir import pipeline, wait_for
 
 
@@ -188,6 +190,54 @@ def test_a_table_that_is_made_later(make_weir, postgres):
     wait_for(lambda: 'relation "late" does not exist' in weir.log(), what="the reason in the log")
     postgres.sql("CREATE TABLE late (n integer)")
     wait_for(lambda: postgres.sql("SELECT n FROM late") == ["7"], timeout_s=60, what="the row")
+
+
+def read_topic(weir):
+    """What the stream `t` on the topic holds, shard by shard, as the Kinesis API tells it."""
+    kinesis = boto3.client("kinesis", endpoint_url=f"http://127.0.0.1:{weir.port('api')}", region_name="us-east-1",
+                           aws_access_key_id="x", aws_secret_access_key="x")
+    shards = []
+    for shard in kinesis.list_shards(StreamName="t")["Shards"]:
+        where = kinesis.get_shard_iterator(StreamName="t", ShardId=shard["ShardId"], ShardIteratorType="TRIM_HORIZON")
+        answer, records = {"NextShardIterator": where["ShardIterator"], "MillisBehindLatest": 1}, []
+        while answer["MillisBehindLatest"]:
+            answer = kinesis.get_records(ShardIterator=answer["NextShardIterator"])
+            records += answer["Records"]
+        shards.append(records)
+    return shards
+
+
+def test_messages_on_a_kafka_topic_through_an_outage(make_weir):
+    kafka = Kafka()
+    topic = kafka.topic(3)
+    try:
+        action = {"kafka": {"client_properties": {"bootstrap.servers": ",".join(kafka.brokers), "key.serializer": "StringSerializer"},
+                            "topic": topic, "key": "${topic(2)}", "headers": [{"key": "unit", "value": "${unit}"}]}}
+        config = config_for(action)
+        config["streams"]["t"] = {"kafka": kafka.settings(topic)}
+        config["api"] = {"bind": "127.0.0.1:0", "auth": "open"}
+        weir = make_weir(config)
+        for device in ("a", "b", "c"):
+            publish(weir, f"s/{device}", [json.dumps({"n": i, "unit": "V"}) for i in range(100)])
+        wait_for(lambda: sum(map(len, read_topic(weir))) == 300, what="300 messages")
+        kafka.down()
+        publish(weir, "s/a", [json.dumps({"n": i}) for i in range(100, 150)])
+        wait_for(lambda: weir.metric("weir_action_lag_records") >= 50, what="visible lag")
+        kafka.up()
+        wait_for(lambda: sum(map(len, read_topic(weir))) >= 350, timeout_s=90, what="all messages")
+        for shard in read_topic(weir):
+            for device in {record["PartitionKey"] for record in shard}:
+                numbers = [json.loads(record["Data"])["n"] for record in shard if record["PartitionKey"] == device]
+                assert list(dict.fromkeys(numbers)) == list(range(150 if device == "a" else 100))
+    finally:
+        kafka.close()
+
+
+def test_what_kafka_s_client_does_not_know_is_refused_with_its_place(make_weir):
+    config = config_for({"kafka": {"client_properties": {"bootstrap.servers": "127.0.0.1:1", "linger": "5"}, "topic": "t"}})
+    weir = make_weir(config, start=False)
+    with pytest.raises(AssertionError, match=r"weir.yaml:\d+:\d+: kafka: .*linger"):
+        weir.start()
 
 
 class BulkStore(http.server.BaseHTTPRequestHandler):

@@ -147,7 +147,7 @@ TESTED_ELSEWHERE = {
     "src/stream/block_file.c": "cursor_test.c, recovery_test.c",
     "src/delivery/share.c": "tests/e2e/test_engine_nodes.py",
     "src/stream/engine_options.c": "config_test.c, tests/e2e/test_engines.py",
-    "src/stream/kafka_calls.c": "kafka_test.c",
+    "src/io/kafka_calls.c": "stream/kafka_test.c",
     "src/stream/kafka_group.c": "tests/e2e/test_engine_nodes.py",
     "src/stream/kafka_producer.c": "kafka_test.c",
     "src/stream/kafka_reader.c": "kafka_test.c",

@@ -1,4 +1,4 @@
-#include "stream/kafka_calls.h"
+#include "io/kafka_calls.h"
 
 #include <dlfcn.h>
 #include <stdbool.h>

@@ -1,10 +1,10 @@
 /*
- * librdkafka, loaded when the first stream asks for it, so that a program without Kafka does not
+ * librdkafka, loaded when the first stream or action asks for it, so that a program without Kafka does not
  * carry it (and its fourteen libraries) in memory. Types and constants come from its header; each
  * function is called through the table: kafka.poll(...) is rd_kafka_poll(...).
  */
-#ifndef STREAM_KAFKA_CALLS_H
-#define STREAM_KAFKA_CALLS_H
+#ifndef IO_KAFKA_CALLS_H
+#define IO_KAFKA_CALLS_H
 
 #include <librdkafka/rdkafka.h>
 
@@ -31,6 +31,9 @@
     X(metadata)                                                                                    \
     X(metadata_destroy)                                                                            \
     X(producev)                                                                                    \
+    X(headers_new)                                                                                 \
+    X(header_add)                                                                                  \
+    X(headers_destroy)                                                                             \
     X(offsets_for_times)                                                                           \
     X(topic_partition_list_new)                                                                    \
     X(topic_partition_list_add)                                                                    \
@@ -65,7 +68,7 @@ struct kafka_calls {
 
 extern struct kafka_calls kafka;
 
-/* NOT_FOUND: there is no librdkafka 2 on this machine. [main] */
+/* NOT_FOUND: there is no librdkafka 2 on this machine. [main; once it runs: service] */
 int kafka_calls_load(struct err *err);
 
 #endif
