@@ -21,19 +21,18 @@
  * Rules that come and go while Weir runs, from the service loop:
  *   1. action_host_prepare(specs): makes the logs that are missing; then
  *   2. the engines are made and put in force on every worker; then
- *   3. action_host_apply(specs): runners for new actions start, those whose configuration changed go
+ *   3. action_host_apply(specs), in the order in which the engines were: runners for new actions start, those whose configuration changed go
  *      on with the new one, those that are no more drain: they deliver what waits with the
  *      configuration they had, and then their log is deleted.
  * What a removed action could not deliver before Weir stops stays on disk, is named in the log at
  * every start, and goes on when an action of this rule, place and kind is back.
  *
- * Metrics, labels rule and action: weir_action_lag_records, weir_action_behind_ms,
- * weir_action_retries_total, weir_action_checkpoint_failures_total, and the rule's own
- * weir_rule_action_success_total and weir_rule_action_failure_total (or _error_action_).
+ * Metrics: meter.h.
  */
 #ifndef ACTION_ACTION_H
 #define ACTION_ACTION_H
 
+#include "bucket/bucket.h"
 #include "flow/action.h"
 #include "flow/message.h"
 #include "flow/sink.h"
@@ -61,10 +60,15 @@ typedef void action_invoked_cb(void *data, bool ok, const char *why);
 /* What actions need of other parts; all of it outlives the host. */
 struct action_services {
     struct stream_log *log;
+    enum stream_corrupted corrupted; /* of logs that are made */
     struct facts *facts;
     struct http_client *client;
-    struct sink_gate *gate; /* of the service loop's writer */
-    const char *redis_url;  /* of Weir's own Redis */
+    struct sink_gate *gate;       /* of the service loop's writer */
+    const char *redis_url;        /* of Weir's own Redis */
+    const char *region, *account; /* "us-east-1", "000000000000": in ARNs */
+    /* Begins the address that confirms a destination; /confirmdestination/TOKEN follows. May be filled
+     * in after the host was opened, before the loop goes on. */
+    const char *confirm_url;
 
     /* Hands a failure to the rule's error action on this thread. MESSAGE_TAKEN: there is none, or
      * nothing to wait for; MESSAGE_STAGED: done when the gate's present ticket has committed;
@@ -74,25 +78,35 @@ struct action_services {
      * later; TOO_LARGE. */
     int (*invoke)(void *data, struct str function, struct str event, action_invoked_cb *done,
                   void *done_data);
+    /* The bucket of this name in the configuration, or NULL. */
+    const struct bucket_config *(*bucket)(void *data, struct str name);
     void *data; /* of these functions */
 };
 
 /* Opens the logs of the directory and makes those that `specs` need. Before the loops run. [main] */
-int action_logs_open(struct stream_log *log, const struct action_specs *specs, struct err *err);
+int action_logs_open(struct stream_log *log, const struct action_specs *specs,
+                     enum stream_corrupted corrupted, struct err *err);
+
+/* The bucket that an `s3` action names, if that is no template; NULL of every other action. For checking
+ * that it exists. */
+const char *action_bucket_of(const struct action_spec *spec);
 
 struct action_host;
 
-/* Starts the runners of `specs`, whose logs exist. */
+/* Starts the runners of `specs`, whose logs exist. Also when it fails there is a host, to be closed. */
 int action_host_open(struct loop *loop, const struct action_services *services,
                      const struct action_specs *specs, struct action_host **ret_host,
                      struct err *err);
 
-/* See above. `done` runs once, never before this returns; what `specs` points to stays until then. */
+/* See above. Each prepare is ended by apply or, if it comes to nothing, by give_up, with the same specs;
+ * also when it failed. `done` runs once, never before this returns; what `specs` points to stays until then. */
 void action_host_prepare(struct action_host *host, const struct action_specs *specs,
                          void (*done)(void *data, int status), void *data);
 void action_host_apply(struct action_host *host, const struct action_specs *specs);
+void action_host_give_up(struct action_host *host, const struct action_specs *specs);
 
-/* A destination's token came back (GET /confirmdestination/TOKEN): NOT_FOUND if it is none. */
+/* A destination's token came back (GET /confirmdestination/TOKEN): NOT_FOUND if it is none. Also by the
+ * word ConfirmTopicRuleDestination of the API. */
 int action_host_confirm(struct action_host *host, struct str token);
 
 /* Lets what is under way end within `grace_ms`, writes checkpoints, then `closed`, and the memory is

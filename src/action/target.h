@@ -18,6 +18,7 @@
 /* Every settings struct begins with this; its table ends with ACTION_COMMON_OPTIONS. */
 struct action_settings {
     struct option_head head;
+    const char *role; /* the rule looks it up */
     int64_t backlog_bytes_max;
     int64_t retry_attempts_max; /* -1: no bound */
     int64_t record_age_ms_max;  /* 0: no bound */
@@ -25,13 +26,21 @@ struct action_settings {
 
 /* `attempts` and `age` are the defaults, as texts: "-1" and "0s" retry until the target takes it. */
 #define ACTION_COMMON_OPTIONS(attempts, age)                                                       \
-    {.key = "maximum_retry_attempts",                                                              \
-     .type = OPTION_INT,                                                                           \
-     .offset = offsetof(struct action_settings, retry_attempts_max),                               \
-     .default_text = attempts,                                                                     \
-     .min = -1,                                                                                    \
-     .max = 10000,                                                                                 \
-     .help = "then the rule's error action gets it; -1: until the target takes it"},               \
+    {.key = "role_arn",                                                                            \
+     .type = OPTION_STRING,                                                                        \
+     .offset = offsetof(struct action_settings, role),                                             \
+     .help = "what the action may touch: a name under `roles`, or an ARN that ends in one"},       \
+        {.key = "role",                                                                            \
+         .type = OPTION_STRING,                                                                    \
+         .offset = offsetof(struct action_settings, role),                                         \
+         .help = "the same"},                                                                      \
+        {.key = "maximum_retry_attempts",                                                          \
+         .type = OPTION_INT,                                                                       \
+         .offset = offsetof(struct action_settings, retry_attempts_max),                           \
+         .default_text = attempts,                                                                 \
+         .min = -1,                                                                                \
+         .max = 10000,                                                                             \
+         .help = "then the rule's error action gets it; -1: until the target takes it"},           \
         {.key = "maximum_record_age",                                                              \
          .type = OPTION_DURATION,                                                                  \
          .offset = offsetof(struct action_settings, record_age_ms_max),                            \
@@ -55,22 +64,24 @@ enum action_verdict {
     ACTION_OK,     /* the target has it */
     ACTION_RETRY,  /* not now: the runner gives it again after a pause */
     ACTION_FAILED, /* never: the error action gets it */
+    /* Not tried, since the target is not ready or an earlier item must be retried first: as
+     * ACTION_RETRY, but no attempt is counted. */
+    ACTION_POSTPONED,
 };
 
-enum { ACTION_WHY_CHARS = 256 };
-
 struct action_item {
-    struct action_record record; /* views; valid until the item is settled, or close() was called */
-    uint64_t counter;            /* in its log: grows by one, never used twice by one log */
-    uint64_t arrival_ms;         /* wall clock when it was staged */
-    unsigned attempts;           /* before this one */
-    void *scratch;               /* the target's own during a send; NULL when it begins */
+    struct action_record
+        record;          /* views; valid until the item is settled, or `closed` of close() */
+    uint64_t counter;    /* in its log: grows by one, never used twice by one log */
+    uint64_t arrival_ms; /* wall clock when it was staged */
+    unsigned attempts;   /* before this one */
+    void *scratch;       /* the target's own during a send; NULL when it begins */
 
     /* The runner's; set by action_item_settle(). */
     struct action_target *target;
     enum action_verdict verdict;
     bool is_settled;
-    char why[ACTION_WHY_CHARS];
+    char *why; /* NULL with ACTION_OK */
 };
 
 /* Says what became of an item, once per item and send; also from inside send(). `format` NULL only
@@ -123,20 +134,31 @@ struct action_target_kind {
 /*
  * Walks through a send with at most `in_flight_max` items under way, in order; items with the same
  * `order` text (empty: none) never overtake one another. `begin` starts one item, which ends with
- * action_walk_settle(), also from inside `begin`.
+ * action_walk_settle(), also from inside `begin`. When an item is to be retried, or is postponed,
+ * nothing more is begun: what is left is postponed. So with in_flight_max 1 the order of the log is
+ * kept, and a target that is down is asked once per pause.
  */
 struct action_walk {
-    struct action_item *const *items;
-    size_t count, next;
-    unsigned in_flight, in_flight_max;
-    bool is_running;
+    unsigned in_flight_max; /* the caller's, as are the functions */
     void (*begin)(struct action_walk *walk, struct action_item *item);
     struct str (*order)(const struct action_item *item); /* may be NULL */
+    /* Settles the item, and those that it stands for. NULL: action_item_settle(). */
+    void (*end)(struct action_item *item, enum action_verdict verdict, const char *why);
+
+    struct action_item *const *items;
+    enum { ACTION_WALK_WAITS, ACTION_WALK_BEGUN, ACTION_WALK_ENDED } * places;
+    size_t count;
+    unsigned in_flight;
+    bool is_running, is_woken, is_stopped;
 };
 
+/* The items stay until all are settled. */
 void action_walk_start(struct action_walk *walk, struct action_item *const *items, size_t count);
 void action_walk_settle(struct action_walk *walk, struct action_item *item,
                         enum action_verdict verdict, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
+
+/* Nothing is under way. Zeroed is fine. */
+void action_walk_done(struct action_walk *walk);
 
 #endif

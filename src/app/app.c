@@ -213,6 +213,15 @@ static void tell_endpoint(struct app *app) {
         service_set_endpoint(&app->service, address);
 }
 
+/* The logs of all actions, before any engine pushes into them. */
+static int open_actions(struct app *app, struct err *err) {
+    struct rule_set *set = rule_book_set(app->rules.book);
+    int code = action_logs_open(app->log, rule_set_actions(set),
+                                corrupted_of(app->config, CONFIG_CORRUPTED_GLOBAL), err);
+    rule_set_unref(set);
+    return code;
+}
+
 static int start(struct app *app, struct err *err) {
     int code = lock_data(app, err);
     if (!code)
@@ -221,6 +230,8 @@ static int start(struct app *app, struct err *err) {
         code = open_streams(app, err);
     if (!code)
         code = rules_open(&app->rules, app->facts, app->config, err);
+    if (!code)
+        code = open_actions(app, err);
     if (!code)
         code = start_lanes(app, err);
     if (!code)
@@ -345,6 +356,7 @@ static void stop_workers(struct app *app) {
 static void stop_lanes(struct app *app) {
     if (!app->lanes)
         return;
+    service_stop_actions(&app->service);
     stream_log_finish(app->log, ENGINE_GRACE_MS);
     stop_workers(app);
     service_stop(&app->service);

@@ -68,8 +68,8 @@ static const struct option options[] = {
     {"redis", OPTION_STRUCT, offsetof(struct config, redis), .fields = state_options},
     {"streams", OPTION_MAP, offsetof(struct config, streams), .fields = stream_options,
      .item_size = sizeof(struct config_stream)},
-    {"buckets", OPTION_MAP, offsetof(struct config, buckets), .fields = delivery_bucket_options,
-     .item_size = sizeof(struct delivery_bucket_config)},
+    {"buckets", OPTION_MAP, offsetof(struct config, buckets), .fields = bucket_options,
+     .item_size = sizeof(struct bucket_config)},
     {"delivery_streams", OPTION_MAP, offsetof(struct config, delivery_streams),
      .fields = delivery_options, .item_size = sizeof(struct delivery_config)},
     {"functions", OPTION_MAP, offsetof(struct config, functions), .fields = function_options,
@@ -95,6 +95,10 @@ static const struct option options[] = {
 
 void config_show(struct buf *out) {
     option_show(out, options, 0);
+    for (const struct action_kind *const *kind = action_kinds; *kind; kind++) {
+        buf_printf(out, "\nof an action `%s`:\n", (*kind)->name);
+        option_show(out, (*kind)->options, 1);
+    }
 }
 
 /* ---- names that refer to one another ---- */
@@ -113,9 +117,8 @@ const struct config_stream *config_find_stream(const struct config *config, cons
     return find_named(&config->streams, sizeof(struct config_stream), name);
 }
 
-const struct delivery_bucket_config *config_find_bucket(const struct config *config,
-                                                        const char *name) {
-    return find_named(&config->buckets, sizeof(struct delivery_bucket_config), name);
+const struct bucket_config *config_find_bucket(const struct config *config, const char *name) {
+    return find_named(&config->buckets, sizeof(struct bucket_config), name);
 }
 
 const struct delivery_config *config_find_delivery(const struct config *config, const char *name) {
@@ -200,8 +203,7 @@ static int check_mappings(const struct config *config, struct err *err) {
 static int check_deliveries(const struct config *config, struct err *err) {
     int code = 0;
     for (size_t i = 0; !code && i < config->buckets.count; i++)
-        code = delivery_bucket_check(OPTION_AT(config->buckets, struct delivery_bucket_config, i),
-                                     err);
+        code = bucket_check(OPTION_AT(config->buckets, struct bucket_config, i), err);
     for (size_t i = 0; !code && i < config->delivery_streams.count; i++) {
         const struct delivery_config *delivery =
             OPTION_AT(config->delivery_streams, struct delivery_config, i);
@@ -342,6 +344,7 @@ static int load(struct config *config, struct str text, struct err *err) {
     if (!code)
         code = rule_roles_compile(config->roles, config->api.region, config->api.account,
                                   &config->surroundings.roles, err);
+    config->surroundings.kinds = action_kinds;
     if (!code)
         code = read_secrets(config, err);
     if (!code)

@@ -6,6 +6,7 @@
 #ifndef APP_CONFIG_H
 #define APP_CONFIG_H
 
+#include "action/action.h"
 #include "aws/aws.h"
 #include "base/arena.h"
 #include "base/log.h"
@@ -54,7 +55,7 @@ struct config {
     struct web_config web;
     struct state_config redis;
     struct option_items streams;          /* struct config_stream */
-    struct option_items buckets;          /* struct delivery_bucket_config */
+    struct option_items buckets;          /* struct bucket_config */
     struct option_items delivery_streams; /* struct delivery_config */
     struct option_items functions;        /* struct function_config */
     struct option_items mappings;         /* struct function_mapping_config */
@@ -79,8 +80,7 @@ int config_read_text(const char *path, struct str text, struct config **ret_conf
 void config_free(struct config *config);
 
 const struct config_stream *config_find_stream(const struct config *config, const char *name);
-const struct delivery_bucket_config *config_find_bucket(const struct config *config,
-                                                        const char *name);
+const struct bucket_config *config_find_bucket(const struct config *config, const char *name);
 
 const struct delivery_config *config_find_delivery(const struct config *config, const char *name);
 

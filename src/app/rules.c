@@ -20,6 +20,7 @@ static int put_in_force(struct rules *rules, struct rule_set *set, struct err *e
 
 int rules_open(struct rules *rules, struct facts *facts, const struct config *config,
                struct err *err) {
+    list_init(&rules->preparing);
     return rule_book_open(facts, config->rule_set, &config->surroundings, &rules->book, err);
 }
 
@@ -33,6 +34,10 @@ int rules_start(struct rules *rules, struct lane *lanes, unsigned lane_count, st
     return code;
 }
 
+void rules_use_actions(struct rules *rules, struct action_host *actions) {
+    rules->actions = actions;
+}
+
 void rules_close(struct rules *rules) {
     ASSERT(rules->applying == 0);
     rule_book_free(rules->book);
@@ -42,8 +47,10 @@ void rules_close(struct rules *rules) {
 /* ---- one change, from the service's loop ---- */
 
 struct change {
+    struct link link; /* in rules->preparing */
     struct rules *rules;
     struct rule_set *set;
+    bool prepared;
     unsigned away; /* lanes that have not come home */
     int code;      /* the first that failed */
     void (*done)(void *data, int code);
@@ -57,6 +64,17 @@ struct change {
     } visits[];
 };
 
+/* What was prepared is in force, or (another lane has other rules then) as good as that. */
+static void end_change(struct change *change) {
+    struct rules *rules = change->rules;
+    if (rules->actions)
+        action_host_apply(rules->actions, rule_set_actions(change->set));
+    rules->applying--;
+    rule_set_unref(change->set);
+    change->done(change->data, change->code);
+    free(change);
+}
+
 static void on_home(struct task *task) {
     struct visit *visit = CONTAINER_OF(task, struct visit, task);
     struct change *change = visit->change;
@@ -66,10 +84,7 @@ static void on_home(struct task *task) {
     }
     if (--change->away)
         return;
-    change->rules->applying--;
-    rule_set_unref(change->set);
-    change->done(change->data, change->code);
-    free(change);
+    end_change(change);
 }
 
 static void on_lane(struct task *task) {
@@ -79,15 +94,8 @@ static void on_lane(struct task *task) {
     loop_post(visit->change->rules->loop, &visit->task);
 }
 
-void rules_apply(struct rules *rules, void (*done)(void *data, int code), void *data) {
-    struct change *change =
-        xcalloc(1, sizeof *change + rules->lane_count * sizeof change->visits[0]);
-    change->rules = rules;
-    change->set = rule_book_set(rules->book);
-    change->away = rules->lane_count;
-    change->done = done;
-    change->data = data;
-    rules->applying++;
+static void visit_lanes(struct change *change) {
+    struct rules *rules = change->rules;
     for (unsigned i = 0; i < rules->lane_count; i++) {
         struct visit *visit = &change->visits[i];
         visit->task.run = on_lane;
@@ -97,6 +105,50 @@ void rules_apply(struct rules *rules, void (*done)(void *data, int code), void *
     }
 }
 
+/* Changes set out in the order in which they were made, whatever their logs took. */
+static void set_out(struct rules *rules) {
+    while (!list_empty(&rules->preparing)) {
+        struct change *change = LIST_ITEM(rules->preparing.next, struct change, link);
+        if (!change->prepared)
+            return;
+        list_remove(&change->link);
+        if (!change->code) {
+            visit_lanes(change);
+            continue;
+        }
+        if (rules->actions)
+            action_host_give_up(rules->actions, rule_set_actions(change->set));
+        rules->applying--;
+        rule_set_unref(change->set);
+        change->done(change->data, change->code);
+        free(change);
+    }
+}
+
+static void on_prepared(void *data, int status) {
+    struct change *change = data;
+    change->prepared = true;
+    change->code = status;
+    set_out(change->rules);
+}
+
+/* For actions to begin with there is a loop's turn at least, so `done` comes later. */
+void rules_apply(struct rules *rules, void (*done)(void *data, int code), void *data) {
+    struct change *change =
+        xcalloc(1, sizeof *change + rules->lane_count * sizeof change->visits[0]);
+    change->rules = rules;
+    change->set = rule_book_set(rules->book);
+    change->away = rules->lane_count;
+    change->done = done;
+    change->data = data;
+    rules->applying++;
+    list_push_back(&rules->preparing, &change->link);
+    if (rules->actions)
+        action_host_prepare(rules->actions, rule_set_actions(change->set), on_prepared, change);
+    else
+        on_prepared(change, ERR_CLOSED);
+}
+
 /* ---- another configuration ---- */
 
 struct reload {
@@ -104,7 +156,15 @@ struct reload {
     const struct config *fresh;
     struct rule_set *set;
     bool take;
+    uv_sem_t prepared;
+    int status;
 };
+
+static void on_reload_prepared(void *data, int status) {
+    struct reload *reload = data;
+    reload->status = status;
+    uv_sem_post(&reload->prepared);
+}
 
 static void do_begin(void *data) {
     struct reload *reload = data;
@@ -113,6 +173,7 @@ static void do_begin(void *data) {
     rules->next_book =
         rule_book_reconfigured(rules->book, reload->fresh->rule_set, &reload->fresh->surroundings);
     reload->set = rule_book_set(rules->next_book);
+    action_host_prepare(rules->actions, rule_set_actions(reload->set), on_reload_prepared, reload);
 }
 
 static void do_end(void *data) {
@@ -122,6 +183,9 @@ static void do_end(void *data) {
     if (reload->take) {
         unused = rules->book;
         rules->book = rules->next_book;
+        action_host_apply(rules->actions, rule_set_actions(reload->set));
+    } else {
+        action_host_give_up(rules->actions, rule_set_actions(reload->set));
     }
     rules->next_book = NULL;
     rules->frozen = false;
@@ -130,10 +194,18 @@ static void do_end(void *data) {
 
 int rules_reload(struct rules *rules, const struct config *fresh, struct err *err) {
     struct reload reload = {.rules = rules, .fresh = fresh};
+    int failed = uv_sem_init(&reload.prepared, 0);
+    ASSERT(!failed);
     loop_call(rules->loop, do_begin, &reload);
-    int code = put_in_force(rules, reload.set, err);
-    rule_set_unref(reload.set);
+    uv_sem_wait(&reload.prepared);
+    uv_sem_destroy(&reload.prepared);
+    int code = reload.status;
+    if (code)
+        err_set(err, code, "the logs of actions: %s", err_text(code));
+    else
+        code = put_in_force(rules, reload.set, err);
     reload.take = !code;
     loop_call(rules->loop, do_end, &reload);
+    rule_set_unref(reload.set);
     return code;
 }

@@ -1,6 +1,7 @@
 #include "app/service.h"
 
 #include <netinet/in.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -24,7 +25,7 @@ static int start_deliveries(struct service *service, struct err *err) {
             OPTION_AT(config->delivery_streams, struct delivery_config, i);
         struct stream *stream =
             stream_find(service->log, STREAM_DELIVERY, str_of(delivery->head.name));
-        const struct delivery_bucket_config *bucket = config_find_bucket(config, delivery->bucket);
+        const struct bucket_config *bucket = config_find_bucket(config, delivery->bucket);
         int code = stream_is_shared(stream)
                        ? delivery_share_open(loop, service->client, delivery, bucket, stream,
                                              &service->shares[i], err)
@@ -57,6 +58,93 @@ static int start_functions(struct service *service, struct err *err) {
     return code;
 }
 
+/* ---- actions of rules ---- */
+
+static int fail_action(void *data, const struct action_failure *failure) {
+    const struct service *service = data;
+    struct rule_failure report = {.rule = failure->rule,
+                                  .failed_action = failure->failed_action,
+                                  .resource = failure->resource,
+                                  .why = failure->why,
+                                  .record = failure->record};
+    return rule_engine_fail(service->lane->engine, &report);
+}
+
+struct invocation {
+    action_invoked_cb *done;
+    void *data;
+};
+
+static void on_invoked(void *data, const struct function_result *result) {
+    struct invocation invocation = *(struct invocation *)data;
+    free(data);
+    char why[400] = "";
+    if (!result->ok)
+        snprintf(why, sizeof why, "%s %.*s",
+                 result->error_type ? result->error_type : "it failed:", STR_ARG(result->payload));
+    invocation.done(invocation.data, result->ok, result->ok ? NULL : why);
+}
+
+static int invoke_function(void *data, struct str function, struct str event,
+                           action_invoked_cb *done, void *done_data) {
+    const struct service *service = data;
+    struct invocation *invocation = xmalloc(sizeof *invocation);
+    *invocation = (struct invocation){done, done_data};
+    int code = function_invoke(service->functions, function, event, on_invoked, invocation);
+    if (code)
+        free(invocation);
+    return code;
+}
+
+static const struct bucket_config *find_bucket(void *data, struct str name) {
+    const struct option_items *buckets = &((const struct service *)data)->config->buckets;
+    for (size_t i = 0; i < buckets->count; i++) {
+        const struct bucket_config *bucket = OPTION_AT(*buckets, struct bucket_config, i);
+        if (str_eq(str_of(bucket->head.name), name))
+            return bucket;
+    }
+    return NULL;
+}
+
+static int start_actions(struct service *service, struct err *err) {
+    const struct config *config = service->config;
+    struct rule_set *set = rule_book_set(service->rules->book);
+    service->action_services = (struct action_services){
+        .log = service->log,
+        .corrupted = (enum stream_corrupted)config->corrupted_blocks,
+        .facts = service->facts,
+        .client = service->client,
+        .gate = stream_writer_gate(service->lane->writer),
+        .redis_url = state_url(service->state),
+        .region = config->api.region,
+        .account = config->api.account,
+        .confirm_url = "",
+        .fail = fail_action,
+        .invoke = invoke_function,
+        .bucket = find_bucket,
+        .data = service,
+    };
+    int code = action_host_open(service->lane->thread.loop, &service->action_services,
+                                rule_set_actions(set), &service->actions, err);
+    rules_use_actions(service->rules, service->actions);
+    rule_set_unref(set);
+    return code;
+}
+
+static bool confirm_destination(void *data, struct str token) {
+    const struct service *service = data;
+    return service->actions && action_host_confirm(service->actions, token) == 0;
+}
+
+/* Runners begin in a later turn than this one. */
+static void name_confirm_url(struct service *service) {
+    char address[TCP_ADDRESS_CHARS];
+    tcp_address_text(&service->web_address, address);
+    service->confirm_url =
+        xprintf("%s://%s", service->config->web.tls.head.conf ? "https" : "http", address);
+    service->action_services.confirm_url = service->confirm_url;
+}
+
 static bool is_ready(void *data, struct buf *why) {
     const struct service *service = data;
     bool redis = state_ready(service->state);
@@ -80,9 +168,14 @@ static int start_web(struct service *service, struct err *err) {
                                     .mqtt = mqtt_websocket_accept,
                                     .mqtt_data = &service->mqtt_websocket,
                                     .ready = is_ready,
-                                    .ready_data = service};
-    return web_open(service->lane->thread.loop, &config->web, &config->live_feed, &services,
+                                    .ready_data = service,
+                                    .confirm = confirm_destination,
+                                    .confirm_data = service};
+    code = web_open(service->lane->thread.loop, &config->web, &config->live_feed, &services,
                     &service->web_address, &service->web, err);
+    if (!code)
+        name_confirm_url(service);
+    return code;
 }
 
 static bool is_configured(void *data, struct str stream) {
@@ -169,6 +262,8 @@ static void do_start(void *data) {
     if (!order->code)
         order->code = start_functions(service, order->err);
     if (!order->code)
+        order->code = start_actions(service, order->err);
+    if (!order->code)
         order->code = start_web(service, order->err);
     if (!order->code)
         order->code = start_api(service, order->err);
@@ -243,6 +338,16 @@ static void run_stage(void *data) {
     on_closed(stage); /* the stage's own share, so that one without parts ends too */
 }
 
+static void close_actions(struct stage *stage) {
+    struct service *service = stage->service;
+    if (!service->actions)
+        return;
+    rules_use_actions(service->rules, NULL);
+    stage->waiting++;
+    action_host_close(service->actions, GRACE_MS, on_closed, stage);
+    service->actions = NULL;
+}
+
 static void close_listeners(struct stage *stage) {
     struct service *service = stage->service;
     if (service->web) {
@@ -303,21 +408,30 @@ static void await_changes(struct service *service) {
     } while (order.code);
 }
 
+static void stop_stage(struct service *service, void (*close)(struct stage *stage)) {
+    struct stage stage = {.service = service, .close = close, .waiting = 1};
+    int failed = uv_sem_init(&stage.closed, 0);
+    ASSERT(!failed);
+    loop_call(service->lane->thread.loop, run_stage, &stage);
+    uv_sem_wait(&stage.closed);
+    uv_sem_destroy(&stage.closed);
+}
+
+void service_stop_actions(struct service *service) {
+    if (service->lane)
+        stop_stage(service, close_actions);
+}
+
 void service_stop(struct service *service) {
-    static void (*const stages[])(struct stage *) = {close_listeners, close_consumers,
-                                                     close_connections};
-    for (size_t i = 0; service->lane && i < COUNT_OF(stages); i++) {
-        struct stage stage = {.service = service, .close = stages[i], .waiting = 1};
-        int failed = uv_sem_init(&stage.closed, 0);
-        ASSERT(!failed);
-        loop_call(service->lane->thread.loop, run_stage, &stage);
-        uv_sem_wait(&stage.closed);
-        uv_sem_destroy(&stage.closed);
-    }
+    static void (*const stages[])(struct stage *) = {close_actions, close_listeners,
+                                                     close_consumers, close_connections};
+    for (size_t i = 0; service->lane && i < COUNT_OF(stages); i++)
+        stop_stage(service, stages[i]);
     if (service->lane)
         await_changes(service);
     iot_free(service->iot);
     free(service->deliveries);
+    free(service->confirm_url);
     free(service->shares);
     *service = (struct service){0};
 }

@@ -1,5 +1,5 @@
 /*
- * What lives on the service thread: Redis, functions and their mappings, deliveries, the web
+ * What lives on the service thread: Redis, functions and their mappings, deliveries, actions, the web
  * listener, the AWS-compatible endpoints. Started after the streams are open, stopped before they close.
  */
 #ifndef APP_SERVICE_H
@@ -24,6 +24,9 @@ struct service {
     struct option_pair redis_pairs[2]; /* what functions are told of Redis */
     struct option_pairs function_environment;
     struct function_host *functions;
+    struct action_services action_services;
+    struct action_host *actions;
+    char *confirm_url;            /* of this host, for destinations of actions */
     struct delivery **deliveries; /* NULL: it is shared */
     struct delivery_share **shares;
     size_t delivery_count;
@@ -51,6 +54,9 @@ void service_set_endpoint(struct service *service, const struct sockaddr_storage
 
 /* Reads the certificates of the listeners again. From main. */
 int service_reload(struct service *service, struct err *err);
+
+/* Ends the actions, while error actions can still publish. From main. */
+void service_stop_actions(struct service *service);
 
 /* Stops all parts in the reverse order and waits for them. From main. */
 void service_stop(struct service *service);

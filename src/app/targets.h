@@ -1,4 +1,4 @@
-/* Whether every stream and delivery stream that a rule names exists: an engine is made against
+/* Whether every stream, delivery stream and bucket that a rule names exists: an engine is made against
  * names instead of sinks. */
 #ifndef APP_TARGETS_H
 #define APP_TARGETS_H

@@ -38,6 +38,12 @@ static inline void buf_clear(struct buf *buf) {
     buf->begin = buf->end = 0;
 }
 
+/* Only the first `len` bytes stay. */
+static inline void buf_truncate(struct buf *buf, size_t len) {
+    if (buf_len(buf) > len)
+        buf->end = buf->begin + len;
+}
+
 /* Makes room for `len` more bytes behind the end and returns where they go; buf_added() then counts
  * them. */
 uint8_t *buf_grow(struct buf *buf, size_t len);

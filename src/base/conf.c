@@ -42,7 +42,7 @@ bool conf_equal(const struct conf *a, const struct conf *b) {
         !text_equal(a->text, b->text))
         return false;
     for (size_t i = 0; i < a->count; i++)
-        if ((a->keys && !text_equal(a->keys[i].text, b->keys[i].text)) ||
+        if ((a->type == CONF_MAP && !text_equal(a->keys[i].text, b->keys[i].text)) ||
             !conf_equal(a->items[i], b->items[i]))
             return false;
     return true;

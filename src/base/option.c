@@ -1,5 +1,7 @@
 #include "base/option.h"
 
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -354,4 +356,17 @@ void option_show(struct buf *out, const struct option *fields, int indent) {
         if (field->fields)
             option_show(out, field->fields, indent + 4);
     }
+}
+
+int option_error(const struct option_head *head, const char *key, struct err *err, int code,
+                 const char *format, ...) {
+    char text[sizeof err->text];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    const struct conf *at = conf_get(head->conf, key);
+    if (!at)
+        at = head->conf;
+    return at ? conf_error(at, err, code, "%s", text) : err_set(err, code, "%s", text);
 }

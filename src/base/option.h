@@ -80,6 +80,11 @@ struct option {
 int option_load(struct arena *arena, const struct option *fields, const struct conf *conf,
                 void *settings, struct err *err);
 
+/* An error at the value of `key` inside the map that `head` was read from, or, where it does not stand, at
+ * the map; settings that were made without a document give the bare sentence. Returns `code`. */
+int option_error(const struct option_head *head, const char *key, struct err *err, int code,
+                 const char *format, ...) __attribute__((format(printf, 5, 6)));
+
 /* The keys of a table as an indented list with types, defaults and help, for `weir help config`. */
 struct buf;
 void option_show(struct buf *out, const struct option *fields, int indent);

@@ -7,14 +7,12 @@
 #include "delivery/body.h"
 
 #include <libdeflate.h>
-#include <openssl/evp.h>
 #include <stdlib.h>
 
-#include "base/base64.h"
 #include "base/mem.h"
-#include "http/sigv4.h"
+#include "bucket/bucket.h"
 
-enum { GZIP_LEVEL = 6, MD5_BYTES = 16 };
+enum { GZIP_LEVEL = 6 };
 
 void body_add(struct body *body, struct str record) {
     ASSERT(buf_len(&body->raw) + record.len <= BODY_BYTES_MAX);
@@ -34,26 +32,12 @@ static void compress(struct body *body) {
     buf_done(&body->raw);
 }
 
-static void add_hashes(struct body *body) {
-    struct str bytes = body_bytes(body);
-    uint8_t md5[MD5_BYTES];
-    unsigned md5_len = 0;
-    sigv4_sha256_hex(bytes, body->sha256_hex);
-    int good = EVP_Digest(bytes.at, bytes.len, md5, &md5_len, EVP_md5(), NULL);
-    ASSERT(good && md5_len == MD5_BYTES);
-    struct buf text = {0};
-    base64_write(&text, str_from(md5, MD5_BYTES));
-    ASSERT(buf_len(&text) == sizeof body->md5_base64 - 1);
-    memcpy(body->md5_base64, buf_cstr(&text), sizeof body->md5_base64);
-    buf_done(&text);
-}
-
 static void pack(struct work *work) {
     struct body *body = CONTAINER_OF(work, struct body, work);
     if (body->is_gzip)
         compress(body);
     if (body->has_hashes)
-        add_hashes(body);
+        bucket_hash(body_bytes(body), body->sha256_hex, body->md5_base64);
 }
 
 static void on_packed(struct work *work) {

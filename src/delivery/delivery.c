@@ -30,8 +30,8 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/random.h"
+#include "bucket/bucket.h"
 #include "delivery/body.h"
-#include "delivery/bucket.h"
 #include "delivery/ledger.h"
 #include "delivery/meter.h"
 #include "delivery/share.h"
@@ -593,7 +593,7 @@ static void delivery_free(struct delivery *delivery) {
 
 int delivery_shard_open(const struct delivery_shard_config *config, struct delivery **ret_delivery,
                         struct err *err) {
-    const struct delivery_bucket_config *bucket = config->bucket;
+    const struct bucket_config *bucket = config->bucket;
     struct delivery *delivery = xcalloc(1, sizeof *delivery);
     delivery->loop = config->loop;
     delivery->config = config->config;
@@ -606,9 +606,7 @@ int delivery_shard_open(const struct delivery_shard_config *config, struct deliv
                                        .shard = config->shard,
                                        .done = on_noted,
                                        .data = delivery};
-    delivery->bucket = delivery_bucket_is_s3(bucket)
-                           ? s3_open(config->client, bucket)
-                           : directory_open(config->loop, bucket->directory);
+    delivery->bucket = bucket_open(config->loop, config->client, bucket);
     delivery->bucket->done = on_put;
     delivery->bucket->data = delivery;
     meter_init(&delivery->meter, name_of(delivery));
@@ -621,11 +619,11 @@ int delivery_shard_open(const struct delivery_shard_config *config, struct deliv
 }
 
 int delivery_open(struct loop *loop, struct facts *facts, struct http_client *client,
-                  const struct delivery_config *config, const struct delivery_bucket_config *bucket,
+                  const struct delivery_config *config, const struct bucket_config *bucket,
                   struct stream *stream, struct delivery **ret_delivery, struct err *err) {
     int code = delivery_config_check(config, err);
     if (!code)
-        code = delivery_bucket_check(bucket, err);
+        code = bucket_check(bucket, err);
     if (code)
         return code;
     ASSERT(stream_shard_count(stream) == 1);

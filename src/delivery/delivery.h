@@ -15,28 +15,11 @@
 
 #include "base/err.h"
 #include "base/option.h"
+#include "bucket/bucket.h"
 #include "http/http.h"
 #include "io/facts.h"
 #include "io/loop.h"
 #include "stream/stream.h"
-
-struct delivery_s3_config {
-    struct option_head head; /* head.conf NULL: not given */
-    const char *endpoint;    /* http(s)://host[:port] */
-    const char *region;      /* default us-east-1 */
-    const char *bucket;      /* default: the bucket's name in the configuration */
-    const char *access_key_id, *secret_access_key, *session_token;
-    bool path_style; /* default true */
-    const char *ca_path;
-};
-
-struct delivery_bucket_config {
-    struct option_head head; /* head.name */
-    const char *directory;   /* exactly one of directory and s3 */
-    struct delivery_s3_config s3;
-};
-
-extern const struct option delivery_bucket_options[];
 
 enum delivery_compression { DELIVERY_UNCOMPRESSED, DELIVERY_GZIP };
 
@@ -64,9 +47,6 @@ enum delivery_compression delivery_compression(const struct delivery_config *con
 /* What the tables cannot see: prefix expressions, names, endpoint. The error says the place. Called
  * by delivery_open() too. */
 int delivery_config_check(const struct delivery_config *config, struct err *err);
-int delivery_bucket_check(const struct delivery_bucket_config *bucket, struct err *err);
-
-bool delivery_bucket_is_s3(const struct delivery_bucket_config *bucket);
 
 struct delivery;
 
@@ -76,16 +56,15 @@ struct delivery;
  * Configs must outlive the delivery.
  */
 int delivery_open(struct loop *loop, struct facts *facts, struct http_client *client,
-                  const struct delivery_config *config, const struct delivery_bucket_config *bucket,
+                  const struct delivery_config *config, const struct bucket_config *bucket,
                   struct stream *stream, struct delivery **ret_delivery, struct err *err);
 
 /* The same for a stream that nodes share (stream_is_shared): this node delivers the shards that it is
  * given (share.c). */
 struct delivery_share;
 int delivery_share_open(struct loop *loop, struct http_client *client,
-                        const struct delivery_config *config,
-                        const struct delivery_bucket_config *bucket, struct stream *stream,
-                        struct delivery_share **ret_share, struct err *err);
+                        const struct delivery_config *config, const struct bucket_config *bucket,
+                        struct stream *stream, struct delivery_share **ret_share, struct err *err);
 void delivery_share_close(struct delivery_share *share, unsigned grace_ms,
                           void (*closed)(void *data), void *data);
 

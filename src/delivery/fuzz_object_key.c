@@ -13,7 +13,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     if (object_key_check(&config, NULL) == 0) {
         struct buf key = {0};
         object_key_make(&key, &config, size ? data[0] * 86400000ULL * 200 : 0);
-        ASSERT(object_key_check_path(buf_str(&key), NULL) == 0);
+        ASSERT(bucket_path_check(buf_str(&key), NULL) == 0);
         ASSERT(buf_len(&key) <= OBJECT_KEY_BYTES_MAX);
         buf_done(&key);
     }

@@ -20,7 +20,6 @@
 #include <limits.h>
 
 #include "base/random.h"
-#include "delivery/place.h"
 #include "delivery/time_pattern.h"
 
 #define DATE_PATTERN STR("yyyy/MM/dd/HH/")
@@ -122,7 +121,7 @@ static int check_prefix(const struct delivery_config *config, const char *key, c
         code = err_set(&why, ERR_TOO_LARGE, "longer than %d bytes when evaluated",
                        OBJECT_PREFIX_BYTES_MAX);
     buf_done(&out);
-    return code ? place_error(&config->head, key, err, code, "%s: %s", key, why.text) : 0;
+    return code ? option_error(&config->head, key, err, code, "%s: %s", key, why.text) : 0;
 }
 
 static bool is_extension(struct str text) {
@@ -141,9 +140,9 @@ static int check_name(const struct delivery_config *config, uint64_t instant_ms,
     struct buf key = {0};
     struct err why;
     object_key_make(&key, config, instant_ms);
-    int code = object_key_check_path(buf_str(&key), &why);
+    int code = bucket_path_check(buf_str(&key), &why);
     if (code)
-        place_error(&config->head, "prefix", err, code, "prefix: %s", why.text);
+        option_error(&config->head, "prefix", err, code, "prefix: %s", why.text);
     buf_done(&key);
     return code;
 }
@@ -169,34 +168,20 @@ int object_key_check(const struct delivery_config *config, struct err *err) {
     if (code)
         return code;
     if (objects.expressions && !has_error_prefix)
-        return place_error(&config->head, "prefix", err, ERR_INVALID,
-                           "prefix: with expressions in it error_output_prefix is wanted too, such "
-                           "as errors/!{firehose:error-output-type}/");
+        return option_error(
+            &config->head, "prefix", err, ERR_INVALID,
+            "prefix: with expressions in it error_output_prefix is wanted too, such "
+            "as errors/!{firehose:error-output-type}/");
     if (errors.expressions && !errors.has_error_type)
-        return place_error(&config->head, "error_output_prefix", err, ERR_INVALID,
-                           "error_output_prefix: with expressions in it one has to be "
-                           "!{firehose:error-output-type}");
+        return option_error(&config->head, "error_output_prefix", err, ERR_INVALID,
+                            "error_output_prefix: with expressions in it one has to be "
+                            "!{firehose:error-output-type}");
     struct str extension = str_of(config->file_extension);
     if (extension.len && !is_extension(extension))
-        return place_error(&config->head, "file_extension", err, ERR_INVALID,
-                           "file_extension: a dot and up to 127 of 0-9 a-z ! - _ . * ' ( ) are "
-                           "wanted");
+        return option_error(&config->head, "file_extension", err, ERR_INVALID,
+                            "file_extension: a dot and up to 127 of 0-9 a-z ! - _ . * ' ( ) are "
+                            "wanted");
     return check_lengths(config, err);
-}
-
-int object_key_check_path(struct str key, struct err *err) {
-    if (memchr(key.at, '\0', key.len))
-        return err_set(err, ERR_INVALID, "a file name holds no zero byte");
-    for (struct str rest = key; rest.len;) {
-        struct str segment = str_cut(rest, '/', &rest);
-        if (str_eq(segment, STR(".")) || str_eq(segment, STR("..")))
-            return err_set(err, ERR_INVALID, "the part \"%.*s\" would lead out of the directory",
-                           STR_ARG(segment));
-        if (segment.len > NAME_MAX)
-            return err_set(err, ERR_INVALID, "a part is longer than the %d bytes of a file name",
-                           NAME_MAX);
-    }
-    return 0;
 }
 
 /* ---- making ---- */

@@ -24,10 +24,4 @@ int object_key_check(const struct delivery_config *config, struct err *err);
 /* Appends a new key. The config was checked. */
 void object_key_make(struct buf *out, const struct delivery_config *config, uint64_t instant_ms);
 
-/*
- * A key may hold anything for S3; as a path below a directory it must stay there: no segment is
- * "." or "..", or longer than a file name may be. INVALID with a sentence otherwise.
- */
-int object_key_check_path(struct str key, struct err *err);
-
 #endif

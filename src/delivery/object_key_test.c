@@ -164,11 +164,11 @@ static void extensions_follow_their_rules(void **state) {
 }
 
 static void paths_must_stay_below_the_directory(void **state) {
-    assert_int_equal(object_key_check_path(STR("a/b..c/...d/.e"), NULL), 0);
-    assert_int_equal(object_key_check_path(STR("a/../b"), NULL), ERR_INVALID);
-    assert_int_equal(object_key_check_path(STR(".."), NULL), ERR_INVALID);
-    assert_int_equal(object_key_check_path(STR("a/."), NULL), ERR_INVALID);
-    assert_int_equal(object_key_check_path(STR("a\0b"), NULL), ERR_INVALID);
+    assert_int_equal(bucket_path_check(STR("a/b..c/...d/.e"), NULL), 0);
+    assert_int_equal(bucket_path_check(STR("a/../b"), NULL), ERR_INVALID);
+    assert_int_equal(bucket_path_check(STR(".."), NULL), ERR_INVALID);
+    assert_int_equal(bucket_path_check(STR("a/."), NULL), ERR_INVALID);
+    assert_int_equal(bucket_path_check(STR("a\0b"), NULL), ERR_INVALID);
 }
 
 int main(void) {

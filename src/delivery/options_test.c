@@ -106,36 +106,36 @@ static void names_are_checked(void **state) {
 
 /* ---- buckets ---- */
 
-static struct delivery_bucket_config s3_bucket(void) {
-    return (struct delivery_bucket_config){.head.name = "archive",
-                                           .s3 = {.endpoint = "https://s3.example.com:9000",
-                                                  .region = "us-east-1",
-                                                  .access_key_id = "AKID",
-                                                  .secret_access_key = "secret-words",
-                                                  .path_style = true}};
+static struct bucket_config s3_bucket(void) {
+    return (struct bucket_config){.head.name = "archive",
+                                  .s3 = {.endpoint = "https://s3.example.com:9000",
+                                         .region = "us-east-1",
+                                         .access_key_id = "AKID",
+                                         .secret_access_key = "secret-words",
+                                         .path_style = true}};
 }
 
-static void assert_refused(const struct delivery_bucket_config *bucket, const char *reason) {
+static void assert_refused(const struct bucket_config *bucket, const char *reason) {
     struct err err = {0};
-    assert_int_equal(delivery_bucket_check(bucket, &err), ERR_INVALID);
+    assert_int_equal(bucket_check(bucket, &err), ERR_INVALID);
     if (!strstr(err.text, reason))
         fail_msg("\"%s\" does not say \"%s\"", err.text, reason);
     assert_null(strstr(err.text, "secret-words"));
 }
 
 static void a_bucket_is_a_directory_or_s3(void **state) {
-    struct delivery_bucket_config bucket = s3_bucket();
-    assert_int_equal(delivery_bucket_check(&bucket, NULL), 0);
+    struct bucket_config bucket = s3_bucket();
+    assert_int_equal(bucket_check(&bucket, NULL), 0);
     bucket.directory = "/tmp/x";
     assert_refused(&bucket, "exactly one");
-    bucket = (struct delivery_bucket_config){.head.name = "archive"};
+    bucket = (struct bucket_config){.head.name = "archive"};
     assert_refused(&bucket, "exactly one");
     bucket.directory = "/tmp/x";
-    assert_int_equal(delivery_bucket_check(&bucket, NULL), 0);
+    assert_int_equal(bucket_check(&bucket, NULL), 0);
 }
 
 static void s3_settings_are_checked(void **state) {
-    struct delivery_bucket_config bucket = s3_bucket();
+    struct bucket_config bucket = s3_bucket();
     bucket.s3.endpoint = "s3.example.com";
     assert_refused(&bucket, "http://");
     bucket = s3_bucket();
@@ -159,12 +159,11 @@ static void s3_settings_are_checked(void **state) {
 static void an_absent_s3_map_asks_for_nothing(void **state) {
     struct arena arena = {0};
     struct document document;
-    struct delivery_bucket_config bucket = {0};
+    struct bucket_config bucket = {0};
     DOCUMENT(document, "directory", "/tmp/x");
-    assert_int_equal(option_load(&arena, delivery_bucket_options, &document.root, &bucket, NULL),
-                     0);
-    assert_false(delivery_bucket_is_s3(&bucket));
-    assert_int_equal(delivery_bucket_check(&bucket, NULL), 0);
+    assert_int_equal(option_load(&arena, bucket_options, &document.root, &bucket, NULL), 0);
+    assert_false(bucket_is_s3(&bucket));
+    assert_int_equal(bucket_check(&bucket, NULL), 0);
     assert_string_equal(bucket.s3.region, "us-east-1");
     assert_true(bucket.s3.path_style);
     arena_done(&arena);

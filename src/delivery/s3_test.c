@@ -7,7 +7,7 @@
 #include <time.h>
 
 #include "base/clock.h"
-#include "delivery/bucket.h"
+#include "bucket/bucket.h"
 #include "delivery/intent.h"
 #include "http/sigv4.h"
 
@@ -38,7 +38,7 @@ static struct store {
     size_t count;
 } store;
 
-static struct delivery_bucket_config config;
+static struct bucket_config config;
 static struct http_client *client;
 static struct bucket_result results[REQUESTS_MAX];
 static size_t result_count;
@@ -139,7 +139,7 @@ static void store_close(void) {
 }
 
 static void use_endpoint(const char *endpoint) {
-    config = (struct delivery_bucket_config){
+    config = (struct bucket_config){
         .head.name = "archive",
         .s3 = {.endpoint = endpoint,
                .region = "us-east-1",
@@ -174,9 +174,9 @@ static void on_client_closed(void *data) {
 /* `count` puts through one bucket; what the store says is in store.steps. */
 static void put_times(size_t count) {
     result_count = 0;
-    assert_int_equal(delivery_bucket_check(&config, NULL), 0);
+    assert_int_equal(bucket_check(&config, NULL), 0);
     client = http_client_new(store.loop);
-    struct bucket *bucket = s3_open(client, &config);
+    struct bucket *bucket = bucket_open_s3(client, &config);
     bucket->done = on_done;
     for (size_t i = 0; i < count; i++)
         put_once(bucket, "raw/dt=1/a b.gz", "hello");
@@ -325,7 +325,7 @@ static void a_closed_connection_is_tried_again(void **state) {
 
 static void a_put_can_be_cancelled(void **state) {
     client = http_client_new(store.loop);
-    struct bucket *bucket = s3_open(client, &config);
+    struct bucket *bucket = bucket_open_s3(client, &config);
     struct bucket_object object = {
         .key = STR("k"), .body = STR(""), .sha256_hex = "", .md5_base64 = ""};
     result_count = 0;

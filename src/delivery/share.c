@@ -126,9 +126,8 @@ static void set_parts(struct delivery_share *share) {
 }
 
 int delivery_share_open(struct loop *loop, struct http_client *client,
-                        const struct delivery_config *config,
-                        const struct delivery_bucket_config *bucket, struct stream *stream,
-                        struct delivery_share **ret_share, struct err *err) {
+                        const struct delivery_config *config, const struct bucket_config *bucket,
+                        struct stream *stream, struct delivery_share **ret_share, struct err *err) {
     const struct stream_member_events events = {.on_gained = on_gained, .on_lost = on_lost};
     struct delivery_share *share = xcalloc(1, sizeof *share);
     share->config = (struct delivery_shard_config){

@@ -9,7 +9,7 @@ struct delivery_shard_config {
     struct loop *loop;
     struct http_client *client;
     const struct delivery_config *config;
-    const struct delivery_bucket_config *bucket;
+    const struct bucket_config *bucket;
     struct stream *stream;
     struct facts *facts;          /* NULL: the group keeps what it would hold */
     struct stream_member *member; /* NULL: the facts do, and the three below say nothing */

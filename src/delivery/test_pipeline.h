@@ -24,7 +24,7 @@ enum { RECORD_BYTES = 64, OBJECTS_MAX = 4096 };
 struct pipeline {
     char root[64], bucket_path[96];
     struct delivery_config config;
-    struct delivery_bucket_config bucket;
+    struct bucket_config bucket;
     /* Open: */
     struct loop *loop;
     struct facts *facts;
@@ -102,7 +102,7 @@ static void pipeline_init_at(struct pipeline *pipeline, const char *root) {
         .backlog_bytes_max = 1 << 30,
     };
     pipeline->bucket =
-        (struct delivery_bucket_config){.head.name = "archive", .directory = pipeline->bucket_path};
+        (struct bucket_config){.head.name = "archive", .directory = pipeline->bucket_path};
 }
 
 static void pipeline_init(struct pipeline *pipeline) {

@@ -46,19 +46,26 @@ struct action_templates {
 void action_template_add(struct action_templates *templates, const char *name, const char *text,
                          const struct option_head *head, const char *key);
 
+struct action_params;
+
 struct action_kind {
     const char *name;             /* the key under `actions`, and the label of metrics: "http" */
     const char *failed_action;    /* in the error action's document: "HttpAction" */
     const struct option *options; /* of its settings struct */
     size_t settings_size;
+    size_t role_offset; /* of a const char * in it: the role that the action names, or NULL */
     /* What the table cannot check, told with conf_error(). May be NULL. Nothing is resolved yet. */
     int (*check)(const void *settings, struct err *err);
     /* Adds every text that may be a template. The first is what the action acts upon (failedResource
      * in the error action's document). */
     void (*templates)(const void *settings, struct action_templates *templates);
+    /* The permission that the action's role must give, "s3:PutObject", and the ARN on which, from the
+     * resolved parameters; NULL: none. */
+    const char *permission;
+    void (*arn)(const struct action_params *params, struct buf *out);
 };
 
-/* One action of a rule. All of it lives as long as the specs' owner. */
+/* One action of a rule. It lives as long as its owner, on which who keeps it holds a reference. */
 struct action_spec {
     const struct action_kind *kind;
     const void *settings;    /* the kind's struct */
@@ -66,16 +73,17 @@ struct action_spec {
                                 same */
     const char *log; /* name of its log: "RULE-1-http" (actions count from 1), "RULE-error-http" */
     struct str rule;
+    bool is_error_action;
     bool has_error_action; /* the rule has one, and this is not it */
-};
-
-/* All actions of a set of rules that reach outside. Who keeps it holds a reference on the owner. */
-struct action_specs {
-    const struct action_spec *items;
-    size_t count;
     void *owner;
     void (*ref)(void *owner);
     void (*unref)(void *owner);
+};
+
+/* All actions of a set of rules that reach outside. */
+struct action_specs {
+    const struct action_spec *const *items;
+    size_t count;
 };
 
 /* ---- records ---- */

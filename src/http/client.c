@@ -362,6 +362,7 @@ static void set_limits(CURL *easy, const struct http_call_config *config) {
     unsigned stall_ms =
         config->stall_timeout_ms ? config->stall_timeout_ms : STALL_TIMEOUT_MS_DEFAULT;
     curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)connect_ms);
+    curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)config->timeout_ms);
     curl_easy_setopt(easy, CURLOPT_LOW_SPEED_LIMIT, 1L);
     curl_easy_setopt(easy, CURLOPT_LOW_SPEED_TIME, (long)(stall_ms + 999) / 1000);
 }

@@ -175,6 +175,7 @@ struct http_call_config {
     struct str body;             /* borrowed until the call ends */
     unsigned connect_timeout_ms; /* 0: 10 s */
     unsigned stall_timeout_ms;   /* less than 1 byte/s for so long ends it; 0: 30 s */
+    unsigned timeout_ms;         /* of the whole call; 0: none */
     size_t answer_bytes_max;     /* 0: 1 MiB; the rest is cut */
     const char *ca_path;         /* NULL: the system's */
 };

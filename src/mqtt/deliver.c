@@ -143,10 +143,11 @@ static bool must_wait(const struct session *session, uint64_t id, uint8_t qos) {
     return id && qos == 2 && session->stored;
 }
 
+/* Nothing overtakes what waits: neither a message, nor a topic alias its introduction. */
 static struct buf *sending_out(struct mqtt_connection *connection,
                                const struct delivery *delivery) {
     bool waits = delivery && must_wait(connection->session, delivery->id, delivery->qos);
-    return waits ? journal_out(connection) : connection_out(connection);
+    return waits ? journal_out(connection) : journal_out_behind(connection);
 }
 
 static bool takes(const struct mqtt_connection *connection, size_t bytes) {
@@ -493,7 +494,7 @@ static bool send_retained_now(struct mqtt_connection *connection,
     if (qos)
         send_known(connection, known, &parcel);
     else
-        write_parcel(connection, &parcel, connection_out(connection));
+        write_parcel(connection, &parcel, journal_out_behind(connection));
     return true;
 }
 

@@ -400,3 +400,7 @@ struct buf *journal_out(struct mqtt_connection *connection) {
     journal_wait(worker, &output->wait, on_output);
     return &output->bytes;
 }
+
+struct buf *journal_out_behind(struct mqtt_connection *connection) {
+    return connection->output ? &connection->output->bytes : connection_out(connection);
+}

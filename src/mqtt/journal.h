@@ -64,6 +64,9 @@ void journal_seal(struct mqtt_worker *worker);
  */
 struct buf *journal_out(struct mqtt_connection *connection);
 
+/* Where bytes go that need not wait, but may not overtake what does. Valid until the next turn. */
+struct buf *journal_out_behind(struct mqtt_connection *connection);
+
 /* ---- notes: 0, or why it cannot be kept ---- */
 
 int journal_nothing(struct mqtt_worker *worker);

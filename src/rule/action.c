@@ -2,6 +2,7 @@
  * Firehose, Republish). */
 #include "flow/topic.h"
 #include "rule/engine.h"
+#include "rule/outside.h"
 
 static struct sink *find_sink(struct rule_engine *engine, struct engine_action *action,
                               enum sink_kind kind, struct str name, struct err *why) {
@@ -104,8 +105,8 @@ static int run_firehose(struct rule_engine *engine, struct engine_action *action
 /* The republished message is a new one: neither the publisher's client id nor its address goes
  * along. */
 static int run_republish(struct rule_engine *engine, struct engine_action *action,
-                         struct evaluation *evaluation, struct str payload, struct str target,
-                         struct err *why) {
+                         struct evaluation *evaluation, struct engine_frame *frame,
+                         struct str payload, struct str target, struct err *why) {
     const struct message *origin = evaluation->message;
     if (origin->republish_depth >= RULE_REPUBLISH_DEPTH_MAX || engine->depth >= ENGINE_FRAMES)
         return err_set(why, ERR_REFUSED,
@@ -113,9 +114,15 @@ static int run_republish(struct rule_engine *engine, struct engine_action *actio
                        RULE_REPUBLISH_DEPTH_MAX);
     if (!topic_name_valid(target))
         return err_set(why, ERR_INVALID, "\"%.*s\" is no topic to publish to", STR_ARG(target));
+    buf_clear(&frame->params);
+    int headers = rule_headers_write(&action->action->headers, evaluation, &frame->key,
+                                     &frame->record, &frame->params, why);
+    if (headers < 0)
+        return headers;
     struct message message = {
         .topic = target,
         .payload = payload,
+        .properties = buf_str(&frame->params),
         .received_ms = engine->environment->now_ms(engine->environment),
         .qos = action->action->qos,
         .republish_depth = (uint8_t)(origin->republish_depth + 1),
@@ -124,10 +131,83 @@ static int run_republish(struct rule_engine *engine, struct engine_action *actio
     return result < 0 ? err_set(why, result, "publish: %s", err_text(result)) : result;
 }
 
+/* ---- actions that reach outside ---- */
+
+/* The first parameter is what is acted upon. */
+static int resolve_params(const struct rule_action *action, struct evaluation *evaluation,
+                          struct engine_frame *frame, struct err *why) {
+    int result = 0;
+    buf_clear(&frame->params);
+    for (size_t i = 0; result == 0 && i < action->param_count; i++) {
+        struct str value;
+        result =
+            evaluate_template(&action->params[i].template, evaluation, &frame->key, &value, why);
+        action_param_write(&frame->params, action->params[i].name, value);
+        if (i == 0) {
+            buf_clear(&frame->target);
+            buf_add_str(&frame->target, value);
+        }
+    }
+    return result;
+}
+
+static void write_record(const struct rule_action *action, struct evaluation *evaluation,
+                         struct engine_frame *frame, struct str payload) {
+    const struct message *message = evaluation->message;
+    struct action_record record = {
+        .params = {buf_str(&frame->params), (unsigned)action->param_count},
+        .payload = payload,
+        .topic = message->topic,
+        .client_id = message->client_id,
+        .source_ip = message->source_ip,
+        .received_ms = message->received_ms,
+    };
+    if (action->outside->has_error_action) {
+        record.trace_id = rule_evaluation_trace_id(evaluation);
+        record.original = message->payload;
+        record.has_original = true;
+    }
+    buf_clear(&frame->record);
+    action_record_write(&frame->record, &record);
+}
+
+/* The log of an action has one shard. It was made before the engine was; one that is deleted meanwhile
+ * and made again under its name takes its place. */
+static int push_outside(struct rule_engine *engine, struct engine_action *action,
+                        struct engine_frame *frame, struct err *why) {
+    struct str log = str_of(action->action->outside->log);
+    int result = ERR_NOT_FOUND;
+    if (action->sink)
+        result = push_record(action->sink, STR("0"), buf_str(&frame->record), why);
+    if (result != ERR_NOT_FOUND)
+        return result;
+    action->sink = engine->sinks->find(engine->sinks, SINK_ACTION, log);
+    if (!action->sink)
+        return err_set(why, ERR_IO, "the action's log is being made or deleted");
+    return push_record(action->sink, STR("0"), buf_str(&frame->record), why);
+}
+
+static int run_outside(struct rule_engine *engine, struct engine_action *action,
+                       struct evaluation *evaluation, struct engine_frame *frame,
+                       struct str payload, struct str *ret_resource, struct err *why) {
+    int result = resolve_params(action->action, evaluation, frame, why);
+    *ret_resource = buf_str(&frame->target);
+    const struct action_params params = {buf_str(&frame->params),
+                                         (unsigned)action->action->param_count};
+    if (result == 0)
+        result = rule_outside_permit(action->rule, action->action, &params, why);
+    if (result < 0)
+        return result;
+    write_record(action->action, evaluation, frame, payload);
+    return push_outside(engine, action, frame, why);
+}
+
 int rule_action_run(struct rule_engine *engine, struct engine_action *action,
                     struct evaluation *evaluation, struct engine_frame *frame, struct str payload,
                     struct str *ret_resource, struct err *why) {
     struct str target;
+    if (action->action->kind == RULE_ACTION_OUTSIDE)
+        return run_outside(engine, action, evaluation, frame, payload, ret_resource, why);
     int result =
         evaluate_template(&action->action->target, evaluation, &frame->target, &target, why);
     *ret_resource = target;
@@ -141,7 +221,9 @@ int rule_action_run(struct rule_engine *engine, struct engine_action *action,
     case RULE_ACTION_FIREHOSE:
         return run_firehose(engine, action, evaluation, frame, payload, target, why);
     case RULE_ACTION_REPUBLISH:
-        return run_republish(engine, action, evaluation, payload, target, why);
+        return run_republish(engine, action, evaluation, frame, payload, target, why);
+    case RULE_ACTION_OUTSIDE:
+        break;
     }
     return MESSAGE_TAKEN;
 }

@@ -44,9 +44,15 @@ static inline struct conf *conf_test_tree(struct conf_test *test, struct json_va
     conf->keys = arena_zalloc(&test->arena, json_count(value) * sizeof *conf->keys);
     for (struct json_cursor cursor = json_each(value); json_next(&cursor); conf->count++) {
         conf->items[conf->count] = conf_test_tree(test, cursor.value);
-        if (type == JSON_OBJECT)
-            conf->keys[conf->count].text =
-                arena_strdup(&test->arena, json_str(cursor.key, &test->arena));
+        if (type == JSON_OBJECT) {
+            struct conf place;
+            conf_test_place(test, cursor.key, &place);
+            conf->keys[conf->count] = (struct conf_key){
+                .text = arena_strdup(&test->arena, json_str(cursor.key, &test->arena)),
+                .line = place.line,
+                .column = place.column,
+            };
+        }
     }
     return conf;
 }

@@ -2,6 +2,7 @@
 
 #include "base/json_write.h"
 #include "rule/book.h"
+#include "rule/outside.h"
 
 /* ---- names ---- */
 
@@ -153,9 +154,33 @@ int rule_document_read(struct arena *arena, const char *name, struct json_value 
     return code;
 }
 
+static void rename_each(struct conf *conf, const struct option *fields) {
+    for (size_t i = 0; i < conf->count; i++)
+        rule_document_rename(conf->items[i], fields);
+}
+
+void rule_document_rename(struct conf *conf, const struct option *fields) {
+    for (size_t i = 0; conf->type == CONF_MAP && i < conf->count; i++) {
+        const struct option *field = find_option(fields, conf->keys[i].text);
+        if (!field)
+            continue; /* whoever loads it says so */
+        conf->keys[i].text = field->key;
+        if (field->type == OPTION_STRUCT)
+            rule_document_rename(conf->items[i], field->fields);
+        else if (field->type == OPTION_LIST || field->type == OPTION_MAP)
+            rename_each(conf->items[i], field->fields);
+    }
+}
+
 /* ---- to JSON ---- */
 
-static void write_value(struct buf *out, const struct conf *conf, const struct option *field);
+struct writer {
+    struct buf *out;
+    const struct action_kind *const *kinds;
+};
+
+static void write_value(const struct writer *writer, const struct conf *conf,
+                        const struct option *field);
 
 static void write_scalar(struct buf *out, const char *text, const struct option *field) {
     bool bare = field && (field->type == OPTION_BOOL || field->type == OPTION_INT ||
@@ -166,17 +191,20 @@ static void write_scalar(struct buf *out, const char *text, const struct option 
         json_write_string(out, str_of(text));
 }
 
-static void write_list(struct buf *out, const struct conf *conf, const struct option *item) {
+static void write_list(const struct writer *writer, const struct conf *conf,
+                       const struct option *item) {
+    struct buf *out = writer->out;
     buf_add_u8(out, '[');
     for (size_t i = 0; i < conf->count; i++) {
         json_write_comma(out);
-        write_value(out, conf->items[i], item);
+        write_value(writer, conf->items[i], item);
     }
     buf_add_u8(out, ']');
 }
 
-static void write_map(struct buf *out, const struct conf *conf, const struct option *fields,
-                      const struct option *item) {
+static void write_map(const struct writer *writer, const struct conf *conf,
+                      const struct option *fields, const struct option *item) {
+    struct buf *out = writer->out;
     buf_add_u8(out, '{');
     for (size_t i = 0; i < conf->count; i++) {
         const char *key = conf->keys[i].text;
@@ -188,45 +216,57 @@ static void write_map(struct buf *out, const struct conf *conf, const struct opt
             json_write_string(out, str_of(key));
             buf_add_u8(out, ':');
         }
-        write_value(out, conf->items[i], fields ? field : item);
+        write_value(writer, conf->items[i], fields ? field : item);
     }
     buf_add_u8(out, '}');
 }
 
-static void write_value(struct buf *out, const struct conf *conf, const struct option *field) {
+/* What an action's kind reads itself is known by its table. */
+static const struct option *fields_of(const struct writer *writer, const struct option *field) {
+    if (!field || field->type == OPTION_STRUCT)
+        return field ? field->fields : NULL;
+    const struct action_kind *kind =
+        field->type == OPTION_CONF ? rule_outside_kind(writer->kinds, field->key) : NULL;
+    return kind ? kind->options : NULL;
+}
+
+static void write_value(const struct writer *writer, const struct conf *conf,
+                        const struct option *field) {
     bool of_structs = field && (field->type == OPTION_LIST || field->type == OPTION_MAP);
     struct option item = {.type = OPTION_STRUCT, .fields = of_structs ? field->fields : NULL};
     if (conf->type == CONF_LIST)
-        write_list(out, conf, of_structs ? &item : NULL);
+        write_list(writer, conf, of_structs ? &item : NULL);
     else if (conf->type == CONF_MAP)
-        write_map(out, conf, field && field->type == OPTION_STRUCT ? field->fields : NULL,
-                  of_structs ? &item : NULL);
+        write_map(writer, conf, fields_of(writer, field), of_structs ? &item : NULL);
     else if (field && field->type == OPTION_SECRET)
-        json_write_string(out, STR("***"));
+        json_write_string(writer->out, STR("***"));
     else
-        write_scalar(out, conf->text, field);
+        write_scalar(writer->out, conf->text, field);
 }
 
-static void write_part(struct buf *out, const struct rule_config *config, const char *key) {
+static void write_part(const struct writer *writer, const struct rule_config *config,
+                       const char *key) {
     const struct conf *conf = conf_get(config->head.conf, key);
     if (!conf)
         return;
-    write_name(out, key);
-    write_value(out, conf, find_option(rule_options, key));
+    write_name(writer->out, key);
+    write_value(writer, conf, find_option(rule_options, key));
 }
 
-void rule_document_write(struct buf *out, const struct rule_config *config) {
+void rule_document_write(struct buf *out, const struct rule_config *config,
+                         const struct action_kind *const *kinds) {
+    const struct writer writer = {out, kinds};
     buf_add_u8(out, '{');
     json_write_key(out, "sql");
     json_write_string(out, str_of(config->sql));
     json_write_key(out, "description");
     json_write_string(out, str_of(config->description ? config->description : ""));
-    write_part(out, config, "actions");
+    write_part(&writer, config, "actions");
     json_write_key(out, "ruleDisabled");
     buf_add_str(out, config->disabled ? STR("true") : STR("false"));
     json_write_key(out, "awsIotSqlVersion");
     buf_add_str(out, config->sql_version == 0 ? STR("\"2015-10-08\"") : STR("\"2016-03-23\""));
-    write_part(out, config, "error_action");
-    write_part(out, config, "role");
+    write_part(&writer, config, "error_action");
+    write_part(&writer, config, "role");
     buf_add_u8(out, '}');
 }

@@ -26,6 +26,11 @@ int rule_document_read(struct arena *arena, const char *name, struct json_value 
                        struct rule_config *ret_config, struct err *err);
 
 /* Appends the rule as an object: sql, description, actions, ruleDisabled, awsIotSqlVersion, errorAction. */
-void rule_document_write(struct buf *out, const struct rule_config *config);
+void rule_document_write(struct buf *out, const struct rule_config *config,
+                         const struct action_kind *const *kinds);
+
+/* Gives the keys of a map their names in the configuration, all the way down. For what the kind of an
+ * action reads itself, which rule_document_read() leaves as it came. */
+void rule_document_rename(struct conf *conf, const struct option *fields);
 
 #endif

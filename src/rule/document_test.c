@@ -46,7 +46,7 @@ static void what_is_written_is_what_was_read(void **state) {
     struct err err = {0};
     struct buf out = {0};
     assert_int_equal(read(article, &config, &arena, &err), 0);
-    rule_document_write(&out, &config);
+    rule_document_write(&out, &config, NULL);
     assert_string_equal(
         buf_cstr(&out),
         "{\"sql\":\"SELECT * FROM 'topic/sensors'\",\"description\":\"to stream and bucket\","

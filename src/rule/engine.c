@@ -73,18 +73,17 @@ static void log_failure(struct engine_run *run, struct log_limit *limit, const c
 }
 
 /* {"failedAction":"KinesisAction","failedResource":"sensors","errorMessage":"..."} */
-static void note_failure(struct engine_run *run, const struct rule_action *action,
-                         struct str resource, const char *why) {
-    static const char *const names[] = {"KinesisAction", "FirehoseAction", "RepublishAction"};
+static void note_failure(struct engine_run *run, const char *failed_action, struct str resource,
+                         struct str why) {
     struct buf *out = &run->frame->failures;
     json_write_comma(out);
     buf_add_u8(out, '{');
     json_write_key(out, "failedAction");
-    json_write_string(out, str_of(names[action->kind]));
+    json_write_string(out, str_of(failed_action));
     json_write_key(out, "failedResource");
     json_write_string(out, resource);
     json_write_key(out, "errorMessage");
-    json_write_string(out, str_of(why));
+    json_write_string(out, why);
     buf_add_u8(out, '}');
 }
 
@@ -104,9 +103,12 @@ static int run_action(struct engine_run *run, struct engine_action *action, stru
         rule_trace_action_end(run->trace, action->action, action == run->rule->error_action,
                               *resource, result, why);
     evaluation->exhausted = evaluation->exhausted || exhausted;
-    metric_add(result < 0 ? &action->failure : &action->success, 1);
     if (result < 0)
-        log_failure(run, &action->limit, rule_action_name(action->action->kind), why->text);
+        metric_add(&action->failure, 1);
+    else if (!action->action->outside) /* else it is done when it is delivered */
+        metric_add(&action->success, 1);
+    if (result < 0)
+        log_failure(run, &action->limit, rule_action_name(action->action), why->text);
     if (result >= 0 || comes_again(result))
         join_result(&run->result, result);
     return result;
@@ -148,7 +150,8 @@ static void run_actions(struct engine_run *run, struct str payload) {
         struct err why; /* set on failure alone: clearing it would cost more than the action */
         int result = run_action(run, &rule->actions[i], payload, &resource, &why);
         if (result < 0 && !comes_again(result) && rule->error_action)
-            note_failure(run, rule->actions[i].action, resource, why.text);
+            note_failure(run, rule_action_failed_name(rule->actions[i].action), resource,
+                         str_of(why.text));
     }
     if (buf_len(&run->frame->failures)) {
         struct err why;
@@ -273,6 +276,43 @@ static int push(struct message_sink *sink, const void *route_, const struct mess
     return run.result;
 }
 
+/* ---- failures that come later ---- */
+
+/* The statement runs again for its SET variables, which templates of the error action may use. */
+static int run_error_action(struct engine_run *run, const struct rule_failure *failure) {
+    struct str payload, resource;
+    struct err why;
+    arena_reset(&run->frame->arena);
+    rule_evaluate(run->rule->rule->plan, &run->evaluation, &run->frame->out, &payload);
+    buf_clear(&run->frame->failures);
+    note_failure(run, failure->failed_action, failure->resource, failure->why);
+    run_action(run, run->rule->error_action, write_report(run), &resource, &why);
+    return run->result;
+}
+
+int rule_engine_fail(struct rule_engine *engine, const struct rule_failure *failure) {
+    const struct action_record *record = failure->record;
+    struct engine_rule *rule = map_get(&engine->by_name, failure->rule);
+    if (!rule || !rule->error_action || !record->has_original)
+        return MESSAGE_TAKEN;
+    const struct message message = {
+        .topic = record->topic,
+        .payload = record->original,
+        .client_id = record->client_id,
+        .source_ip = record->source_ip,
+        .received_ms = record->received_ms,
+    };
+    struct engine_run run;
+    bool is_basic = str_starts(message.topic, STR("$aws/rules/"));
+    begin_message(&run, engine, &message, is_basic ? rule->basic->topic_skip : 0);
+    if (record->trace_id.len == UUID_CHARS)
+        memcpy(run.frame->trace_id, record->trace_id.at, UUID_CHARS);
+    begin_rule(&run, rule);
+    int result = run_error_action(&run, failure);
+    engine->depth--;
+    return result;
+}
+
 static const void *route(struct message_sink *sink, struct str topic) {
     return rule_route_find(CONTAINER_OF(sink, struct rule_engine, sink), topic);
 }
@@ -291,7 +331,7 @@ static void init_metric(struct metric *metric, const char *name, const char *hel
 
 static void init_action(struct engine_action *action, const struct rule *owner,
                         const struct rule_action *made, bool error) {
-    const char *kind = rule_action_name(made->kind);
+    const char *kind = rule_action_name(made);
     struct str rule = owner->name;
     action->rule = owner;
     action->action = made;
@@ -363,6 +403,12 @@ static int resolve_action(struct rule_engine *engine, const struct rule *rule,
         return err_set(err, ERR_INVALID, "%s: rule %.*s: republish needs a broker to publish to",
                        made->place, STR_ARG(rule->name));
     }
+    if (made->kind == RULE_ACTION_OUTSIDE) {
+        action->sink = engine->sinks->find(engine->sinks, SINK_ACTION, str_of(made->outside->log));
+        return action->sink ? 0
+                            : err_set(err, ERR_NOT_FOUND, "%s: rule %.*s: action %s has no log",
+                                      made->place, STR_ARG(rule->name), rule_action_name(made));
+    }
     if (made->target.kind != TEMPLATE_TEXT || rule->disabled || rule->from_client)
         return 0;
     bool stream = made->kind == RULE_ACTION_KINESIS;
@@ -371,7 +417,7 @@ static int resolve_action(struct rule_engine *engine, const struct rule *rule,
     if (action->sink)
         return 0;
     return err_set(err, ERR_NOT_FOUND, "%s: rule %.*s: action %s: there is no %s \"%.*s\"",
-                   made->place, STR_ARG(rule->name), rule_action_name(made->kind),
+                   made->place, STR_ARG(rule->name), rule_action_name(made),
                    stream ? "stream" : "delivery stream", STR_ARG(made->target.text));
 }
 
@@ -428,7 +474,7 @@ static void move_count(struct metric *to, struct metric *from) {
 }
 
 static void move_action(struct engine_action *to, struct engine_action *from) {
-    if (!to || !from || to->action->kind != from->action->kind)
+    if (!to || !from || rule_action_name(to->action) != rule_action_name(from->action))
         return;
     move_count(&to->success, &from->success);
     move_count(&to->failure, &from->failure);
@@ -465,8 +511,9 @@ static void free_frame(struct engine_frame *frame) {
     json_done(&frame->payload.json);
     json_done(&frame->batch);
     arena_done(&frame->arena);
-    struct buf *bufs[] = {&frame->out,    &frame->scratch,  &frame->target,       &frame->key,
-                          &frame->record, &frame->failures, &frame->error_report, &frame->trace};
+    struct buf *bufs[] = {&frame->out,      &frame->scratch,      &frame->target,
+                          &frame->key,      &frame->record,       &frame->params,
+                          &frame->failures, &frame->error_report, &frame->trace};
     for (size_t i = 0; i < COUNT_OF(bufs); i++)
         buf_done(bufs[i]);
     free(frame);

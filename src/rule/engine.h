@@ -47,9 +47,10 @@ struct engine_frame {
     struct rule_payload payload;
     struct arena arena; /* reset per rule */
     struct buf out, scratch;
-    struct buf target, key;  /* templates of the action that runs */
-    struct buf record;       /* payload and separator */
-    struct buf failures;     /* for the error action: JSON objects with commas between them */
+    struct buf target, key; /* templates of the action that runs */
+    struct buf record;   /* payload and separator; the record of an action that reaches outside */
+    struct buf params;   /* its parameters; the properties of a republished message */
+    struct buf failures; /* for the error action: JSON objects with commas between them */
     struct buf error_report; /* and its document */
     struct buf trace;        /* the line of who follows */
     struct json batch;

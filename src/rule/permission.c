@@ -13,6 +13,7 @@ static const struct permission {
 
 int rule_action_permit(const struct rule *rule, const struct rule_action *action, struct str target,
                        struct err *why) {
+    ASSERT(action->kind != RULE_ACTION_OUTSIDE);
     const struct permission *permission = &permissions[action->kind];
     bool batch = action->kind == RULE_ACTION_FIREHOSE && action->batch;
     struct buf arn = {0};

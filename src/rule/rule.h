@@ -29,6 +29,7 @@
 #include "base/err.h"
 #include "base/list.h"
 #include "base/option.h"
+#include "flow/action.h"
 #include "flow/message.h"
 #include "flow/sink.h"
 
@@ -55,11 +56,25 @@ struct rule_firehose_config {
     bool batch_mode;                  /* an array is one record per item */
 };
 
+/* MQTT 5 properties; all are templates, NULL: absent. */
+struct rule_user_property_config {
+    struct option_head head;
+    const char *key, *value;
+};
+
+struct rule_headers_config {
+    struct option_head head; /* head.conf NULL: none */
+    const char *payload_format_indicator, *content_type, *response_topic, *correlation_data,
+        *message_expiry;
+    struct option_items user_properties; /* struct rule_user_property_config */
+};
+
 struct rule_republish_config {
     struct option_head head;
     const char *role;
     const char *topic; /* template */
     int64_t qos;
+    struct rule_headers_config headers;
 };
 
 /* One of these, the others absent. */
@@ -68,6 +83,7 @@ struct rule_action_config {
     struct rule_kinesis_config kinesis;
     struct rule_firehose_config firehose;
     struct rule_republish_config republish;
+    const struct conf *outside; /* of an action that reaches outside: its kind reads it */
 };
 
 struct rule_config {
@@ -108,6 +124,7 @@ void rule_secrets_unref(struct rule_secrets *secrets);
 struct rule_surroundings {
     struct rule_roles *roles;
     struct rule_secrets *secrets;
+    const struct action_kind *const *kinds; /* of actions that reach outside, NULL-terminated */
 };
 
 bool rule_name_valid(struct str name);
@@ -134,6 +151,10 @@ int rule_set_compile(const struct option_items *rules, const struct rule_surroun
                      struct rule_set **ret_set, struct err *err);
 struct rule_set *rule_set_ref(struct rule_set *set);
 void rule_set_unref(struct rule_set *set);
+
+/* The set's actions that reach outside, those of disabled rules too. They live as long as the set, and
+ * each as long as the rule that owns it. */
+const struct action_specs *rule_set_actions(const struct rule_set *set);
 
 /* What functions of the dialect see of the world. Calls come from the engine's thread. */
 struct rule_environment {
@@ -227,5 +248,21 @@ void rule_engine_succeed(struct rule_engine *engine, struct rule_engine *previou
  * deliver such a message to subscribers.
  */
 struct message_sink *rule_engine_sink(struct rule_engine *engine);
+
+/* What an action that reaches outside could not deliver, long after the message came. */
+struct rule_failure {
+    struct str rule;
+    const char *failed_action; /* "HttpAction" */
+    struct str resource, why;
+    const struct action_record *record;
+};
+
+/*
+ * Runs the rule's error action with a report of the failure, as if the action had failed at once.
+ * MESSAGE_TAKEN: there is no such rule (any more), or it has no error action, or what it did waits for
+ * nothing; MESSAGE_STAGED; negative: it could not be kept, and may be tried again. An error action that
+ * fails for good is counted and logged, and that is the end of it.
+ */
+int rule_engine_fail(struct rule_engine *engine, const struct rule_failure *failure);
 
 #endif

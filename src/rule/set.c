@@ -7,6 +7,7 @@
 
 #include "base/mem.h"
 #include "rule/document.h"
+#include "rule/outside.h"
 
 /* What AWS's rules have and Weir's have not yet is in the tables as well, so that the error says
  * what is missing. */
@@ -68,12 +69,23 @@ static const struct option republish_options[] = {
      .min = 0,
      .max = 1,
      .help = "0 or 1"},
-    LATER("headers", "MQTT 5 properties of republished messages are not available yet"),
+    {.key = "headers",
+     .type = OPTION_STRUCT,
+     .offset = offsetof(struct rule_republish_config, headers),
+     .fields = rule_headers_options,
+     .item_size = sizeof(struct rule_headers_config),
+     .help = "MQTT 5 properties"},
     ROLE(rule_republish_config),
     {.key = NULL},
 };
 
 #define TARGET(name) LATER(name, "the action " name " is not available yet")
+/* An action whose keys its kind reads (flow/action.h). */
+#define OUTSIDE(name, text)                                                                        \
+    {                                                                                              \
+        .key = name, .type = OPTION_CONF, .offset = offsetof(struct rule_action_config, outside),  \
+        .help = text                                                                               \
+    }
 
 static const struct option action_options[] = {
     {.key = "kinesis",
@@ -94,19 +106,21 @@ static const struct option action_options[] = {
      .fields = republish_options,
      .item_size = sizeof(struct rule_republish_config),
      .help = "publish to another topic"},
-    TARGET("lambda"),
-    TARGET("s3"),
+    OUTSIDE("redis", "a command to a Redis"),
+    OUTSIDE("lambda", "invoke a function, asynchronously"),
+    OUTSIDE("s3", "one object per message"),
+    OUTSIDE("postgres", "rows into a table"),
     TARGET("sqs"),
     TARGET("sns"),
     TARGET("dynamodb"),
     TARGET("dynamodb_v2"),
-    TARGET("open_search"),
-    TARGET("elasticsearch"),
+    OUTSIDE("open_search", "documents by the bulk API"),
+    OUTSIDE("elasticsearch", "documents by the bulk API"),
     TARGET("cloudwatch_metric"),
     TARGET("cloudwatch_alarm"),
     TARGET("cloudwatch_logs"),
-    TARGET("http"),
-    TARGET("kafka"),
+    OUTSIDE("http", "POST to a URL"),
+    OUTSIDE("kafka", "a message to a Kafka topic"),
     TARGET("step_functions"),
     TARGET("timestream"),
     TARGET("location"),
@@ -114,7 +128,7 @@ static const struct option action_options[] = {
     TARGET("iot_analytics"),
     TARGET("iot_site_wise"),
     TARGET("salesforce"),
-    TARGET("influxdb"),
+    OUTSIDE("influxdb", "points in line protocol"),
     {.key = NULL},
 };
 
@@ -163,15 +177,21 @@ const struct option rule_options[] = {
 
 struct compiler {
     struct arena *arena;
+    const struct action_kind *const *kinds;
     const struct rule_config *config;
     struct rule *rule;
     const struct plan *plan;
     struct err *err;
 };
 
-const char *rule_action_name(enum rule_action_kind kind) {
+const char *rule_action_name(const struct rule_action *action) {
     static const char *const names[] = {"kinesis", "firehose", "republish"};
-    return names[kind];
+    return action->outside ? action->outside->kind->name : names[action->kind];
+}
+
+const char *rule_action_failed_name(const struct rule_action *action) {
+    static const char *const names[] = {"KinesisAction", "FirehoseAction", "RepublishAction"};
+    return action->outside ? action->outside->kind->failed_action : names[action->kind];
 }
 
 static const struct conf *place(const struct conf *conf, const char *key) {
@@ -230,7 +250,11 @@ static int compile_republish(struct compiler *compiler, const struct rule_republ
     action->qos = (uint8_t)config->qos;
     if (str_starts(str_of(topic), STR("$$aws/")))
         topic++;
-    return compile_template(compiler, config->head.conf, "topic", topic, &action->target);
+    int result = compile_template(compiler, config->head.conf, "topic", topic, &action->target);
+    if (result == 0 && config->headers.head.conf)
+        result = rule_headers_compile(compiler->arena, &config->headers, compiler->plan,
+                                      &action->headers, compiler->err);
+    return result;
 }
 
 /* The role that the action names, or else the rule. A client that brings roles of its own to where none are
@@ -243,7 +267,7 @@ static int compile_role(struct compiler *compiler, const struct rule_action_conf
     if (rule->from_client && rule_roles_absent(roles))
         return 0;
     if (!name)
-        return rule->from_client
+        return rule->from_client && !(action->outside && !action->outside->kind->permission)
                    ? conf_error(config->head.conf, compiler->err, ERR_INVALID,
                                 "rule %s: roles are configured here, so an action needs roleArn",
                                 rule->head.name)
@@ -254,7 +278,7 @@ static int compile_role(struct compiler *compiler, const struct rule_action_conf
         return conf_error(config->head.conf, compiler->err, ERR_INVALID,
                           "rule %s: there is no role \"%s\" under roles", rule->head.name, name);
     struct err why;
-    if (action->target.kind != TEMPLATE_TEXT)
+    if (action->outside || action->target.kind != TEMPLATE_TEXT)
         return 0;
     action->permitted = rule_action_permit(compiler->rule, action, action->target.text, &why) == 0;
     return action->permitted ? 0
@@ -262,19 +286,35 @@ static int compile_role(struct compiler *compiler, const struct rule_action_conf
                                           "rule %s: %s", rule->head.name, why.text);
 }
 
+/* `number` says which action of the rule it is: "1", "2", "error". */
+static int compile_outside(struct compiler *compiler, const struct conf *conf, const char *number,
+                           struct rule_action *action, const char **ret_role) {
+    bool is_error_action = strcmp(number, "error") == 0;
+    struct rule_outside outside = {
+        .rule = compiler->rule,
+        .kinds = compiler->kinds,
+        .number = number,
+        .is_error_action = is_error_action,
+        .has_error_action = compiler->config->error_action.head.conf && !is_error_action,
+        .from_client = compiler->config->from_client,
+    };
+    return rule_outside_compile(&outside, conf, action, ret_role, compiler->err);
+}
+
 static int compile_action(struct compiler *compiler, const struct rule_action_config *config,
-                          struct rule_action *action) {
-    bool kinesis = config->kinesis.head.conf, firehose = config->firehose.head.conf,
-         republish = config->republish.head.conf;
+                          const char *number, struct rule_action *action) {
+    bool kinesis = config->kinesis.head.conf, firehose = config->firehose.head.conf;
     const char *role;
     int result;
     action->place = place_text(compiler->arena, config->head.conf);
-    if (kinesis + firehose + republish != 1)
-        return conf_error(
-            config->head.conf, compiler->err, ERR_INVALID,
-            "rule %s: an action has exactly one key, its kind: kinesis, firehose or republish",
-            compiler->config->head.name);
-    if (kinesis) {
+    if (config->head.conf->type != CONF_MAP || config->head.conf->count != 1)
+        return conf_error(config->head.conf, compiler->err, ERR_INVALID,
+                          "rule %s: an action has exactly one key, its kind: kinesis, firehose, "
+                          "republish, http, ...",
+                          compiler->config->head.name);
+    if (config->outside) {
+        result = compile_outside(compiler, config->head.conf, number, action, &role);
+    } else if (kinesis) {
         action->kind = RULE_ACTION_KINESIS;
         role = config->kinesis.role;
         result = compile_kinesis(compiler, &config->kinesis, action);
@@ -314,9 +354,10 @@ static int compile_sql(struct compiler *compiler, struct rule *rule) {
                       config->head.name, inner.text);
 }
 
-static void describe(const struct rule_config *config, struct rule *rule) {
+static void describe(const struct rule_config *config, const struct action_kind *const *kinds,
+                     struct rule *rule) {
     struct buf document = {0};
-    rule_document_write(&document, config);
+    rule_document_write(&document, config, kinds);
     rule->document = str_from(arena_strdup(&rule->arena, buf_str(&document)), buf_len(&document));
     buf_done(&document);
     rule->description =
@@ -324,8 +365,10 @@ static void describe(const struct rule_config *config, struct rule *rule) {
     rule->place = place_text(&rule->arena, config->head.conf);
 }
 
-static int compile_rule(const struct rule_config *config, struct rule *rule, struct err *err) {
-    struct compiler compiler = {.arena = &rule->arena, .rule = rule, .config = config, .err = err};
+static int compile_rule(const struct rule_config *config, const struct action_kind *const *kinds,
+                        struct rule *rule, struct err *err) {
+    struct compiler compiler = {
+        .arena = &rule->arena, .kinds = kinds, .rule = rule, .config = config, .err = err};
     rule->name = str_of(arena_strdup(&rule->arena, str_of(config->head.name)));
     rule->disabled = config->disabled;
     rule->from_client = config->from_client;
@@ -336,17 +379,19 @@ static int compile_rule(const struct rule_config *config, struct rule *rule, str
     if (config->actions.count > RULE_ACTIONS_MAX)
         return conf_error(place(config->head.conf, "actions"), err, ERR_INVALID,
                           "rule %s: more than %d actions", config->head.name, RULE_ACTIONS_MAX);
-    describe(config, rule);
+    describe(config, kinds, rule);
     int result = compile_sql(&compiler, rule);
     rule->actions = arena_zalloc(&rule->arena, config->actions.count * sizeof *rule->actions);
     for (size_t i = 0; result == 0 && i < config->actions.count; i++) {
         const struct rule_action_config *action =
             OPTION_AT(config->actions, struct rule_action_config, i);
-        result = compile_action(&compiler, action, &rule->actions[rule->action_count++]);
+        char number[8];
+        snprintf(number, sizeof number, "%zu", i + 1);
+        result = compile_action(&compiler, action, number, &rule->actions[rule->action_count++]);
     }
     if (result == 0 && config->error_action.head.conf) {
         rule->error_action = arena_zalloc(&rule->arena, sizeof *rule->error_action);
-        result = compile_action(&compiler, &config->error_action, rule->error_action);
+        result = compile_action(&compiler, &config->error_action, "error", rule->error_action);
     }
     return result;
 }
@@ -359,7 +404,7 @@ int rule_compile(const struct rule_config *config, const struct rule_surrounding
     rule->references = 1;
     rule->roles = rule_roles_ref(surroundings->roles);
     rule->secrets = rule_secrets_ref(surroundings->secrets);
-    int result = compile_rule(config, rule, err);
+    int result = compile_rule(config, surroundings->kinds, rule, err);
     if (result < 0)
         rule_unref(rule);
     else
@@ -386,6 +431,7 @@ struct rule_set *rule_set_new(struct rule *const *rules, size_t count) {
     set->references = 1;
     for (; set->count < count; set->count++)
         set->rules[set->count] = rule_ref(rules[set->count]);
+    rule_outside_collect(set);
     return set;
 }
 
@@ -406,7 +452,13 @@ int rule_set_compile(const struct option_items *rules, const struct rule_surroun
         rule_set_unref(set);
     else
         *ret_set = set;
+    if (result == 0)
+        rule_outside_collect(set);
     return result;
+}
+
+const struct action_specs *rule_set_actions(const struct rule_set *set) {
+    return &set->actions;
 }
 
 const struct rule *rule_set_find(const struct rule_set *set, struct str name) {
@@ -426,5 +478,6 @@ void rule_set_unref(struct rule_set *set) {
         return;
     for (size_t i = 0; i < set->count; i++)
         rule_unref(set->rules[i]);
+    free((void *)set->actions.items);
     free(set);
 }

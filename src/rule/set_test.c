@@ -54,13 +54,13 @@ static void errors_say_where(void **state) {
         {"{\"rules\":{\"r\":{\"sql\":\"SELECT * FROM 'a'\",\"sql_version\":\"beta\"," KINESIS "}}}",
          "weir.yaml:1:56: sql_version: \"beta\" is none of: 2015-10-08, 2016-03-23"},
         {"{\"rules\":{\"r\":{\"sql\":\"SELECT * FROM 'a'\",\"actions\":[{}]}}}",
-         "weir.yaml:1:53: rule r: an action has exactly one key, its kind: kinesis, firehose or "
-         "republish"},
+         "weir.yaml:1:53: rule r: an action has exactly one key, its kind: kinesis, "
+         "firehose, republish, http, ..."},
         {"{\"rules\":{\"r\":{\"sql\":\"SELECT * FROM "
          "'a'\",\"actions\":[{\"kinesis\":{\"stream_name\":\"s\"},"
          "\"republish\":{\"topic\":\"t\"}}]}}}",
-         "weir.yaml:1:53: rule r: an action has exactly one key, its kind: kinesis, firehose or "
-         "republish"},
+         "weir.yaml:1:53: rule r: an action has exactly one key, its kind: kinesis, "
+         "firehose, republish, http, ..."},
         {"{\"rules\":{\"r\":{\"sql\":\"SELECT * FROM 'a'\",\"actions\":[{\"kinesis\":{}}]}}}",
          "weir.yaml:1:64: stream_name is missing here (name of a stream; may be a template)"},
         {"{\"rules\":{\"r\":{\"sql\":\"SELECT * FROM "
@@ -72,17 +72,13 @@ static void errors_say_where(void **state) {
          "\"role_arn\":\"x\"}}]}}}",
          "weir.yaml:1:53: rule r: there is no role \"x\" under roles"},
         {"{\"rules\":{\"r\":{\"sql\":\"SELECT * FROM "
-         "'a'\",\"actions\":[{\"s3\":{\"bucket_name\":\"s\"}}]}}}",
-         "weir.yaml:1:59: s3: the action s3 is not available yet"},
+         "'a'\",\"actions\":[{\"sqs\":{\"bucket_name\":\"s\"}}]}}}",
+         "weir.yaml:1:60: sqs: the action sqs is not available yet"},
         {"{\"rules\":{\"r\":{\"sql\":\"SELECT * FROM "
          "'a'\",\"actions\":[{\"firehose\":{\"delivery_stream_name\":\"d\","
          "\"separator\":\";\"}}]}}}",
          "weir.yaml:1:105: rule r: separator must be \"\\n\", \"\\t\", \"\\r\\n\" or \",\", in "
          "double quotes"},
-        {"{\"rules\":{\"r\":{\"sql\":\"SELECT * FROM "
-         "'a'\",\"actions\":[{\"republish\":{\"topic\":\"t\",\"headers\":{}}}]}}}",
-         "weir.yaml:1:89: headers: MQTT 5 properties of republished messages are not available "
-         "yet"},
         {"{\"rules\":{\"r\":{\"sql\":\"SELECT * FROM "
          "'a'\",\"actions\":[{\"republish\":{\"topic\":\"t\",\"qos\":2}}]}}}",
          "weir.yaml:1:85: qos: 2 is out of range (0 to 1)"},

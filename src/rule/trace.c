@@ -62,7 +62,7 @@ void rule_trace_action_end(struct rule_trace *trace, const struct rule_action *a
     else
         buf_add_str(out, STR(",\"actions\":["));
     buf_add_u8(out, '{');
-    write_text(out, error ? "error_action" : "action", str_of(rule_action_name(action->kind)));
+    write_text(out, error ? "error_action" : "action", str_of(rule_action_name(action)));
     write_text(out, "resource", resource);
     write_text(out, "outcome", result < 0 ? STR("failure") : STR("success"));
     if (result < 0)

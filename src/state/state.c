@@ -51,7 +51,7 @@ struct subscription {
 struct state {
     struct loop *loop;
     struct state_address address;
-    char *url_host, *url_port;
+    char *url_host, *url_port, *url;
     struct state_supervisor *supervisor; /* NULL: a Redis by URL */
     struct state_connection commands, subscriptions;
     struct subscription channels[STATE_SUBSCRIPTIONS_MAX];
@@ -238,7 +238,15 @@ static void add_user_info(struct buf *url, const struct state_address *address) 
     }
 }
 
-static void name_for_functions(struct state *state) {
+static void write_url(struct buf *url, const struct state_address *address) {
+    buf_add_str(url, STR("redis://"));
+    add_user_info(url, address);
+    buf_add_str(url, str_of(address->place));
+    if (address->database)
+        buf_printf(url, "/%u", address->database);
+}
+
+static void name_for_others(struct state *state) {
     const struct state_address *address = &state->address;
     struct buf host = {0};
     if (address->path) {
@@ -246,19 +254,24 @@ static void name_for_functions(struct state *state) {
     } else if (!address->password && !address->database && !strchr(address->host, ':')) {
         buf_add_str(&host, str_of(address->host));
     } else {
-        buf_add_str(&host, STR("redis://"));
-        add_user_info(&host, address);
-        buf_add_str(&host, str_of(address->place));
-        if (address->database)
-            buf_printf(&host, "/%u", address->database);
+        write_url(&host, address);
     }
     state->url_host = str_dup(buf_str(&host));
     state->url_port = xprintf("%u", address->port);
+    if (!address->path) {
+        buf_clear(&host);
+        write_url(&host, address);
+    }
+    state->url = str_dup(buf_str(&host));
     buf_done(&host);
 }
 
 const char *state_url_host(const struct state *state) {
     return state->url_host;
+}
+
+const char *state_url(const struct state *state) {
+    return state->url;
 }
 
 const char *state_url_port(const struct state *state) {
@@ -299,7 +312,7 @@ int state_open(struct loop *loop, const struct state_config *config, const char 
         free(state);
         return code;
     }
-    name_for_functions(state);
+    name_for_others(state);
     metric_init(&state->up, METRIC_GAUGE, "weir_state_up",
                 "Whether both connections to Redis are up.", NULL);
     metric_init(&state->reconnects, METRIC_COUNTER, "weir_state_reconnects_total",
@@ -323,6 +336,7 @@ static void on_part_closed(struct state *state) {
     state_address_done(&state->address);
     free(state->url_host);
     free(state->url_port);
+    free(state->url);
     free(state);
     if (closed)
         closed(data);

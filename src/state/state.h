@@ -46,6 +46,9 @@ bool state_ready(const struct state *state);
 const char *state_url_host(const struct state *state);
 const char *state_url_port(const struct state *state);
 
+/* The same as one URL, for state_pipe_open(). Owned by the state; never to be logged. */
+const char *state_url(const struct state *state);
+
 /* The values of two keys, NULL views for absent ones, valid during the call; `ok` false when there
  * is no connection, too many calls wait (STATE_GETS_MAX) or Redis answers with an error. Then it
  * may run before state_get2() returns. */
@@ -60,6 +63,42 @@ enum { STATE_GETS_MAX = 64, STATE_SUBSCRIPTIONS_MAX = 8 };
 typedef void state_changed_cb(void *data, bool is_message);
 void state_subscribe(struct state *state, const char *channel, state_changed_cb *on_changed,
                      void *data);
+
+/* ---- a connection of one's own, for commands of any kind but those that subscribe or block ---- */
+
+struct state_pipe;
+
+/* INVALID if state_pipe_open() would not understand it. */
+int state_url_check(const char *url, struct err *err);
+
+struct state_pipe_events {
+    void (*on_up)(void *data);
+    /* Lost, or an attempt failed. The next attempt comes by itself. */
+    void (*on_down)(void *data, const char *why);
+};
+
+/* As state_config.url; `err` never shows user or password. Starts connecting; no event before this
+ * returns. */
+int state_pipe_open(struct loop *loop, const char *url, const struct state_pipe_events *events,
+                    void *data, struct state_pipe **ret_pipe, struct err *err);
+
+/* "127.0.0.1:6379" or the path of the socket; holds no secret. */
+const char *state_pipe_place(const struct state_pipe *pipe);
+
+enum state_outcome {
+    STATE_ANSWERED,
+    STATE_ERROR, /* Redis answered with an error: `text` */
+    STATE_LOST,  /* the connection went before the answer: carried out or not */
+};
+
+/* Pipelined, answered in order; `on_outcome` runs once, never before this returns, unless the pipe is
+ * closed. What `words` look at is copied. False: there is no connection; nothing was sent. */
+typedef void state_outcome_cb(void *data, enum state_outcome outcome, struct str text);
+bool state_pipe_send(struct state_pipe *pipe, const struct str *words, size_t count,
+                     state_outcome_cb *on_outcome, void *data);
+
+/* No event and no outcome from now on; then `closed`, never before this returns. */
+void state_pipe_close(struct state_pipe *pipe, void (*closed)(void *data), void *data);
 
 /* No call back with this `data` comes any more: its subscriptions end, its values are dropped. */
 void state_forget(struct state *state, const void *data);

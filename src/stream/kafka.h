@@ -7,8 +7,8 @@
 
 #include "base/log.h"
 #include "base/metric.h"
+#include "io/kafka_calls.h"
 #include "stream/engine.h"
-#include "stream/kafka_calls.h"
 
 enum {
     KAFKA_ANSWER_MS = 5000,    /* for metadata and positions when a stream is opened */

@@ -183,8 +183,9 @@ struct listing {
 static bool list_one(void *data, struct str key, struct str value) {
     struct listing *listing = data;
     struct str name = str_skip(key, listing->thing.len + 1);
+    int64_t deleted_s;
     if (!name.len || str_compare(name, listing->after) <= 0 ||
-        (value.len <= DELETED_BYTES_MAX && !shadow_document_show(value, 0, &(struct buf){0})))
+        (value.len <= DELETED_BYTES_MAX && shadow_document_deleted(value, &deleted_s)))
         return true;
     listing->more = listing->left == 0;
     if (listing->more)

@@ -440,11 +440,16 @@ int shadow_document_delete(struct str kept, uint64_t now_s, struct buf *ret_kept
     return 0;
 }
 
-bool shadow_document_forgotten(struct str kept, uint64_t now_s) {
+bool shadow_document_deleted(struct str kept, int64_t *ret_deleted_s) {
     struct json json = {0};
-    int64_t deleted_s;
     bool deleted = json_parse(&json, kept) == 0 &&
-                   json_int(json_member(json_root(&json), STR("deleted")), &deleted_s);
+                   json_int(json_member(json_root(&json), STR("deleted")), ret_deleted_s);
     json_done(&json);
-    return deleted && deleted_s + SHADOW_REMEMBERED_S <= (int64_t)now_s;
+    return deleted;
+}
+
+bool shadow_document_forgotten(struct str kept, uint64_t now_s) {
+    int64_t deleted_s;
+    return shadow_document_deleted(kept, &deleted_s) &&
+           deleted_s + SHADOW_REMEMBERED_S <= (int64_t)now_s;
 }

@@ -39,6 +39,9 @@ bool shadow_document_show(struct str kept, uint64_t now_s, struct buf *out);
 int shadow_document_delete(struct str kept, uint64_t now_s, struct buf *ret_kept,
                            int64_t *ret_version);
 
+/* Whether it was deleted, and when. */
+bool shadow_document_deleted(struct str kept, int64_t *ret_deleted_s);
+
 /* Whether it was deleted, and so long ago that its version need not be known any more. */
 bool shadow_document_forgotten(struct str kept, uint64_t now_s);
 

@@ -5,6 +5,7 @@
  *     /ws                    the live feed               feed.c
  *     /mqtt                  MQTT over WebSocket         services->mqtt
  *     /metrics               Prometheus' text format     base/metric.h, process_metrics.c
+ *     /confirmdestination/T  the owner of a URL wants what rules post there
  *     /livez /readyz         for supervisors: the process answers; everything is up
  *
  * A request goes through the checks of guard.c before anything else looks at it. There is no login:
@@ -124,6 +125,18 @@ static const struct route {
     {"/livez", serve_livez},   {"/readyz", serve_readyz},   {"/favicon.ico", serve_favicon},
 };
 
+static const struct str confirm_prefix = {"/confirmdestination/", 20};
+
+static void serve_confirm(struct web *web, struct http_request *request) {
+    struct str token = str_skip(request->path, confirm_prefix.len);
+    if (web->services.confirm && web->services.confirm(web->services.confirm_data, token))
+        respond_text(request, 200, "Confirmed.\n");
+    else
+        respond_text(request, 404, "There is no such token.\n");
+}
+
+static const struct route confirm_route = {"/confirmdestination/", serve_confirm, false};
+
 /* ---- requests ---- */
 
 static bool check_method(struct http_request *request) {
@@ -155,6 +168,8 @@ static void on_request(struct http_request *request, void *data) {
     for (size_t i = 0; i < COUNT_OF(routes); i++)
         if (str_eq(request->path, str_of(routes[i].path)))
             route = &routes[i];
+    if (str_starts(request->path, confirm_prefix))
+        route = &confirm_route;
     if (!check_guard(web, request, route && route->is_websocket))
         return;
     if (!route && !web_page_has(request->path))

@@ -1,6 +1,6 @@
 /*
  * The web side for people: the page at `/`, the live feed at `/ws`, MQTT over WebSocket at `/mqtt`
- * (handed to whoever app says), `/metrics`, `/livez`, `/readyz`. Belongs to the service loop.
+ * (handed to whoever app says), `/metrics`, `/livez`, `/readyz`, `/confirmdestination/TOKEN`. Belongs to the service loop.
  */
 #ifndef WEB_WEB_H
 #define WEB_WEB_H
@@ -47,6 +47,10 @@ struct web_services {
      * JSON object that the caller opens and closes. */
     bool (*ready)(void *data, struct buf *why);
     void *ready_data;
+    /* The owner of a destination of rule actions sends its token back: whether it is one. NULL: there
+     * are none. */
+    bool (*confirm)(void *data, struct str token);
+    void *confirm_data;
 };
 
 /* `services` is copied; `config`, `live`, and what they point to, must outlive the web. */

@@ -13,7 +13,6 @@ HASH = str(1 << 127)
 OPERATIONS = [
     ("create_stream", {"StreamName": "x", "ShardCount": 1}, ARN + "x"),
     ("describe_stream", {"StreamName": "x"}, ARN + "x"),
-    ("describe_stream", {"StreamARN": "arn:aws:kinesis:eu-west-1:000000000000:stream/x"}, ARN + "x"),
     ("describe_stream_summary", {"StreamName": "x"}, ARN + "x"),
     ("list_streams", {}, "*"),
     ("list_shards", {"StreamName": "x"}, ARN + "x"),

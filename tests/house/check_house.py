@@ -14,6 +14,7 @@ FOUNDATION = {
     "base": set(),
     "io": {"base"},
     "http": {"io", "base"},
+    "bucket": {"http", "io", "base"},
     "flow": {"base"},
 }
 FLOW = {"sense", "mqtt", "rule", "stream", "function", "delivery", "action", "state", "web", "aws", "manage", "things"}
@@ -86,6 +87,18 @@ def check_tests():
 
 # Sources that another test covers; say which.
 TESTED_ELSEWHERE = {
+    "src/action/destination.c": "tests/e2e/test_actions.py",
+    "src/action/elasticsearch.c": "tests/e2e/test_store_actions.py",
+    "src/action/host.c": "tests/e2e/test_actions.py: rules that come and go",
+    "src/action/http.c": "tests/e2e/test_actions.py",
+    "src/action/influxdb.c": "tests/e2e/test_store_actions.py",
+    "src/action/kafka.c": "tests/e2e/test_store_actions.py",
+    "src/action/kinds.c": "tests/e2e/test_actions.py",
+    "src/action/lambda.c": "tests/e2e/test_actions.py",
+    "src/action/meter.c": "runner_test.c, tests/e2e/test_actions.py",
+    "src/action/postgres.c": "tests/e2e/test_store_actions.py",
+    "src/action/redis.c": "tests/e2e/test_actions.py",
+    "src/action/s3.c": "tests/e2e/test_actions.py",
     "src/app/api_client.c": "tests/e2e/test_management.py",
     "src/app/app.c": "tests/e2e: every test starts and stops it",
     "src/app/command_device.c": "tests/e2e/test_auth.py",
@@ -106,6 +119,8 @@ TESTED_ELSEWHERE = {
     "src/app/trace.c": "tests/e2e/test_rule_command.py",
     "src/aws/iot_rules.c": "iot_test.c, tests/e2e/test_rule_api.py",
     "src/aws/iot_tags.c": "iot_test.c, tests/e2e/test_rule_api.py",
+    "src/bucket/options.c": "src/delivery/options_test.c",
+    "src/bucket/s3.c": "src/delivery/s3_test.c",
     "src/aws/iot_try.c": "tests/e2e/test_rule_command.py",
     "src/base/arena.c": "buf_test.c",
     "src/base/conf.c": "option_test.c",
@@ -136,7 +151,7 @@ TESTED_ELSEWHERE = {
     "src/stream/block_file.c": "cursor_test.c, recovery_test.c",
     "src/delivery/share.c": "tests/e2e/test_engine_nodes.py",
     "src/stream/engine_options.c": "config_test.c, tests/e2e/test_engines.py",
-    "src/stream/kafka_calls.c": "kafka_test.c",
+    "src/io/kafka_calls.c": "stream/kafka_test.c",
     "src/stream/kafka_group.c": "tests/e2e/test_engine_nodes.py",
     "src/stream/kafka_producer.c": "kafka_test.c",
     "src/stream/kafka_reader.c": "kafka_test.c",

@@ -1,0 +1,697 @@
+/*
+ * The way of a batch, one at a time per action, so that the order of the log is kept:
+ *
+ *   GATHERING  the next records are read; if there are none, or the kind lets batches wait for more,
+ *              later again
+ *   SENDING    the target has the items that are not settled
+ *   REFUSING   those that failed for good are handed to the rule's error action, one after the other
+ *   COMMITTING what the error action pushed is on its way to the disk
+ *   PAUSED     the target, the error action, the log or the target's configuration does not work: after
+ *              the back-off the step is tried again
+ *   SWITCHING  the target closes; one with other settings takes its place
+ *   CLOSING    everything closes
+ *
+ * After each send the checkpoint moves to the first item that is not settled, and the log's segments
+ * before it may go. Items are views into the reader's memory, which stays until the next read, so a
+ * batch that is tried for hours costs no more than a moment's.
+ *
+ * What is not settled when the runner closes, or the process is killed, comes again at the next start.
+ */
+#include "action/runner.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "action/meter.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/random.h"
+
+enum {
+    SHARD = 0,
+    PAUSE_MS_FIRST = 200,
+    PAUSE_MS_MAX = 30 * 1000,
+    METER_MS = 1000,
+    LOG_INTERVAL_MS = 10 * 1000,
+    TIMERS = 3,
+};
+
+const char action_consumer[] = "action";
+
+enum state { GATHERING, SENDING, REFUSING, COMMITTING, PAUSED, SWITCHING, CLOSING };
+
+#define TO(state) (1u << (state))
+static const unsigned moves[] = {
+    [GATHERING] = TO(SENDING) | TO(PAUSED) | TO(SWITCHING) | TO(CLOSING),
+    [SENDING] = TO(GATHERING) | TO(REFUSING) | TO(PAUSED) | TO(CLOSING),
+    [REFUSING] = TO(COMMITTING) | TO(PAUSED) | TO(GATHERING) | TO(CLOSING),
+    [COMMITTING] = TO(GATHERING) | TO(REFUSING) | TO(PAUSED) | TO(CLOSING),
+    [PAUSED] = TO(GATHERING) | TO(SENDING) | TO(REFUSING) | TO(SWITCHING) | TO(CLOSING),
+    [SWITCHING] = TO(GATHERING) | TO(PAUSED) | TO(CLOSING),
+    [CLOSING] = 0,
+};
+
+/* What an item of the present batch waits for. */
+enum item_state { ITEM_PENDING, ITEM_REFUSED, ITEM_STAGED, ITEM_DONE };
+
+struct batch_item {
+    struct action_item item;
+    enum item_state state;
+};
+
+struct action_runner {
+    struct action_runner_config config;
+    const struct action_spec *spec;      /* a reference on its owner */
+    const struct action_spec *next_spec; /* NULL: no other settings wait; else as above */
+    struct stream_reader *reader;
+    struct stream_checkpoint checkpoint;
+    struct action_target *target; /* NULL: not open */
+    enum state state;
+
+    struct batch_item *items; /* kind's batch_items_max */
+    struct action_item **pending;
+    size_t count;
+    bool has_lingered;
+    unsigned failures; /* sends in a row of which nothing was taken */
+    uint64_t ticket;   /* COMMITTING */
+
+    struct timer timer, meter_timer, grace_timer;
+    void (*next)(struct action_runner *runner);
+    void (*paused)(struct action_runner *runner); /* what is tried again after the pause */
+    struct sink_gate_listener listener;
+    struct action_meter meter;
+    struct log_limit retry_limit, refuse_limit, other_limit;
+
+    bool is_draining;
+    uint64_t draining_since_ms;
+    unsigned open_parts; /* while closing */
+    void (*closed)(void *data);
+    void *closed_data;
+};
+
+static const struct action_target_kind *kind_of(const struct action_runner *runner) {
+    return CONTAINER_OF(runner->spec->kind, struct action_target_kind, kind);
+}
+
+static const struct action_settings *settings_of(const struct action_runner *runner) {
+    return runner->spec->settings;
+}
+
+static const char *name_of(const struct action_runner *runner) {
+    return stream_name(runner->config.stream);
+}
+
+static void move(struct action_runner *runner, enum state to) {
+    ASSERT(moves[runner->state] & TO(to));
+    runner->state = to;
+}
+
+/* ---- what comes next ---- */
+
+static void on_timer(struct timer *timer) {
+    struct action_runner *runner = CONTAINER_OF(timer, struct action_runner, timer);
+    runner->next(runner);
+}
+
+static void next_after(struct action_runner *runner, uint64_t delay_ms,
+                       void (*next)(struct action_runner *runner)) {
+    runner->next = next;
+    timer_start(runner->config.loop, &runner->timer, delay_ms, 0, on_timer);
+}
+
+/* Doubles from 200 ms to 30 s; the second half of it is random, so that many do not come at once. */
+static uint64_t pause_ms(unsigned failures) {
+    uint64_t ms = PAUSE_MS_FIRST;
+    for (unsigned i = 1; i < failures && ms < PAUSE_MS_MAX; i++)
+        ms *= 2;
+    if (ms > PAUSE_MS_MAX)
+        ms = PAUSE_MS_MAX;
+    return ms / 2 + random_u64() % (ms / 2 + 1);
+}
+
+static void pause_before(struct action_runner *runner, void (*next)(struct action_runner *runner)) {
+    move(runner, PAUSED);
+    runner->failures++;
+    runner->paused = next;
+    next_after(runner, pause_ms(runner->failures), next);
+}
+
+/* ---- the target ---- */
+
+static void gather(struct action_runner *runner);
+static void send_pending(struct action_runner *runner);
+static void refuse(struct action_runner *runner);
+
+static void log_other(struct action_runner *runner, const char *what, const char *why) {
+    unsigned missed;
+    if (log_limit_pass(&runner->other_limit, LOG_INTERVAL_MS, &missed))
+        log_error("action", "%s: %s: %s (%u more like this)", name_of(runner), what, why, missed);
+}
+
+static void on_settled(struct action_target *target);
+static void on_target_ready(struct action_target *target);
+
+static bool open_target(struct action_runner *runner) {
+    struct err err;
+    if (runner->target)
+        return true;
+    int code = kind_of(runner)->open(runner->config.loop, runner->config.services,
+                                     runner->spec->settings, &runner->target, &err);
+    if (code) {
+        runner->target = NULL;
+        log_other(runner, "cannot begin", err.text);
+        return false;
+    }
+    runner->target->settled = on_settled;
+    runner->target->ready = on_target_ready;
+    runner->target->runner = runner;
+    return true;
+}
+
+void action_runner_hurry(struct action_runner *runner) {
+    if (runner->state == PAUSED && runner->paused == send_pending)
+        next_after(runner, 0, send_pending);
+}
+
+static void on_target_ready(struct action_target *target) {
+    action_runner_hurry(target->runner);
+}
+
+/* ---- other settings ---- */
+
+static void shut(struct action_runner *runner);
+
+static void keep_spec(const struct action_spec *spec) {
+    spec->ref(spec->owner);
+}
+
+static void drop_spec(const struct action_spec *spec) {
+    if (spec)
+        spec->unref(spec->owner);
+}
+
+static void resume(struct action_runner *runner) {
+    if (runner->closed) {
+        shut(runner);
+        return;
+    }
+    move(runner, GATHERING);
+    if (runner->count)
+        send_pending(runner);
+    else
+        gather(runner);
+}
+
+static void on_target_closed_to_switch(void *data) {
+    struct action_runner *runner = data;
+    runner->target = NULL;
+    drop_spec(runner->spec);
+    runner->spec = runner->next_spec;
+    runner->next_spec = NULL;
+    next_after(runner, 0, resume);
+}
+
+static void begin_switch(struct action_runner *runner) {
+    move(runner, SWITCHING);
+    if (runner->target)
+        runner->target->ops->close(runner->target, on_target_closed_to_switch, runner);
+    else
+        on_target_closed_to_switch(runner);
+}
+
+void action_runner_update(struct action_runner *runner, const struct action_spec *spec) {
+    runner->is_draining = false;
+    drop_spec(runner->next_spec);
+    runner->next_spec = NULL;
+    if (conf_equal(runner->spec->conf, spec->conf))
+        return;
+    keep_spec(spec);
+    runner->next_spec = spec;
+    if (runner->state == GATHERING)
+        next_after(runner, 0, gather);
+    else if (runner->state == PAUSED)
+        next_after(runner, 0, runner->paused);
+}
+
+/* ---- gathering ---- */
+
+static void clear_batch(struct action_runner *runner) {
+    for (size_t i = 0; i < runner->count; i++)
+        free(runner->items[i].item.why);
+    runner->count = 0;
+}
+
+/* Everything before the first item that is not done is done. */
+static void note_progress(struct action_runner *runner) {
+    uint64_t counter = stream_reader_counter(runner->reader);
+    for (size_t i = 0; i < runner->count; i++)
+        if (runner->items[i].state != ITEM_DONE) {
+            counter = runner->items[i].item.counter;
+            break;
+        }
+    if (counter <= runner->checkpoint.counter)
+        return;
+    stream_checkpoint_set(runner->config.checkpoints, &runner->checkpoint, counter);
+    stream_release(runner->config.stream, SHARD, counter);
+}
+
+static void finish_batch(struct action_runner *runner) {
+    note_progress(runner);
+    clear_batch(runner);
+    runner->has_lingered = false;
+    move(runner, GATHERING);
+    next_after(runner, 0, gather);
+}
+
+static void take_record(struct action_runner *runner, const struct stream_record *record) {
+    struct batch_item *item = &runner->items[runner->count++];
+    *item =
+        (struct batch_item){.item = {.counter = record->counter, .arrival_ms = record->arrival_ms}};
+    if (!action_record_read(record->data, &item->item.record))
+        return;
+    item->state = ITEM_DONE;
+    metric_add(&runner->meter.damaged, 1);
+    log_other(runner, "a record of the log cannot be read and is passed over",
+              err_text(ERR_CORRUPT));
+}
+
+static void take_batch(struct action_runner *runner, const struct stream_batch *batch) {
+    unsigned room = kind_of(runner)->batch_items_max;
+    if (!runner->items) {
+        runner->items = xcalloc(room, sizeof *runner->items);
+        runner->pending = xcalloc(room, sizeof(struct action_item *));
+    }
+    ASSERT(batch->count <= room);
+    for (size_t i = 0; i < batch->count; i++)
+        take_record(runner, &batch->records[i]);
+    send_pending(runner);
+}
+
+/* Whether the batch is to wait for more; once per batch. */
+static bool linger(struct action_runner *runner) {
+    const struct action_target_kind *kind = kind_of(runner);
+    uint64_t records, behind_ms;
+    if (!kind->linger_ms || runner->has_lingered)
+        return false;
+    stream_reader_lag(runner->reader, &records, &behind_ms);
+    unsigned ms = kind->linger_ms(runner->spec->settings);
+    if (!ms || !records || records >= kind->batch_items_max)
+        return false;
+    runner->has_lingered = true;
+    next_after(runner, ms, gather);
+    return true;
+}
+
+/* Nothing more is committed. What a worker had staged when the engines were changed may still come. */
+static void on_tip(struct action_runner *runner) {
+    runner->has_lingered = false;
+    if (!runner->is_draining)
+        return;
+    uint64_t quiet_ms = loop_now_ms(runner->config.loop) - runner->draining_since_ms;
+    if (quiet_ms < ACTION_DRAIN_MS)
+        next_after(runner, ACTION_DRAIN_MS - quiet_ms, gather);
+    else
+        runner->config.drained(runner->config.data);
+}
+
+static void gather(struct action_runner *runner) {
+    struct stream_batch batch;
+    if (runner->state == PAUSED)
+        move(runner, GATHERING);
+    if (runner->next_spec) {
+        begin_switch(runner);
+        return;
+    }
+    if (linger(runner))
+        return;
+    const struct action_target_kind *kind = kind_of(runner);
+    uint64_t counter = stream_reader_counter(runner->reader);
+    int code =
+        stream_reader_next(runner->reader, kind->batch_items_max, kind->batch_bytes_max, &batch);
+    if (code == 0) {
+        take_batch(runner, &batch);
+    } else if (code == ERR_AGAIN) {
+        on_tip(runner);
+    } else if (code == ERR_CORRUPT && stream_reader_counter(runner->reader) != counter) {
+        note_progress(runner);
+        next_after(runner, 0, gather);
+    } else if (code != ERR_CLOSED) {
+        log_other(runner, "its log cannot be read", err_text(code));
+        pause_before(runner, gather);
+    }
+}
+
+static void on_ready(struct stream_reader *reader, void *data) {
+    struct action_runner *runner = data;
+    if (runner->state == GATHERING && !timer_running(&runner->timer))
+        next_after(runner, 0, gather);
+}
+
+void action_runner_drain(struct action_runner *runner) {
+    if (runner->is_draining)
+        return;
+    runner->is_draining = true;
+    runner->draining_since_ms = loop_now_ms(runner->config.loop);
+    if (runner->state == GATHERING)
+        next_after(runner, 0, gather);
+}
+
+/* ---- sending ---- */
+
+static size_t collect(struct action_runner *runner) {
+    size_t count = 0;
+    for (size_t i = 0; i < runner->count; i++) {
+        struct batch_item *item = &runner->items[i];
+        if (item->state != ITEM_PENDING)
+            continue;
+        item->item.target = runner->target;
+        item->item.scratch = NULL;
+        item->item.is_settled = false;
+        runner->pending[count++] = &item->item;
+    }
+    return count;
+}
+
+static void send_pending(struct action_runner *runner) {
+    if (runner->next_spec) {
+        begin_switch(runner);
+        return;
+    }
+    if (!open_target(runner)) {
+        if (runner->state == PAUSED)
+            move(runner, GATHERING);
+        pause_before(runner, send_pending);
+        return;
+    }
+    size_t count = collect(runner);
+    move(runner, SENDING);
+    if (!count) {
+        finish_batch(runner);
+        return;
+    }
+    runner->target->unsettled = count;
+    runner->target->ops->send(runner->target, runner->pending, count);
+}
+
+static void review(struct action_runner *runner);
+
+static void on_settled(struct action_target *target) {
+    next_after(target->runner, 0, review);
+}
+
+/* A reason is added to what the target said. */
+static void give_up(struct batch_item *item, const char *why) {
+    char *text = xprintf("%s: %s", why, item->item.why);
+    free(item->item.why);
+    item->item.why = text;
+    item->state = ITEM_REFUSED;
+}
+
+static void review_retry(struct action_runner *runner, struct batch_item *item) {
+    const struct action_settings *settings = settings_of(runner);
+    item->item.attempts++;
+    metric_add(&runner->meter.retries, 1);
+    int64_t attempts_max = settings->retry_attempts_max;
+    uint64_t age_ms_max = (uint64_t)settings->record_age_ms_max;
+    if (attempts_max >= 0 && item->item.attempts > (uint64_t)attempts_max)
+        give_up(item, "maximum_retry_attempts is reached");
+    else if (age_ms_max && clock_wall_ms() > item->item.arrival_ms + age_ms_max)
+        give_up(item, "maximum_record_age is passed");
+}
+
+static void review_item(struct action_runner *runner, struct batch_item *item) {
+    switch (item->item.verdict) {
+    case ACTION_OK:
+        item->state = ITEM_DONE;
+        runner->failures = 0;
+        metric_add(&runner->meter.success, 1);
+        break;
+    case ACTION_FAILED:
+        item->state = ITEM_REFUSED;
+        runner->failures = 0;
+        break;
+    case ACTION_RETRY:
+        review_retry(runner, item);
+        break;
+    case ACTION_POSTPONED:
+        break;
+    }
+}
+
+static const struct batch_item *first_in(const struct action_runner *runner,
+                                         enum item_state state) {
+    for (size_t i = 0; i < runner->count; i++)
+        if (runner->items[i].state == state)
+            return &runner->items[i];
+    return NULL;
+}
+
+/* Nothing waits for the error action. */
+static void go_on(struct action_runner *runner) {
+    const struct batch_item *waiting = first_in(runner, ITEM_PENDING);
+    unsigned missed;
+    if (!waiting) {
+        finish_batch(runner);
+        return;
+    }
+    note_progress(runner);
+    if (log_limit_pass(&runner->retry_limit, LOG_INTERVAL_MS, &missed))
+        log_warn("action", "%s: messages wait: %s (%u more like this)", name_of(runner),
+                 waiting->item.why, missed);
+    pause_before(runner, send_pending);
+}
+
+static void review(struct action_runner *runner) {
+    for (size_t i = 0; i < runner->count; i++)
+        if (runner->items[i].state == ITEM_PENDING)
+            review_item(runner, &runner->items[i]);
+    if (runner->closed) {
+        note_progress(runner);
+        shut(runner);
+    } else if (first_in(runner, ITEM_REFUSED)) {
+        refuse(runner);
+    } else {
+        go_on(runner);
+    }
+}
+
+/* ---- the error action ---- */
+
+/* What the action acts upon is its first parameter. */
+static struct str resource_of(const struct action_record *record) {
+    struct action_place place = {0};
+    struct action_param param = {0};
+    action_param_next(&record->params, &place, &param);
+    return param.value;
+}
+
+static void log_refusal(struct action_runner *runner, const struct batch_item *item, int result) {
+    unsigned missed;
+    if (!log_limit_pass(&runner->refuse_limit, LOG_INTERVAL_MS, &missed))
+        return;
+    const char *outcome = "";
+    if (result < 0)
+        outcome = "; the error action cannot keep it";
+    else if (!item->item.record.has_original)
+        outcome = "; it is dropped, the rule has no error action";
+    log_warn("action", "%s: refused for good, topic %.*s: %s%s (%u more like this)",
+             name_of(runner), STR_ARG(item->item.record.topic), item->item.why, outcome, missed);
+}
+
+static int hand_over(struct action_runner *runner, struct batch_item *item) {
+    const struct action_services *services = runner->config.services;
+    const struct action_record *record = &item->item.record;
+    struct action_failure failure = {
+        .rule = runner->spec->rule,
+        .failed_action = runner->spec->kind->failed_action,
+        .resource = resource_of(record),
+        .why = str_of(item->item.why),
+        .record = record,
+    };
+    int result = record->has_original ? services->fail(services->data, &failure) : MESSAGE_TAKEN;
+    log_refusal(runner, item, result);
+    if (result < 0)
+        return result;
+    metric_add(&runner->meter.failure, 1);
+    item->state = result == MESSAGE_STAGED ? ITEM_STAGED : ITEM_DONE;
+    return result;
+}
+
+static void refuse(struct action_runner *runner) {
+    int result = 0;
+    move(runner, REFUSING);
+    for (size_t i = 0; result >= 0 && i < runner->count; i++)
+        if (runner->items[i].state == ITEM_REFUSED)
+            result = hand_over(runner, &runner->items[i]);
+    if (first_in(runner, ITEM_STAGED)) {
+        runner->ticket = sink_gate_ticket(runner->config.services->gate);
+        move(runner, COMMITTING);
+    } else if (result < 0) {
+        pause_before(runner, refuse);
+    } else {
+        go_on(runner);
+    }
+}
+
+static void after_commit(struct action_runner *runner) {
+    if (first_in(runner, ITEM_REFUSED))
+        pause_before(runner, refuse);
+    else
+        go_on(runner);
+}
+
+static void on_commit(struct sink_gate_listener *listener, uint64_t ticket, int status) {
+    struct action_runner *runner = CONTAINER_OF(listener, struct action_runner, listener);
+    if (runner->state != COMMITTING || ticket != runner->ticket)
+        return;
+    for (size_t i = 0; i < runner->count; i++)
+        if (runner->items[i].state == ITEM_STAGED)
+            runner->items[i].state = status ? ITEM_REFUSED : ITEM_DONE;
+    next_after(runner, 0, after_commit);
+}
+
+/* ---- metrics ---- */
+
+static void on_meter(struct timer *timer) {
+    struct action_runner *runner = CONTAINER_OF(timer, struct action_runner, meter_timer);
+    uint64_t beyond, behind_ms, now_ms = clock_wall_ms(), waiting = 0;
+    stream_reader_lag(runner->reader, &beyond, &behind_ms);
+    for (size_t i = 0; i < runner->count; i++) {
+        const struct batch_item *item = &runner->items[i];
+        if (item->state != ITEM_DONE && waiting++ == 0)
+            behind_ms = now_ms > item->item.arrival_ms ? now_ms - item->item.arrival_ms : 0;
+    }
+    metric_set(&runner->meter.lag_records, (int64_t)(beyond + waiting));
+    metric_set(&runner->meter.behind_ms, (int64_t)behind_ms);
+}
+
+/* ---- opening ---- */
+
+/* Without `sync: always` a power failure may cost the log's end, and the counters of what was lost are
+ * given out again. */
+static void go_back(struct action_runner *runner, uint64_t checkpoint, uint64_t tip) {
+    log_error("action", "%s: the log has lost its last %llu records, which were delivered",
+              name_of(runner), (unsigned long long)(checkpoint - tip));
+    stream_checkpoint_set(runner->config.checkpoints, &runner->checkpoint, tip);
+}
+
+static int open_reader(struct action_runner *runner, struct err *err) {
+    struct stream_position position = {.from = STREAM_LATEST};
+    struct stream *stream = runner->config.stream;
+    uint64_t counter = 0;
+    int code = stream_checkpoint_get(runner->config.services->facts, stream, SHARD, action_consumer,
+                                     &counter);
+    if (code && code != ERR_NOT_FOUND)
+        return err_set(err, code, "action %s: its checkpoint cannot be read: %s", name_of(runner),
+                       err_text(code));
+    runner->checkpoint = (struct stream_checkpoint){
+        .stream = stream, .shard = SHARD, .name = action_consumer, .counter = counter};
+    code = stream_reader_open(stream, SHARD, runner->config.loop, &position, on_ready, runner,
+                              &runner->reader, err);
+    if (code)
+        return code;
+    uint64_t tip = stream_reader_counter(runner->reader);
+    if (counter > tip)
+        go_back(runner, counter, tip);
+    else
+        stream_reader_seek(runner->reader, counter);
+    return 0;
+}
+
+int action_runner_open(const struct action_runner_config *config, const struct action_spec *spec,
+                       struct action_runner **ret_runner, struct err *err) {
+    struct action_runner *runner = xcalloc(1, sizeof *runner);
+    runner->config = *config;
+    runner->spec = spec;
+    int code = open_reader(runner, err);
+    if (code) {
+        free(runner);
+        return code;
+    }
+    keep_spec(spec);
+    action_meter_init(&runner->meter, spec);
+    runner->listener.on_commit = on_commit;
+    sink_gate_listen(config->services->gate, &runner->listener);
+    timer_start(config->loop, &runner->meter_timer, 0, METER_MS, on_meter);
+    next_after(runner, 0, gather);
+    *ret_runner = runner;
+    return 0;
+}
+
+/* ---- closing ---- */
+
+static void on_part_closed(void *data) {
+    struct action_runner *runner = data;
+    if (--runner->open_parts == 0)
+        runner->closed(runner->closed_data);
+}
+
+static void on_timer_closed(struct timer *timer) {
+    on_part_closed(CONTAINER_OF(timer, struct action_runner, timer));
+}
+
+static void on_meter_closed(struct timer *timer) {
+    on_part_closed(CONTAINER_OF(timer, struct action_runner, meter_timer));
+}
+
+static void on_grace_closed(struct timer *timer) {
+    on_part_closed(CONTAINER_OF(timer, struct action_runner, grace_timer));
+}
+
+/* The meter's timer was started, so it ends in a later turn, and `closed` with it. */
+static void on_target_closed(void *data) {
+    struct action_runner *runner = data;
+    runner->target = NULL;
+    stream_reader_close(runner->reader);
+    runner->open_parts = TIMERS;
+    timer_close(&runner->meter_timer, on_meter_closed);
+    timer_close(&runner->timer, on_timer_closed);
+    timer_close(&runner->grace_timer, on_grace_closed);
+}
+
+/* The target may look at the items until it is closed. */
+static void shut(struct action_runner *runner) {
+    move(runner, CLOSING);
+    list_remove(&runner->listener.link);
+    timer_stop(&runner->timer);
+    if (runner->target)
+        runner->target->ops->close(runner->target, on_target_closed, runner);
+    else
+        on_target_closed(runner);
+}
+
+static void on_grace_over(struct timer *timer) {
+    struct action_runner *runner = CONTAINER_OF(timer, struct action_runner, grace_timer);
+    if (runner->state == SENDING)
+        shut(runner);
+}
+
+void action_runner_close(struct action_runner *runner, unsigned grace_ms,
+                         void (*closed)(void *data), void *data) {
+    ASSERT(!runner->closed);
+    runner->closed = closed;
+    runner->closed_data = data;
+    if (runner->state == SWITCHING)
+        return; /* it ends behind that */
+    if (runner->state == SENDING && grace_ms)
+        timer_start(runner->config.loop, &runner->grace_timer, grace_ms, 0, on_grace_over);
+    else
+        shut(runner);
+}
+
+bool action_runner_forget(struct action_runner *runner) {
+    return stream_checkpoint_forget(runner->config.checkpoints, &runner->checkpoint);
+}
+
+void action_runner_free(struct action_runner *runner) {
+    if (!runner)
+        return;
+    clear_batch(runner);
+    free(runner->items);
+    free(runner->pending);
+    action_meter_done(&runner->meter);
+    drop_spec(runner->spec);
+    drop_spec(runner->next_spec);
+    free(runner);
+}
