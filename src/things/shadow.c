@@ -7,7 +7,7 @@
 #include "things/shadow_document.h"
 #include "things/store.h"
 
-enum { PAGE_DEFAULT = 25, PAGE_MAX = 100, SWEEP_INTERVAL_S = 600, DELETED_BYTES_MAX = 100 };
+enum { PAGE_DEFAULT = 25, PAGE_MAX = 100, SWEEP_INTERVAL_S = 600 };
 
 static uint64_t now_s(void) {
     return clock_wall_ms() / 1000;
@@ -89,7 +89,7 @@ struct sweep {
 
 static bool note_forgotten(void *data, struct str key, struct str value) {
     struct sweep *sweep = data;
-    if (value.len <= DELETED_BYTES_MAX && shadow_document_forgotten(value, sweep->now_s)) {
+    if (shadow_document_forgotten(value, sweep->now_s)) {
         buf_add_u16be(&sweep->keys, (uint16_t)key.len);
         buf_add_str(&sweep->keys, key);
     }
@@ -153,8 +153,10 @@ static void delete_shadow(struct rest_call *call) {
     int64_t version;
     if (read_key(call, &key, &shadow) && read_kept(call, key, &kept)) {
         int code = shadow_document_delete(buf_str(&kept), now_s(), &fresh, &version);
-        bool found = !code;
-        if (found)
+        bool found = code != ERR_NOT_FOUND;
+        if (code == ERR_CORRUPT)
+            err_set(&err, code, "The shadow that is kept is no document");
+        else if (found)
             code = keep(things_of(call), key, &kept, &fresh, &err);
         if (!found) {
             fail_absent(call, shadow);
@@ -185,7 +187,7 @@ static bool list_one(void *data, struct str key, struct str value) {
     struct str name = str_skip(key, listing->thing.len + 1);
     int64_t deleted_s;
     if (!name.len || str_compare(name, listing->after) <= 0 ||
-        (value.len <= DELETED_BYTES_MAX && shadow_document_deleted(value, &deleted_s)))
+        shadow_document_deleted(value, &deleted_s))
         return true;
     listing->more = listing->left == 0;
     if (listing->more)

@@ -413,39 +413,39 @@ int shadow_document_update(struct str kept, struct str request, uint64_t now_s,
 
 /* ---- the other operations ---- */
 
-bool shadow_document_show(struct str kept, uint64_t now_s, struct buf *out) {
+/* What is kept of a deleted one is short: documents need not be read through to know them. */
+bool shadow_document_deleted(struct str kept, int64_t *ret_deleted_s) {
+    enum { DELETED_BYTES_MAX = 100 };
     struct json json = {0};
-    bool found = json_parse(&json, kept) == 0 &&
-                 json_type(json_member(json_root(&json), STR("state"))) == JSON_OBJECT;
-    if (found) {
-        buf_add(out, kept.at, kept.len - 1);
-        add_time(out, now_s);
-        buf_add_u8(out, '}');
-    }
+    bool deleted = kept.len <= DELETED_BYTES_MAX && json_parse(&json, kept) == 0 &&
+                   json_int(json_member(json_root(&json), STR("deleted")), ret_deleted_s);
     json_done(&json);
-    return found;
+    return deleted;
+}
+
+bool shadow_document_show(struct str kept, uint64_t now_s, struct buf *out) {
+    int64_t deleted_s;
+    if (!kept.len || shadow_document_deleted(kept, &deleted_s))
+        return false;
+    buf_add(out, kept.at, kept.len - 1);
+    add_time(out, now_s);
+    buf_add_u8(out, '}');
+    return true;
 }
 
 int shadow_document_delete(struct str kept, uint64_t now_s, struct buf *ret_kept,
                            int64_t *ret_version) {
     struct json json = {0};
-    bool found = json_parse(&json, kept) == 0 &&
-                 json_type(json_member(json_root(&json), STR("state"))) == JSON_OBJECT &&
-                 json_int(json_member(json_root(&json), STR("version")), ret_version);
+    int64_t deleted_s;
+    bool found = kept.len && !shadow_document_deleted(kept, &deleted_s);
+    bool is_read = found && json_parse(&json, kept) == 0 &&
+                   json_int(json_member(json_root(&json), STR("version")), ret_version);
     json_done(&json);
-    if (!found)
-        return ERR_NOT_FOUND;
+    if (!is_read)
+        return found ? ERR_CORRUPT : ERR_NOT_FOUND;
     buf_printf(ret_kept, "{\"version\":%lld,\"deleted\":%llu}", (long long)*ret_version,
                (unsigned long long)now_s);
     return 0;
-}
-
-bool shadow_document_deleted(struct str kept, int64_t *ret_deleted_s) {
-    struct json json = {0};
-    bool deleted = json_parse(&json, kept) == 0 &&
-                   json_int(json_member(json_root(&json), STR("deleted")), ret_deleted_s);
-    json_done(&json);
-    return deleted;
 }
 
 bool shadow_document_forgotten(struct str kept, uint64_t now_s) {

@@ -32,10 +32,11 @@ enum {
 int shadow_document_update(struct str kept, struct str request, uint64_t now_s,
                            struct buf *ret_kept, struct buf *ret_accepted, struct err *err);
 
-/* Appends what GetThingShadow answers; false if the shadow was deleted. */
+/* Appends what GetThingShadow answers; false if there is none (`kept` is empty) or it was deleted. */
 bool shadow_document_show(struct str kept, uint64_t now_s, struct buf *out);
 
-/* What is kept of it when it is deleted; `ret_version` is the version that it had. NOT_FOUND if it was. */
+/* What is kept of it when it is deleted; `ret_version` is the version that it had. NOT_FOUND if
+ * there is none or it was deleted before; CORRUPT. */
 int shadow_document_delete(struct str kept, uint64_t now_s, struct buf *ret_kept,
                            int64_t *ret_version);
 
