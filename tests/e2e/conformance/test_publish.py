@@ -107,6 +107,7 @@ def test_a_refused_message_is_done_with(broker, code):
         client.send(ack(kind, client.expect(PUBLISH).packet_id, code))
     publisher.publish(topic, "taken", 1)
     assert client.payloads(1) == ["taken"]
+    assert client.ping() == []  # the broker has read the PUBACK
     client.drop()
     again = broker.client(5, name, **options)
     assert again.connack.session_present == 1
