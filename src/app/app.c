@@ -30,6 +30,7 @@ struct app {
     struct facts *facts;
     struct stream_log *log;
     struct stream *sessions; /* what the broker keeps */
+    struct things *things;
     struct mqtt *mqtt;
     struct lane *lanes; /* the workers', then the service's */
     unsigned worker_count;
@@ -83,6 +84,8 @@ static int open_log(struct app *app, struct err *err) {
     int code = facts_open(config->data, FACTS_BYTES_MAX, &app->facts, err);
     if (!code)
         code = stream_log_open(&log, &app->log, err);
+    if (!code)
+        code = things_open(app->facts, config->api.region, config->api.account, &app->things, err);
     say_sync(config);
     return code;
 }
@@ -169,7 +172,7 @@ static int start_lanes(struct app *app, struct err *err) {
     for (unsigned i = 0; i <= app->worker_count; i++) {
         static const char *const names[] = {"worker", "service"};
         lane_start(&app->lanes[i], names[i == app->worker_count], app->mqtt, i, app->log,
-                   app->config->api.account, app->sessions);
+                   app->config->api.account, app->sessions, app->things);
     }
     int code = start_identities(app, err);
     if (!code)
@@ -235,7 +238,7 @@ static int start(struct app *app, struct err *err) {
         code = start_lanes(app, err);
     if (!code)
         code = service_start(&app->service, app->config, service_lane(app), app->facts, app->log,
-                             &app->rules, err);
+                             &app->rules, app->things, err);
     if (!code)
         code = start_listeners(app, err);
     if (!code)
@@ -375,6 +378,7 @@ void app_stop(struct app *app) {
     mqtt_free(app->mqtt);
     if (app->log)
         stream_log_close(app->log);
+    things_close(app->things);
     if (app->facts)
         facts_close(app->facts);
     if (app->lock_fd >= 0)

@@ -26,6 +26,17 @@ struct order {
     int code;
 };
 
+static int thing_shadow(const struct rule_environment *environment, struct str thing,
+                        struct str shadow, struct buf *document) {
+    return things_read_shadow(environment->data, thing, shadow, environment->now_ms(environment),
+                              document);
+}
+
+static int thing(const struct rule_environment *environment, struct str name,
+                 struct buf *document) {
+    return things_read_thing(environment->data, name, document);
+}
+
 static void do_start(void *data) {
     struct order *order = data;
     struct lane *lane = order->lane;
@@ -36,11 +47,16 @@ static void do_start(void *data) {
 }
 
 void lane_start(struct lane *lane, const char *name, struct mqtt *mqtt, unsigned index,
-                struct stream_log *log, const char *account, struct stream *sessions) {
+                struct stream_log *log, const char *account, struct stream *sessions,
+                const struct things *things) {
     struct order order = {
         .lane = lane, .mqtt = mqtt, .index = index, .log = log, .sessions = sessions};
     lane->environment = rule_environment_default;
     lane->environment.account_id = account;
+    lane->things = things_reader_new(things);
+    lane->environment.thing_shadow = thing_shadow;
+    lane->environment.thing = thing;
+    lane->environment.data = lane->things;
     loop_thread_start(&lane->thread, name);
     loop_call(lane->thread.loop, do_start, &order);
 }
@@ -193,6 +209,7 @@ static void do_stop(void *data) {
     struct lane *lane = data;
     mqtt_worker_set_rules(lane->worker, NULL, stream_writer_gate(lane->writer));
     rule_engine_free(lane->engine);
+    things_reader_free(lane->things);
     mqtt_worker_free(lane->worker);
     stream_journal_free(lane->journal);
     stream_writer_free(lane->writer);

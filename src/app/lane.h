@@ -12,6 +12,7 @@
 #include "mqtt/mqtt.h"
 #include "rule/rule.h"
 #include "stream/stream.h"
+#include "things/things.h"
 
 struct lane {
     struct loop_thread thread;
@@ -21,12 +22,14 @@ struct lane {
     struct rule_engine *engine;
     struct rule_engine *next_engine; /* made by lane_prepare_rules() */
     struct rule_environment environment;
+    struct things_reader *things; /* for the environment */
 };
 
 /* Starts the thread called `name` and makes worker number `index`, the writer, and the journal in the
- * stream `sessions`. `account` is what accountid() says; it outlives the lane. */
+ * stream `sessions`. `account` is what accountid() says; it and `things` outlive the lane. */
 void lane_start(struct lane *lane, const char *name, struct mqtt *mqtt, unsigned index,
-                struct stream_log *log, const char *account, struct stream *sessions);
+                struct stream_log *log, const char *account, struct stream *sessions,
+                const struct things *things);
 
 /* Brings back what the journal holds, on all lanes; they have their rules, and nobody listens. */
 int lanes_restore(struct lane *lanes, unsigned count, struct err *err);

@@ -214,6 +214,7 @@ static void add_rest(struct service *service, struct aws_services *services) {
         services->rest[services->rest_count++] = manage_service(service->manage, i);
     const struct iot_config iot = {.region = config->api.region,
                                    .account = config->api.account,
+                                   .environment = &service->lane->environment,
                                    .host = {.book = book_of,
                                             .is_frozen = is_frozen,
                                             .apply = apply_rules,
@@ -224,6 +225,8 @@ static void add_rest(struct service *service, struct aws_services *services) {
                                       .lane_count = service->rules->lane_count,
                                       .loop = service->rules->loop};
     services->rest[services->rest_count++] = iot_service(service->iot);
+    for (unsigned i = 0; i < THINGS_SERVICES; i++)
+        services->rest[services->rest_count++] = things_service(service->things, i);
 }
 
 static int start_api(struct service *service, struct err *err) {
@@ -270,9 +273,13 @@ static void do_start(void *data) {
 
 int service_start(struct service *service, const struct config *config, struct lane *lane,
                   struct facts *facts, struct stream_log *log, struct rules *rules,
-                  struct err *err) {
-    *service = (struct service){
-        .config = config, .lane = lane, .facts = facts, .log = log, .rules = rules};
+                  struct things *things, struct err *err) {
+    *service = (struct service){.config = config,
+                                .lane = lane,
+                                .facts = facts,
+                                .log = log,
+                                .rules = rules,
+                                .things = things};
     struct order order = {.service = service, .err = err};
     loop_call(lane->thread.loop, do_start, &order);
     return order.code;

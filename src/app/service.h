@@ -36,6 +36,7 @@ struct service {
     struct manage *manage;
     struct consumers *consumers;
     struct rules *rules;
+    struct things *things;
     struct traces traces;
     struct iot *iot;
     struct aws *api; /* NULL: none is configured */
@@ -46,7 +47,7 @@ struct service {
  * service_stop(). From main. */
 int service_start(struct service *service, const struct config *config, struct lane *lane,
                   struct facts *facts, struct stream_log *log, struct rules *rules,
-                  struct err *err);
+                  struct things *things, struct err *err);
 
 /* The MQTT listener that clients of the API are sent to. From main. */
 void service_set_endpoint(struct service *service, const struct sockaddr_storage *address);

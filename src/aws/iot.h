@@ -29,6 +29,9 @@ struct iot_host {
 
 struct iot_config {
     const char *region, *account; /* of ARNs; outlive the service */
+    /* For trying rules that exist: what their functions see. NULL: the default. A statement that is no
+     * rule has no role, and sees no things. */
+    const struct rule_environment *environment;
     struct iot_host host;
 };
 

@@ -81,6 +81,8 @@ void iot_test_rule(struct rest_call *call) {
     trial.question.client_id = json_str(json_member(root, STR("clientId")), &call->arena);
     if (read_payload(call, root, &trial) && read_rule(call, root, &trial)) {
         trial.question.payload = buf_str(&trial.payload);
+        if (trial.question.rule && iot_of(call)->config.environment)
+            trial.question.environment = iot_of(call)->config.environment;
         rule_explain(&trial.question, &call->output);
         rest_answer(call, 200);
     }

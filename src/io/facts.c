@@ -133,6 +133,43 @@ int facts_get(struct facts *facts, const char *table, struct str key, struct buf
     return code_of(status);
 }
 
+/* The transaction is made by the first read and renewed by each that follows; between reads it is
+ * reset, so that it keeps no old pages from being used again. */
+struct facts_reader {
+    struct facts *facts;
+    MDB_txn *txn;
+};
+
+struct facts_reader *facts_reader_new(struct facts *facts) {
+    struct facts_reader *reader = xcalloc(1, sizeof *reader);
+    reader->facts = facts;
+    return reader;
+}
+
+void facts_reader_free(struct facts_reader *reader) {
+    if (!reader)
+        return;
+    mdb_txn_abort(reader->txn); /* NULL is fine */
+    free(reader);
+}
+
+int facts_reader_get(struct facts_reader *reader, const char *table, struct str key,
+                     struct buf *value) {
+    char room[KEY_BYTES_MAX];
+    MDB_val at, found;
+    if (make_key(table, key, room, &at) != 0)
+        return ERR_NOT_FOUND;
+    int status = reader->txn ? mdb_txn_renew(reader->txn)
+                             : mdb_txn_begin(reader->facts->env, NULL, MDB_RDONLY, &reader->txn);
+    if (status)
+        return code_of(status);
+    status = mdb_get(reader->txn, reader->facts->all, &at, &found);
+    if (!status)
+        buf_add(value, found.mv_data, found.mv_size);
+    mdb_txn_reset(reader->txn);
+    return code_of(status);
+}
+
 static int visit(MDB_cursor *cursor, MDB_val first, size_t table_len,
                  bool (*each)(void *data, struct str key, struct str value), void *data) {
     struct str prefix = str_from(first.mv_data, first.mv_size);

@@ -32,6 +32,18 @@ int facts_get(struct facts *facts, const char *table, struct str key, struct buf
 int facts_each(struct facts *facts, const char *table, struct str prefix,
                bool (*each)(void *data, struct str key, struct str value), void *data);
 
+/*
+ * Reading on a hot path: a reader belongs to one thread and keeps its place among LMDB's readers, so that
+ * a read takes no lock. It sees what had been committed when the read began. Closed before the facts are.
+ */
+struct facts_reader;
+struct facts_reader *facts_reader_new(struct facts *facts);
+void facts_reader_free(struct facts_reader *reader); /* NULL is fine */
+
+/* As facts_get(). FULL: there are more readers than LMDB has places for. */
+int facts_reader_get(struct facts_reader *reader, const char *table, struct str key,
+                     struct buf *value);
+
 struct facts_write; /* a write transaction */
 
 int facts_begin(struct facts *facts, struct facts_write **ret_write, struct err *err);

@@ -57,6 +57,41 @@ static void facts_survive_closing(void **state) {
     facts_close(NULL);
 }
 
+static void a_reader_sees_what_was_committed(void **state) {
+    struct facts *facts = open_facts("reader", MAP_BYTES);
+    struct facts_reader *reader = facts_reader_new(facts);
+    struct buf value = {0};
+    char long_key[600] = {0};
+    assert_int_equal(facts_reader_get(reader, "t", STR("a"), &value), ERR_NOT_FOUND);
+    for (char text[] = "0"; text[0] < '9'; text[0]++) {
+        assert_int_equal(facts_set(facts, "t", STR("a"), str_of(text), NULL), 0);
+        assert_int_equal(facts_reader_get(reader, "t", STR("a"), &value), 0);
+    }
+    assert_true(str_eq(buf_str(&value), STR("012345678")));
+    assert_int_equal(facts_reader_get(reader, "t", str_from(long_key, sizeof long_key), &value),
+                     ERR_NOT_FOUND);
+    facts_reader_free(reader);
+    facts_reader_free(NULL);
+    buf_done(&value);
+    facts_close(facts);
+}
+
+/* Between reads it keeps no old pages: as much can be rewritten as without it. */
+static void an_idle_reader_keeps_no_room(void **state) {
+    struct facts *facts = open_facts("idle", MAP_BYTES);
+    struct facts_reader *reader = facts_reader_new(facts);
+    struct buf value = {0};
+    char *large = xcalloc(1, MAP_BYTES / 4);
+    facts_set(facts, "t", STR("a"), STR("1"), NULL);
+    assert_int_equal(facts_reader_get(reader, "t", STR("a"), &value), 0);
+    for (int i = 0; i < 20; i++)
+        assert_int_equal(facts_set(facts, "t", STR("a"), str_from(large, MAP_BYTES / 4), NULL), 0);
+    facts_reader_free(reader);
+    buf_done(&value);
+    free(large);
+    facts_close(facts);
+}
+
 static void getting_appends_to_what_is_there(void **state) {
     struct facts *facts = open_facts("append", MAP_BYTES);
     struct buf value = {0};
@@ -264,6 +299,8 @@ static int remove_root(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(facts_survive_closing),
+        cmocka_unit_test(a_reader_sees_what_was_committed),
+        cmocka_unit_test(an_idle_reader_keeps_no_room),
         cmocka_unit_test(getting_appends_to_what_is_there),
         cmocka_unit_test(a_transaction_is_seen_whole_or_not_at_all),
         cmocka_unit_test(tables_are_read_in_order_and_apart),

@@ -256,6 +256,7 @@ static void begin_rule(struct engine_run *run, struct engine_rule *rule) {
     evaluation->roles = rule->rule->roles;
     evaluation->secrets = rule->rule->secrets;
     evaluation->effort_left = EVALUATION_EFFORT_MAX;
+    evaluation->documents = NULL;
     evaluation->failure = NULL;
     evaluation->exhausted = evaluation->payload_missed = evaluation->star_missed = false;
 }

@@ -13,6 +13,7 @@ enum {
     EVALUATION_EFFORT_MAX = 250000,                /* steps: nodes, members and items looked at */
     EVALUATION_MEMORY_BYTES_MAX = 8 * 1024 * 1024, /* values built */
     EVALUATION_OUTPUT_BYTES_MAX = 1024 * 1024,     /* what actions are given: a record's limit */
+    EVALUATION_DOCUMENTS_MAX = 8,                  /* things and shadows that are read */
     EVALUATION_VALUE_BYTES_MAX = 128 * 1024, /* AWS: all SET variables; what transform() makes */
 };
 
@@ -55,6 +56,7 @@ struct evaluation {
     bool star_missed;               /* and so was * */
     const struct rule_roles *roles; /* of the rule; for functions that reach outside */
     const struct rule_secrets *secrets;
+    struct evaluation_document *documents; /* read so far; in the arena */
     const char *failure; /* why such a function failed, in the arena; NULL: none has */
 };
 

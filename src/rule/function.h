@@ -107,7 +107,9 @@ FUNCTION(isnull);
 FUNCTION(isundefined);
 FUNCTION(transform);
 
+FUNCTION(get_registry_data);
 FUNCTION(get_secret);
+FUNCTION(get_thing_shadow);
 
 FUNCTION(accountid);
 FUNCTION(clientid);

@@ -100,12 +100,80 @@ static void a_role_says_who_may_read(void **state) {
     rule_secrets_unref(surroundings.secrets);
 }
 
+static void shadows_and_things_are_read(void **state) {
+    static const struct rule_surroundings none;
+    static const struct {
+        const char *expression, *expected;
+    } cases[] = {
+        {"get_thing_shadow('lamp', 'r').state.reported.of", "\"classic\""},
+        {"get_thing_shadow('lamp', 'n', 'r').state.reported.of", "\"n\""},
+        {"get_thing_shadow('lamp', 'r')",
+         "{\"state\":{\"reported\":{\"on\":true,\"of\":\"classic\"}}}"},
+        {"get_registry_data('DescribeThing', 'lamp', 'r').attributes.room", "\"k\""},
+        {"get_thing_shadow(id, 'r')", "get_thing_shadow: there is no shadow \"db\""},
+        {"get_thing_shadow('lamp', 'x', 'r')", "get_thing_shadow: there is no shadow \"lamp/x\""},
+        {"get_thing_shadow('lamp', '', 'r')", "get_thing_shadow: an argument has no text: \"\""},
+        {"get_thing_shadow(missing, 'r')", "get_thing_shadow: an argument has no text: \"\""},
+        {"get_thing_shadow('broken', 'r')", "get_thing_shadow: input or output failed \"broken\""},
+        {"get_registry_data('DescribeThing', id, 'r')",
+         "get_registry_data: there is no thing \"db\""},
+        {"get_or_default(get_thing_shadow('x', 'r').state, 'd')", "\"d\""},
+    };
+    for (size_t i = 0; i < COUNT_OF(cases); i++)
+        check(&none, cases[i].expression, cases[i].expected);
+}
+
+/* For one message a shadow has one state, however often it is asked for; and only so many are read. */
+static void each_is_read_once(void **state) {
+    static const struct rule_surroundings none;
+    test_reads = 0;
+    check(&none,
+          "[get_thing_shadow('lamp', 'r').state.reported.on, "
+          "get_thing_shadow('lamp', 'r').state.reported.on, "
+          "get_registry_data('DescribeThing', 'lamp', 'r').thingName]",
+          "[true,true,\"lamp\"]");
+    assert_int_equal(test_reads, 2);
+    char sql[1000] = "[get_registry_data('DescribeThing', 'lamp', 'r').thingName";
+    for (int i = 0; i < 8; i++)
+        strcat(sql, ", get_or_default(get_thing_shadow('lamp', 'n', 'r'), 1).x");
+    strcat(sql, "]");
+    check(&none, sql, "[\"lamp\"]");
+    assert_int_equal(test_reads, 4);
+}
+
+static void a_role_says_which_shadows_may_be_read(void **state) {
+    struct conf_test test = {0};
+    struct rule_surroundings surroundings = {0};
+    assert_int_equal(
+        json_parse(&test.json, STR("{\"r\":{\"statement\":{\"effect\":\"Allow\",\"action\":"
+                                   "\"iot:GetThingShadow\",\"resource\":"
+                                   "\"arn:aws:iot:us-east-1:000000000000:thing/lamp\"}}}")),
+        0);
+    assert_int_equal(rule_roles_compile(conf_test_tree(&test, json_root(&test.json)), "us-east-1",
+                                        "000000000000", &surroundings.roles, &test.err),
+                     0);
+    conf_test_done(&test);
+    check(&surroundings, "get_thing_shadow('lamp', 'r').state.reported.on", "true");
+    check(&surroundings, "get_thing_shadow('lamp', 'n', 'r')",
+          "the role r does not allow iot:GetThingShadow on "
+          "arn:aws:iot:us-east-1:000000000000:thing/lamp/n");
+    check(&surroundings, "get_registry_data('DescribeThing', 'lamp', 'r')",
+          "the role r does not allow iot:DescribeThing on "
+          "arn:aws:iot:us-east-1:000000000000:thing/lamp");
+    check(&surroundings, "get_thing_shadow('lamp', 'x')",
+          "get_thing_shadow: there is no role \"x\"");
+    rule_roles_unref(surroundings.roles);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(secrets_as_text_member_and_bytes),
         cmocka_unit_test(what_fails_gives_nothing_at_all),
         cmocka_unit_test(get_or_default_catches),
         cmocka_unit_test(a_role_says_who_may_read),
+        cmocka_unit_test(shadows_and_things_are_read),
+        cmocka_unit_test(each_is_read_once),
+        cmocka_unit_test(a_role_says_which_shadows_may_be_read),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

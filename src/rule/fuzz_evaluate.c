@@ -18,8 +18,26 @@ static double half(const struct rule_environment *environment) {
     return 0.5;
 }
 
+static int shadow(const struct rule_environment *environment, struct str thing, struct str name,
+                  struct buf *document) {
+    buf_add_str(document, STR("{\"state\":{\"desired\":{\"a\":[1,\"b\"]}}}"));
+    return name.len ? ERR_NOT_FOUND : 0;
+}
+
+static int thing(const struct rule_environment *environment, struct str name,
+                 struct buf *document) {
+    return shadow(environment, name, (struct str){0}, document);
+}
+
 static void evaluate(struct str sql, struct str payload, enum rule_version version) {
-    static const struct rule_environment environment = {now_ms, uuid, half, "123456789012"};
+    static const struct rule_environment environment = {
+        .now_ms = now_ms,
+        .uuid = uuid,
+        .random = half,
+        .account_id = "123456789012",
+        .thing_shadow = shadow,
+        .thing = thing,
+    };
     struct arena plan_arena = {0}, arena = {0};
     struct rule_payload read = {0};
     struct rule_cache cache = {0};

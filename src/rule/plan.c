@@ -120,6 +120,18 @@ static int check_mode(struct planner *planner, const struct ast_node *node) {
     return 0;
 }
 
+/* There are no thing groups to be listed. */
+static int check_registry_api(struct planner *planner, const struct ast_node *node) {
+    const struct ast_node *api = node->first;
+    if (!api || api->kind != AST_STRING)
+        return FAIL(planner, api ? api->at : node->at, ERR_INVALID,
+                    "the API of %.*s() must be a string that stands here", STR_ARG(node->text));
+    if (str_eq(api->text, STR("DescribeThing")))
+        return 0;
+    return FAIL(planner, api->at, ERR_UNSUPPORTED, "%.*s() knows 'DescribeThing' only, not '%.*s'",
+                STR_ARG(node->text), STR_ARG(api->text));
+}
+
 static int check_function(struct planner *planner, const struct ast_node *node,
                           const struct function *function) {
     if (!function) {
@@ -139,6 +151,8 @@ static int check_function(struct planner *planner, const struct ast_node *node,
     bool coder = function->call == rule_function_encode || function->call == rule_function_decode;
     if (function->call == rule_function_transform)
         return check_mode(planner, node);
+    if (function->call == rule_function_get_registry_data)
+        return check_registry_api(planner, node);
     return coder ? check_scheme(planner, node) : 0;
 }
 

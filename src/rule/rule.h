@@ -162,6 +162,13 @@ struct rule_environment {
     void (*uuid)(const struct rule_environment *environment, char ret_text[36]);
     double (*random)(const struct rule_environment *environment); /* 0.0 .. below 1.0 */
     const char *account_id;                                       /* 12 digits */
+    /* What GetThingShadow and DescribeThing answer, appended as JSON; `shadow` is empty for the classic
+     * one. At once, without waiting: 0, NOT_FOUND, or another code. NULL: there are no things. */
+    int (*thing_shadow)(const struct rule_environment *environment, struct str thing,
+                        struct str shadow, struct buf *document);
+    int (*thing)(const struct rule_environment *environment, struct str thing,
+                 struct buf *document);
+    void *data; /* of who made it */
 };
 
 /* The wall clock, the kernel's random bytes, account 000000000000. */

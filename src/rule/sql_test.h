@@ -25,8 +25,38 @@ static inline double test_random(const struct rule_environment *environment) {
     return 0.25;
 }
 
-static const struct rule_environment test_environment = {test_now_ms, test_uuid, test_random,
-                                                         "123456789012"};
+/* One thing with a classic shadow and one called "n"; how often they were read. */
+static unsigned test_reads;
+
+static inline int test_thing_shadow(const struct rule_environment *environment, struct str thing,
+                                    struct str shadow, struct buf *document) {
+    test_reads++;
+    if (str_eq(thing, STR("broken")))
+        return ERR_IO;
+    if (!str_eq(thing, STR("lamp")) || (shadow.len && !str_eq(shadow, STR("n"))))
+        return ERR_NOT_FOUND;
+    buf_printf(document, "{\"state\":{\"reported\":{\"on\":true,\"of\":\"%s\"}}}",
+               shadow.len ? "n" : "classic");
+    return 0;
+}
+
+static inline int test_thing(const struct rule_environment *environment, struct str thing,
+                             struct buf *document) {
+    test_reads++;
+    if (!str_eq(thing, STR("lamp")))
+        return ERR_NOT_FOUND;
+    buf_add_str(document, STR("{\"thingName\":\"lamp\",\"attributes\":{\"room\":\"k\"}}"));
+    return 0;
+}
+
+static const struct rule_environment test_environment = {
+    .now_ms = test_now_ms,
+    .uuid = test_uuid,
+    .random = test_random,
+    .account_id = "123456789012",
+    .thing_shadow = test_thing_shadow,
+    .thing = test_thing,
+};
 
 struct sql_run {
     struct arena plan_arena, arena;

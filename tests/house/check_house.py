@@ -17,7 +17,7 @@ FOUNDATION = {
     "bucket": {"http", "io", "base"},
     "flow": {"base"},
 }
-FLOW = {"sense", "mqtt", "rule", "stream", "function", "delivery", "action", "state", "web", "aws", "manage"}
+FLOW = {"sense", "mqtt", "rule", "stream", "function", "delivery", "action", "state", "web", "aws", "manage", "things"}
 # Later stages that pull, and the public header they may see.
 PULLS = {
     "function": {"stream/stream.h", "state/state.h"},

@@ -1,0 +1,88 @@
+/* For the tests of things: facts in a directory of their own, and calls without a server. */
+#ifndef THINGS_TEST_WORLD_H
+#define THINGS_TEST_WORLD_H
+
+#include "base/test.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+#include "things/store.h"
+
+struct world {
+    char directory[32];
+    struct facts *facts;
+    struct things *things;
+    int status; /* of the last answer */
+    char error[64];
+    struct buf body;
+};
+
+static inline void world_open(struct world *world) {
+    struct err err;
+    if (facts_open(world->directory, 16 << 20, &world->facts, &err) ||
+        things_open(world->facts, "us-east-1", "000000000000", &world->things, &err))
+        fail_msg("%s", err.text);
+}
+
+static inline void world_close(struct world *world) {
+    things_close(world->things);
+    facts_close(world->facts);
+}
+
+static inline void world_begin(struct world *world) {
+    *world = (struct world){.directory = "/tmp/weir-things-XXXXXX"};
+    assert_non_null(mkdtemp(world->directory));
+    world_open(world);
+}
+
+static inline void world_end(struct world *world) {
+    static const char *const files[] = {"facts.mdb", "facts.mdb-lock"};
+    char path[64];
+    world_close(world);
+    for (size_t i = 0; i < COUNT_OF(files); i++) {
+        snprintf(path, sizeof path, "%s/%s", world->directory, files[i]);
+        unlink(path);
+    }
+    rmdir(world->directory);
+    buf_done(&world->body);
+}
+
+static inline void world_respond(struct rest_call *call, int status, const char *content_type,
+                                 const char *error, struct str body) {
+    struct world *world = call->host_data;
+    world->status = status;
+    snprintf(world->error, sizeof world->error, "%s", error ? error : "");
+    buf_clear(&world->body);
+    buf_add_str(&world->body, body);
+}
+
+static inline void world_ended(struct rest_call *call) {}
+
+/* "GET /things/a". Whatever is answered is JSON. */
+static inline int world_ask(struct world *world, const char *line, const char *body) {
+    static const struct rest_host host = {.respond = world_respond, .ended = world_ended};
+    const struct rest_service *services[THINGS_SERVICES];
+    struct http_request request = {.body = str_of(body)};
+    struct str target;
+    struct rest_match match;
+    request.method = str_cut(str_of(line), ' ', &target);
+    request.path = str_cut(target, '?', &request.query);
+    for (unsigned i = 0; i < THINGS_SERVICES; i++)
+        services[i] = things_service(world->things, i);
+    rest_find(services, THINGS_SERVICES, request.method, request.path, &match);
+    rest_run(rest_begin(&request, &match, &host, world));
+    struct json json = {0};
+    if (buf_len(&world->body) && json_parse(&json, buf_str(&world->body)))
+        fail_msg("%s is answered %s", line, buf_cstr(&world->body));
+    json_done(&json);
+    return world->status;
+}
+
+static inline bool world_has(struct world *world, const char *text) {
+    return strstr(buf_cstr(&world->body), text) != NULL;
+}
+
+#endif
