@@ -31,7 +31,7 @@ static int refuse(struct proxy_header *ret, int code, const char *why) {
 
 static int check_signature(const uint8_t *at, size_t len, struct proxy_header *ret) {
     size_t have = len < sizeof signature ? len : sizeof signature;
-    if (memcmp(at, signature, have) == 0)
+    if (have == 0 || memcmp(at, signature, have) == 0)
         return 0;
     bool v1 = memcmp(at, "PROXY ", have < 6 ? have : 6) == 0;
     return refuse(ret, ERR_INVALID,

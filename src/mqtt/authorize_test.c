@@ -162,7 +162,7 @@ static const char *policy_after_reload(const char *users_policy, enum principal_
     struct mqtt_user_config user = {.head.name = "u", .password_hash = "", .policy = users_policy};
     struct mqtt_config config = {.users = {&user, 1}};
     struct mqtt_identities *identities = mqtt_identities_of_users(&config);
-    connect_set_principal(a.connection, kind, STR("u"));
+    peer_set_principal(&a, kind, STR("u"));
     mqtt_worker_set_identities(rig.worker, identities);
     mqtt_identities_unref(identities);
     return a.connection->authority ? a.connection->authority->policy_name : NULL;

@@ -660,7 +660,7 @@ void connect_admit(struct mqtt_connection *connection);
 void connect_refuse(struct mqtt_connection *connection, enum packet_reason reason,
                     const char *what);
 
-/* What the principal is named from now on. */
+/* What the principal is named; before the client joins, since the list of clients views its names. */
 void connect_set_principal(struct mqtt_connection *connection, enum principal_kind kind,
                            struct str principal);
 

@@ -316,6 +316,7 @@ static void set_names(struct mqtt_connection *connection, struct str client_id,
 
 void connect_set_principal(struct mqtt_connection *connection, enum principal_kind kind,
                            struct str principal) {
+    ASSERT(map_get(&connection->worker->clients, connection_client_id(connection)) != connection);
     connection->principal_kind = (uint8_t)kind;
     set_names(connection, connection_client_id(connection), principal);
 }

@@ -74,7 +74,7 @@ static void who_is_gone_is_disconnected(void **state) {
     rig_start(&rig);
     peer_connect_5(&a, &rig, "aa");
     peer_connect_5(&b, &rig, "bb");
-    connect_set_principal(a.connection, PRINCIPAL_USER, STR("joe"));
+    peer_set_principal(&a, PRINCIPAL_USER, STR("joe"));
     config.certificates.count = 0;
     assert_int_equal(mqtt_identities_new(&config, NULL, 0, &identities, &err), 0);
     mqtt_worker_set_identities(rig.worker, identities);

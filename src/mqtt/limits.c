@@ -27,9 +27,10 @@ struct listener_state *listener_state(struct mqtt_worker *worker,
                                       const struct mqtt_listener_config *listener) {
     struct mqtt *mqtt = worker->mqtt;
     const struct mqtt_listener_config *first = mqtt->config->listeners.items;
+    size_t count = mqtt->config->listeners.count;
     if (listener == &mqtt->config->web)
-        return &mqtt->listener_states[mqtt->config->listeners.count];
-    if (!listener || listener < first || listener >= first + mqtt->config->listeners.count)
+        return &mqtt->listener_states[count];
+    if (!listener || !count || listener < first || listener >= first + count)
         return NULL;
     return &mqtt->listener_states[listener - first];
 }

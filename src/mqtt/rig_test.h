@@ -50,4 +50,14 @@ static inline void peer_connect_5(struct peer *peer, struct rig *rig, const char
     assert_received(peer, CONNACK_5);
 }
 
+/* Makes the client of an open connection another principal's. */
+static inline void peer_set_principal(struct peer *peer, enum principal_kind kind,
+                                      struct str principal) {
+    struct mqtt_connection *connection = peer->connection;
+    struct map *clients = &connection->worker->clients;
+    map_remove(clients, connection_client_id(connection));
+    connect_set_principal(connection, kind, principal);
+    map_put(clients, connection_client_id(connection), connection);
+}
+
 #endif
