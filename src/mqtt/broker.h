@@ -412,9 +412,9 @@ struct mqtt_worker {
     struct rewrite_part *rewrite_part;
     struct link listeners;
     unsigned auth_under_way;
-    struct link crowd; /* struct session, those that make publishers wait */
-    bool fed_crowd;    /* a message has just been queued for one of them */
-    bool crowd_eased;  /* crowd_task is posted */
+    struct link crowd;  /* struct session, those that make publishers wait */
+    bool fed_crowd : 1; /* a message has just been queued for one of them */
+    bool crowd_eased;   /* crowd_task is posted */
     struct task crowd_task;
 
     struct buf scratch;    /* encoded messages for fan-out */
@@ -557,20 +557,22 @@ struct mqtt_connection {
     uint8_t state;
     uint8_t principal_kind;
     uint8_t end_reason; /* why the broker has ended it; 0: it has not */
-    bool ended_by_client;
+    bool ended_by_client : 1;
     /* What the CONNACK says or the client may do. */
-    bool anonymous, id_assigned, clean_start, wants_expiry, expiry_capped, keep_alive_set;
-    bool waiting;   /* for credentials, a take-over or an interest: nothing is handled meanwhile */
-    bool fed_crowd; /* it published to a session that makes publishers wait; crowd.c */
-    bool reading_stopped; /* too much waits in the inbox, or to be sent */
-    bool peer_ended; /* the client has closed its side: the end comes when the inbox is empty */
-    bool closing, detached;
-    bool session_present;
+    bool anonymous : 1, id_assigned : 1, clean_start : 1, wants_expiry : 1, expiry_capped : 1,
+        keep_alive_set : 1;
     bool
-        after_end; /* a session of the client has just ended: CONNACK waits until that is certain */
-    bool settled;  /* in the worker's list of connections, not of newcomers */
-    bool by_scram; /* CONNECT named the method */
-    bool ca_verified; /* the certificate, by the listener's CA */
+        waiting : 1; /* for credentials, a take-over or an interest: nothing is handled meanwhile */
+    bool fed_crowd : 1;       /* it published to a session that makes publishers wait; crowd.c */
+    bool reading_stopped : 1; /* too much waits in the inbox, or to be sent */
+    bool peer_ended : 1; /* the client has closed its side: the end comes when the inbox is empty */
+    bool closing : 1, detached : 1;
+    bool session_present : 1;
+    bool
+        after_end : 1; /* a session of the client has just ended: CONNACK waits until that is certain */
+    bool settled : 1;     /* in the worker's list of connections, not of newcomers */
+    bool by_scram : 1;    /* CONNECT named the method */
+    bool ca_verified : 1; /* the certificate, by the listener's CA */
 };
 
 /* NULL when connections_max is reached. The caller sets `tcp`, or calls connection_set_transport();
