@@ -134,16 +134,24 @@ static void keep(struct rest_call *call, struct str name, const struct tags *tag
     rest_answer(call, 200);
 }
 
+/* The rule that the body names, with the tags it has. NULL: the call has failed. */
+static const struct rule_entry *begin_change(struct rest_call *call, struct json_value *ret_root,
+                                             struct tags *ret_tags) {
+    if (!iot_may_change(call) || !rest_read_json(call, ret_root))
+        return NULL;
+    const struct rule_entry *entry =
+        find(call, json_str(json_member(*ret_root, STR("resourceArn")), &call->arena));
+    if (entry)
+        read_kept(call, entry->tags, ret_tags);
+    return entry;
+}
+
 void iot_tag(struct rest_call *call) {
     struct json_value root;
     struct tags tags = {0};
-    if (!iot_may_change(call) || !rest_read_json(call, &root))
-        return;
-    const struct rule_entry *entry =
-        find(call, json_str(json_member(root, STR("resourceArn")), &call->arena));
+    const struct rule_entry *entry = begin_change(call, &root, &tags);
     if (!entry)
         return;
-    read_kept(call, entry->tags, &tags);
     for (struct json_cursor cursor = json_each(json_member(root, STR("tags"))); json_next(&cursor);)
         if (!add(call, &tags, json_str(json_member(cursor.value, STR("Key")), &call->arena),
                  json_str(json_member(cursor.value, STR("Value")), &call->arena)))
@@ -154,13 +162,9 @@ void iot_tag(struct rest_call *call) {
 void iot_untag(struct rest_call *call) {
     struct json_value root;
     struct tags tags = {0};
-    if (!iot_may_change(call) || !rest_read_json(call, &root))
-        return;
-    const struct rule_entry *entry =
-        find(call, json_str(json_member(root, STR("resourceArn")), &call->arena));
+    const struct rule_entry *entry = begin_change(call, &root, &tags);
     if (!entry)
         return;
-    read_kept(call, entry->tags, &tags);
     for (struct json_cursor cursor = json_each(json_member(root, STR("tagKeys")));
          json_next(&cursor);)
         unset(&tags, json_str(cursor.value, &call->arena));
