@@ -448,7 +448,11 @@ def test_rules_of_the_api_bring_their_actions(make_weir, hook):
 
     def rule(path, **more):
         return {"sql": "SELECT n FROM 'out/#'", "awsIotSqlVersion": "2016-03-23",
-                "actions": [{"http": {"url": hook.url(path), "headers": [{"key": "X-N", "value": "${n}"}], **more}}]}
+                "actions": [{"http": {"url": hook.url(path), "confirmationUrl": hook.url(),
+                                      "headers": [{"key": "X-N", "value": "${n}"}], **more}}]}
+    iot.create_topic_rule_destination(destinationConfiguration={"httpUrlConfiguration": {"confirmationUrl": hook.url()}})
+    asked = json.loads(wait_for(lambda: hook.requests and hook.requests.pop(), what="the request for confirmation")[2])
+    iot.confirm_topic_rule_destination(confirmationToken=asked["confirmationToken"])
     iot.create_topic_rule(ruleName="made", topicRulePayload=rule("/one"))
     publish(weir, ['{"n":1}'])
     wait_for(lambda: [path for path, _, _ in hook.requests] == ["/one"], what="the first")
