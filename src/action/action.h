@@ -53,6 +53,11 @@ struct action_failure {
     const char *failed_action; /* "HttpAction" */
     struct str resource, why;
     const struct action_record *record;
+    /* Of a request that held several messages: those that are told in one document, of which `record` is the
+     * first. NULL: it stood alone. */
+    const struct action_record *const *batch;
+    size_t batch_count;
+    bool is_across_topics; /* the batch may hold messages of several topics */
 };
 
 /* What a function's invocation came to. `why` is NULL when ok. */

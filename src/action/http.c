@@ -11,6 +11,7 @@
 
 #include "action/destination.h"
 #include "action/kinds.h"
+#include "action/meter.h"
 #include "action/web_hook.h"
 #include "base/clock.h"
 #include "base/json.h"
@@ -121,12 +122,21 @@ static void add_item(struct hook *hook, struct action_item *item) {
     post->is_json = is_json(hook, payload);
 }
 
+static void close_batch(struct post *post) {
+    const struct web_hook_batch *batch = &post->hook->settings->batch;
+    buf_add_u8(&post->body, ']');
+    for (size_t i = 0; i < post->count; i++) {
+        post->items[i]->request = post->items[0]->counter + 1;
+        post->items[i]->is_across_topics = batch->across_topics;
+    }
+}
+
 static size_t close_posts(struct hook *hook) {
     size_t count = 0;
     LIST_EACH(link, &hook->posts) {
         struct post *post = LIST_ITEM(link, struct post, link);
         if (post->is_open)
-            buf_add_u8(&post->body, ']');
+            close_batch(post);
         hook->leaders[count++] = post->items[0];
     }
     return count;
@@ -158,6 +168,7 @@ static void on_answer(void *data, const struct http_answer *answer) {
     struct action_item *leader = post->items[0];
     struct str url = url_of(leader);
     post->call = NULL;
+    action_meter_answer(hook->target.meter, answer);
     if (answer->status)
         action_walk_settle(&hook->walk, leader, judge(answer->status),
                            "POST %.*s: answered with %d", STR_ARG(url), answer->status);
@@ -215,14 +226,16 @@ static void begin(struct action_walk *walk, struct action_item *leader) {
     struct str url = url_of(leader), confirmation = confirmation_of(hook, leader);
     struct web_hook_url parts;
     bool is_asked = hook->settings->confirmation_url || confirmation.len;
-    if (!web_hook_url_read(url, &parts))
+    if (!web_hook_url_read(url, &parts)) {
+        action_meter_http(hook->target.meter, ACTION_HTTP_INVALID_URL);
         action_walk_settle(walk, leader, ACTION_FAILED, "\"%.*s\" is no URL to post to",
                            STR_ARG(url));
-    else if (is_asked && !is_below(url, confirmation))
+    } else if (is_asked && !is_below(url, confirmation)) {
         action_walk_settle(walk, leader, ACTION_FAILED,
                            "%.*s does not begin with the confirmation_url", STR_ARG(url));
-    else if (!is_asked || is_wanted(hook, leader))
+    } else if (!is_asked || is_wanted(hook, leader)) {
         send_post(hook, leader->scratch);
+    }
 }
 
 static void send_items(struct action_target *target, struct action_item *const *items,

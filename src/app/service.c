@@ -66,7 +66,10 @@ static int fail_action(void *data, const struct action_failure *failure) {
                                   .failed_action = failure->failed_action,
                                   .resource = failure->resource,
                                   .why = failure->why,
-                                  .record = failure->record};
+                                  .record = failure->record,
+                                  .batch = failure->batch,
+                                  .batch_count = failure->batch_count,
+                                  .is_across_topics = failure->is_across_topics};
     return rule_engine_fail(service->lane->engine, &report);
 }
 
