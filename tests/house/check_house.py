@@ -87,7 +87,6 @@ def check_tests():
 
 # Sources that another test covers; say which.
 TESTED_ELSEWHERE = {
-    "src/action/destination.c": "tests/e2e/test_actions.py",
     "src/action/elasticsearch.c": "tests/e2e/test_store_actions.py",
     "src/action/host.c": "tests/e2e/test_actions.py: rules that come and go",
     "src/action/http.c": "tests/e2e/test_actions.py",
