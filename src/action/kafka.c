@@ -342,6 +342,8 @@ static int open_target(struct loop *loop, const struct action_services *services
         return err_set(err, ERR_INVALID, "kafka: %s", why);
     }
     watch(target, on_queue);
+    /* librdkafka tells of a queue that was empty: what it put in before would keep it silent for ever. */
+    kafka.poll(target->producer, 0);
     *ret_target = &target->target;
     return 0;
 }
