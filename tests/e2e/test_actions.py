@@ -440,7 +440,9 @@ def s3():
 def test_s3_writes_an_object_per_message_through_an_outage(make_weir, s3):
     buckets = {"store": {"s3": {"endpoint": f"http://127.0.0.1:{s3.port}", "region": "us-east-1", "bucket": "archive",
                                 "access_key_id": "S3RVER", "secret_access_key": "S3RVER", "path_style": True}}}
-    config = config_for([{"s3": {"bucket_name": "store", "key": "raw/${topic(2)}/${n}.json", "canned_acl": "public-read"}}], select="SELECT n")
+    config = config_for([{"s3": {"bucket_name": "store", "key": "raw/${topic(2)}/${n}.json", "canned_acl": "public-read",
+                                "headers": [{"key": "Cache-Control", "value": "max-age=${n}"}, {"key": "x-amz-meta-device", "value": "${topic(2)}"},
+                                            {"key": "x-amz-meta-none", "value": "${none}"}]}}], select="SELECT n")
     config["buckets"] = buckets
     weir = make_weir(config)
     publish(weir, [json.dumps({"n": n, "m": 1}) for n in range(30)])
@@ -452,7 +454,9 @@ def test_s3_writes_an_object_per_message_through_an_outage(make_weir, s3):
     s3.start()
     wait_for(lambda: len(s3.objects()) == 60, timeout_s=60, what="everything")
     for key, answer in s3.objects().items():
-        assert key == f"raw/a/{json.loads(answer['Body'].read())['n']}.json" and answer["ContentType"] == "application/json"
+        number = json.loads(answer["Body"].read())["n"]
+        assert key == f"raw/a/{number}.json" and answer["ContentType"] == "application/json"
+        assert answer["Metadata"] == {"device": "a"} and answer["CacheControl"] == f"max-age={number}"
 
 
 def test_s3_directory_keeps_the_last_message_of_a_key_and_stays_inside(make_weir):
