@@ -497,8 +497,7 @@ int rule_plan_statement(struct arena *arena, struct str sql, enum rule_version v
         result = plan_select(&planner, select, &plan->select);
     if (result < 0)
         return result;
-    plan->takes_all =
-        plan->select.star_alone && !plan->select.where && plan->variable_count == 0;
+    plan->takes_all = plan->select.star_alone && !plan->select.where && plan->variable_count == 0;
     *ret_plan = plan;
     return 0;
 }

@@ -2,9 +2,11 @@
  * A producer's side of the log. Everything here runs on the producer's loop.
  *
  *      sink_push()    copies the record into the stage of (this writer, its shard): bounds, two
- * copies, no allocation, no clock but for the first push of a turn turn hook      seals all stages
- * into one batch under the present ticket, sums the payloads, posts it to the log thread on_home
- * the batch comes back with its status: chunks to the pool, listeners hear of the ticket
+ *                     copies, no allocation, no clock but for the first push of a turn
+ *      turn hook      seals all stages into one batch under the present ticket, sums the payloads,
+ *                     posts it to the log thread
+ *      on_home()      the batch comes back with its status: chunks to the pool, listeners hear of
+ *                     the ticket
  *
  * The hook runs once per turn, after the callbacks of timers and sockets. A push that comes after
  * it in the same turn, from another hook, would wait until something wakes the loop; a timer that
@@ -37,6 +39,7 @@ struct stream_sink {
     struct stream *stream;
     struct layout *layout; /* NULL: the stream is deleted */
     struct stage *stages;  /* one per shard; NULL until the sink is asked for */
+    struct stage *only;    /* of the stream's only shard, if it has no other */
     struct shard_cache *cache;
     struct engine_batch *sending; /* of this turn; NULL: nothing is staged for the engine */
     struct stream_sink *next;
@@ -106,17 +109,14 @@ static int shard_of(const struct stream_sink *sink, const struct record *record,
                     unsigned *ret_shard) {
     const struct layout *layout = sink->layout;
     const struct shard_map *map = &layout->map;
-    if (map->count == 1 && record->explicit_hash_key.len == 0) {
-        *ret_shard = map->ranges[0].shard;
-        return 0;
-    }
-    if (record->partition_key.len == 0 && record->explicit_hash_key.len == 0) {
-        *ret_shard = map->ranges[sink->writer->ticket % map->count].shard;
-        return 0;
-    }
     if (record->explicit_hash_key.len)
         return layout_shard_for(layout, record, ret_shard);
-    *ret_shard = shard_cache_find(sink->cache, map, record->partition_key);
+    if (map->count == 1)
+        *ret_shard = map->ranges[0].shard;
+    else if (record->partition_key.len == 0)
+        *ret_shard = map->ranges[sink->writer->ticket % map->count].shard;
+    else
+        *ret_shard = shard_cache_find(sink->cache, map, record->partition_key);
     return 0;
 }
 
@@ -161,17 +161,27 @@ static int on_push_to_engine(struct sink *base, const struct record *record) {
 
 /* ---- pushing to the log ---- */
 
+static inline int stage_of(const struct stream_sink *sink, const struct record *record,
+                           struct stage **ret_stage) {
+    *ret_stage = sink->only;
+    if (sink->only && record->explicit_hash_key.len == 0)
+        return 0;
+    unsigned shard = 0;
+    int status = shard_of(sink, record, &shard);
+    *ret_stage = &sink->stages[shard];
+    return status;
+}
+
 /* Which stage the record was put into. */
 static inline int push(struct stream_sink *sink, const struct record *record,
                        struct stage **ret_stage) {
     struct stream_writer *writer = sink->writer;
-    unsigned shard;
+    struct stage *stage;
     int status = check(sink->stream, record);
     if (status == 0)
-        status = shard_of(sink, record, &shard);
+        status = stage_of(sink, record, &stage);
     if (status)
         return status;
-    struct stage *stage = &sink->stages[shard];
     status = atomic_load_explicit(&stage->shard->refusal, memory_order_relaxed);
     if (status)
         return status;
@@ -471,6 +481,8 @@ static struct sink *ready_sink(struct stream_sink *sink) {
     sink->stages = xcalloc(layout->meta.shard_count, sizeof *sink->stages);
     for (unsigned i = 0; i < layout->meta.shard_count; i++)
         sink->stages[i].shard = layout->shards[i];
+    if (layout->map.count == 1)
+        sink->only = &sink->stages[layout->map.ranges[0].shard];
     return &sink->sink;
 }
 
@@ -510,7 +522,7 @@ static void clear_sink(struct stream_sink *sink) {
     free(sink->stages);
     free(sink->cache);
     layout_unref(sink->layout);
-    sink->stages = NULL;
+    sink->stages = sink->only = NULL;
     sink->cache = NULL;
     sink->layout = NULL;
 }
