@@ -1,6 +1,9 @@
 #include "action/destination_world_test.h"
 #include "http/sigv4.h"
 
+#define TOKEN "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+#define UUID  "6f1a3d02-58a5-4bd5-a9b5-d3f3b6a1f0c1"
+
 static void be(struct destination *destination, enum destination_status status, int code) {
     struct err err;
     assert_int_equal(destination_set(destination, status, &err), code);
@@ -38,9 +41,7 @@ static void what_is_no_token(void **state) {
     struct destination_world world;
     world_begin(&world);
     struct destination *destination = world_add(&world, "/in");
-    static const char *const texts[] = {"", "IN_PROGRESS",
-                                        "0000000000000000000000000000000000000000000000000000000000"
-                                        "000000"};
+    static const char *const texts[] = {"", "IN_PROGRESS", TOKEN};
     for (size_t i = 0; i < COUNT_OF(texts); i++)
         assert_int_equal(action_destinations_confirm(world.destinations, str_of(texts[i])),
                          ERR_NOT_FOUND);
