@@ -129,6 +129,7 @@ TESTED_ELSEWHERE = {
     "src/base/map.c": "list_map_test.c",
     "src/base/mem.c": "every test",
     "src/base/random.c": "clock_test.c",
+    "src/http/respond.c": "server_test.c, h2_test.c",
     "src/http/upgrade.c": "websocket_test.c; src/mqtt/websocket_test.c",
     "src/io/tcp_listen.c": "tcp_test.c",
     "src/manage/manage.c": "broker_test.c",
