@@ -131,7 +131,6 @@ TESTED_ELSEWHERE = {
     "src/base/random.c": "clock_test.c",
     "src/http/respond.c": "server_test.c, h2_test.c",
     "src/http/upgrade.c": "websocket_test.c; src/mqtt/websocket_test.c",
-    "src/io/tcp_listen.c": "tcp_test.c",
     "src/manage/manage.c": "broker_test.c",
     "src/mqtt/describe.c": "inquiry_test.c",
     "src/mqtt/channel.c": "worker_test.c: two workers over real TCP",
