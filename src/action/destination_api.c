@@ -40,11 +40,6 @@ static void fail(struct rest_call *call, int code, const struct err *err) {
 
 /* ---- writing ---- */
 
-static void write_text(struct buf *out, const char *key, struct str text) {
-    json_write_key(out, key);
-    json_write_string(out, text);
-}
-
 /* Seconds, with a fraction. */
 static void write_time(struct buf *out, const char *key, uint64_t ms) {
     json_write_key(out, key);
@@ -57,17 +52,18 @@ static void write_destination(struct buf *out, const struct destination *destina
     struct buf text = {0};
     buf_add_u8(out, '{');
     destination_arn(destination, &text);
-    write_text(out, "arn", buf_str(&text));
-    write_text(out, "status", str_of(destination_status_names[destination_status(destination)]));
+    json_write_text(out, "arn", buf_str(&text));
+    json_write_text(out, "status",
+                    str_of(destination_status_names[destination_status(destination)]));
     write_time(out, "createdAt", destination->created_ms);
     write_time(out, "lastUpdatedAt", destination->updated_ms);
     buf_clear(&text);
     destination_reason(destination, &text);
     if (buf_len(&text))
-        write_text(out, "statusReason", buf_str(&text));
+        json_write_text(out, "statusReason", buf_str(&text));
     json_write_key(out, properties);
     buf_add_u8(out, '{');
-    write_text(out, "confirmationUrl", str_of(destination->url));
+    json_write_text(out, "confirmationUrl", str_of(destination->url));
     buf_add(out, "}}", 2);
     buf_done(&text);
 }

@@ -13,11 +13,6 @@
 #include "base/base64.h"
 #include "base/json_write.h"
 
-static void write_member(struct buf *out, const char *key, struct str value) {
-    json_write_key(out, key);
-    json_write_string(out, value);
-}
-
 static void write_message(struct buf *out, size_t id, const struct action_record *record,
                           bool with_topic) {
     json_write_comma(out);
@@ -25,11 +20,11 @@ static void write_message(struct buf *out, size_t id, const struct action_record
     json_write_key(out, "id");
     buf_printf(out, "%zu", id);
     if (with_topic)
-        write_member(out, "topic", record->topic);
-    write_member(out, "cloudwatchTraceId", record->trace_id);
-    write_member(out, "clientId", record->client_id.len ? record->client_id : STR("n/a"));
+        json_write_text(out, "topic", record->topic);
+    json_write_text(out, "cloudwatchTraceId", record->trace_id);
+    json_write_text(out, "clientId", record->client_id.len ? record->client_id : STR("n/a"));
     if (record->source_ip.len)
-        write_member(out, "sourceIp", record->source_ip);
+        json_write_text(out, "sourceIp", record->source_ip);
     json_write_key(out, "base64OriginalPayload");
     buf_add_u8(out, '"');
     base64_write(out, record->original);
@@ -43,17 +38,17 @@ static void write_failure(struct buf *out, const struct rule_failure *failure) {
     for (size_t i = 0; i < failure->batch_count; i++)
         buf_printf(out, "%c%zu", i ? ',' : '[', i + 1);
     buf_add_u8(out, ']');
-    write_member(out, "failedAction", str_of(failure->failed_action));
-    write_member(out, "failedResource", failure->resource);
-    write_member(out, "errorMessage", failure->why);
+    json_write_text(out, "failedAction", str_of(failure->failed_action));
+    json_write_text(out, "failedResource", failure->resource);
+    json_write_text(out, "errorMessage", failure->why);
     buf_add(out, "}]", 2);
 }
 
 struct str rule_report_batch(struct buf *out, const struct rule_failure *failure) {
     buf_add_u8(out, '{');
-    write_member(out, "ruleName", failure->rule);
+    json_write_text(out, "ruleName", failure->rule);
     if (!failure->is_across_topics)
-        write_member(out, "topic", failure->record->topic);
+        json_write_text(out, "topic", failure->record->topic);
     json_write_key(out, "payloadsWithMetadata");
     buf_add_u8(out, '[');
     for (size_t i = 0; i < failure->batch_count; i++)
