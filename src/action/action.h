@@ -6,7 +6,7 @@
  * lag.
  *
  * What it promises:
- *   At least once. The checkpoint follows what was delivered by ACTION_CHECKPOINT_MS at most; after a
+ *   At least once. The checkpoint follows what was delivered by STREAM_CHECKPOINT_MS at most; after a
  *   kill what was delivered since comes again (docs/OPERATIONS.md says what that means per kind).
  *   In order: a batch is handed over in the order of the log, and the next one only when all items of
  *   it are settled. What a kind does with a batch it says itself (http with max_in_flight above 1 may
@@ -42,7 +42,7 @@
 #include "io/loop.h"
 #include "stream/stream.h"
 
-enum { ACTION_CHECKPOINT_MS = 100, ACTION_NAME_CHARS_MAX = 160 };
+enum { ACTION_NAME_CHARS_MAX = 160 };
 
 /* Every kind there is, NULL-terminated; for rule_set_compile(). */
 extern const struct action_kind *const action_kinds[];

@@ -473,10 +473,6 @@ bool stream_is_deleted(const struct stream *stream) {
     return stream->seen.deleted;
 }
 
-bool stream_is_changing(const struct stream *stream) {
-    return stream->seen.changing;
-}
-
 const char *stream_name(const struct stream *stream) {
     return stream->name;
 }

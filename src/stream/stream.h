@@ -150,9 +150,8 @@ struct stream *stream_find(struct stream_log *log, enum stream_kind kind, struct
  * references are given back before the log is closed. [service]
  */
 struct stream *stream_ref(struct stream *stream);
-void stream_unref(struct stream *stream);             /* NULL is fine */
-bool stream_is_deleted(const struct stream *stream);  /* or about to be; [service] */
-bool stream_is_changing(const struct stream *stream); /* [service] */
+void stream_unref(struct stream *stream);            /* NULL is fine */
+bool stream_is_deleted(const struct stream *stream); /* or about to be; [service] */
 
 const char *stream_name(const struct stream *stream);
 unsigned stream_shard_count(const struct stream *stream); /* [service] */

@@ -96,7 +96,6 @@ TESTED_ELSEWHERE = {
     "src/action/meter.c": "runner_test.c, tests/e2e/test_actions.py",
     "src/action/redis.c": "tests/e2e/test_actions.py",
     "src/action/s3.c": "tests/e2e/test_actions.py",
-    "src/app/api_client.c": "tests/e2e/test_management.py",
     "src/app/app.c": "tests/e2e: every test starts and stops it",
     "src/app/command_device.c": "tests/e2e/test_auth.py",
     "src/app/command_passwd.c": "tests/e2e/test_auth.py",
