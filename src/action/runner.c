@@ -102,6 +102,10 @@ static const char *name_of(const struct action_runner *runner) {
     return stream_name(runner->config.stream);
 }
 
+const struct action_spec *action_item_spec(const struct action_item *item) {
+    return ((const struct action_runner *)item->target->runner)->spec;
+}
+
 static void move(struct action_runner *runner, enum state to) {
     ASSERT(moves[runner->state] & TO(to));
     runner->state = to;

@@ -90,6 +90,9 @@ struct action_item {
 void action_item_settle(struct action_item *item, enum action_verdict verdict, const char *format,
                         ...) __attribute__((format(printf, 3, 4)));
 
+/* Of which action it is. */
+const struct action_spec *action_item_spec(const struct action_item *item);
+
 /* ---- targets ---- */
 
 struct action_target {

@@ -54,7 +54,9 @@ static int explain(struct rule_question *question, const struct arguments *argum
     question->client_id = str_of(arguments->client);
     question->payload = buf_str(&payload);
     question->environment = &rule_environment_default;
+    question->calls = rule_calls_new();
     bool valid = rule_explain(question, &out);
+    rule_calls_free(question->calls);
     puts(buf_cstr(&out));
     buf_done(&payload);
     buf_done(&out);

@@ -5,6 +5,7 @@
 #include "base/json_write.h"
 #include "base/mem.h"
 #include "base/random.h"
+#include "rule/deferred.h"
 #include "rule/explain.h"
 #include "rule/route.h"
 
@@ -56,6 +57,20 @@ void rule_explain_value(struct evaluation *evaluation, struct buf *out, struct v
     buf_add_u8(out, '}');
 }
 
+void rule_explain_where(struct evaluation *evaluation, struct buf *out, const struct plan *plan) {
+    struct rule_calls *calls = evaluation->environment->calls;
+    const char *failure = evaluation->failure;
+    struct calls_mark mark;
+    if (calls)
+        rule_calls_rewind(calls, &mark);
+    evaluation->effort_left = EVALUATION_EFFORT_MAX;
+    json_write_key(out, "where");
+    rule_explain_value(evaluation, out, rule_evaluate_expression(plan->select.where, evaluation));
+    evaluation->failure = failure;
+    if (calls)
+        rule_calls_return(calls, &mark);
+}
+
 static void write_value(struct explanation *explanation, struct value value) {
     rule_explain_value(&explanation->evaluation, explanation->out, value);
 }
@@ -105,6 +120,8 @@ const char *rule_explain_reason(enum rule_outcome outcome, const struct evaluati
                    : "WHERE is not true";
     case RULE_FAILED:
         return evaluation->failure;
+    case RULE_PENDING:
+        return "it waits for the answer of a function";
     case RULE_RESULT:
         break;
     }
@@ -211,6 +228,35 @@ static void write_actions(struct explanation *explanation) {
     json_done(&json);
 }
 
+/* "calls":[{"function":"counter","input":{"n":1}}] */
+static void write_call(struct explanation *explanation) {
+    struct buf *out = explanation->out;
+    struct rule_call call;
+    if (!rule_calls_wanted(explanation->question->calls, &call))
+        return;
+    json_write_key(out, "calls");
+    buf_add_str(out, STR("[{"));
+    write_text(out, "function", call.function);
+    json_write_key(out, "input");
+    buf_add_str(out, call.input);
+    buf_add_str(out, STR("}]"));
+}
+
+static bool has_values(const struct explanation *explanation) {
+    return explanation->outcome != RULE_EXHAUSTED && explanation->outcome != RULE_PENDING;
+}
+
+/* What functions were answered, or still have to be. */
+static void use_calls(struct explanation *explanation) {
+    const struct rule_question *question = explanation->question;
+    const struct rule_environment *environment = question->environment;
+    if (!question->calls)
+        return;
+    rule_calls_begin(question->calls, environment, question->rule, (struct str){0},
+                     environment->now_ms(environment), false);
+    explanation->evaluation.environment = &question->calls->environment;
+}
+
 static void write_valid(struct explanation *explanation) {
     struct buf *out = explanation->out;
     const struct plan *plan = explanation->plan;
@@ -218,22 +264,20 @@ static void write_valid(struct explanation *explanation) {
     bool matched = rule_route_matches(plan, explanation->question->topic);
     const char *why_not = reason(explanation, matched);
     write_bool(out, "matched", matched);
-    if (explanation->outcome != RULE_EXHAUSTED) {
+    if (has_values(explanation)) {
         write_variables(explanation);
-        if (plan->select.where) {
-            evaluation->effort_left = EVALUATION_EFFORT_MAX;
-            struct value where = rule_evaluate_expression(plan->select.where, evaluation);
-            json_write_key(out, "where");
-            write_value(explanation, where);
-        }
+        if (plan->select.where)
+            rule_explain_where(evaluation, out, plan);
     }
     write_bool(out, "fires", !why_not);
     if (why_not)
         write_text(out, "reason", str_of(why_not));
     if (explanation->outcome == RULE_RESULT)
         rule_explain_result(out, explanation->result, SIZE_MAX);
-    if (explanation->question->rule && explanation->outcome != RULE_EXHAUSTED)
+    if (explanation->question->rule && has_values(explanation))
         write_actions(explanation);
+    if (explanation->outcome == RULE_PENDING)
+        write_call(explanation);
 }
 
 static void evaluate(struct explanation *explanation) {
@@ -259,8 +303,12 @@ static void evaluate(struct explanation *explanation) {
         .secrets = question->rule ? question->rule->secrets : NULL,
         .effort_left = EVALUATION_EFFORT_MAX,
     };
+    use_calls(explanation);
     explanation->outcome =
         rule_evaluate(explanation->plan, &explanation->evaluation, &made, &explanation->result);
+    if (explanation->outcome == RULE_RESULT && question->rule &&
+        rule_ask_templates(question->rule, &explanation->evaluation))
+        explanation->outcome = RULE_PENDING;
     write_valid(explanation);
     json_done(&payload.json);
     rule_cache_done(&cache);
