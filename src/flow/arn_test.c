@@ -2,6 +2,8 @@
 
 #include "base/test.h"
 
+#include "base/mem.h"
+
 static void names_of_functions(void **state) {
     static const struct {
         const char *arn, *name;

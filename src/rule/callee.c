@@ -45,8 +45,8 @@ static int check_use(const struct callees *callees, const struct plan_use *use) 
     if (!name.len)
         return 0;
     if (!rule_functions_has(callees->surroundings->functions, name)) {
-        err_set(&why, ERR_NOT_FOUND, "there is no function \"%.*s\"", STR_ARG(name));
-        return fail(callees, use, ERR_NOT_FOUND, why.text);
+        err_set(&why, ERR_INVALID, "there is no function \"%.*s\"", STR_ARG(name));
+        return fail(callees, use, ERR_INVALID, why.text);
     }
     int code = rule_function_permit(callees->rule, name, &why);
     return code ? fail(callees, use, code, why.text) : 0;
