@@ -16,7 +16,7 @@
 enum { PAYLOAD_BYTES_MAX = 16 * 1024 * 1024 };
 
 struct arguments {
-    const char *sql, *topic, *payload, *version, *rule, *client; /* of test */
+    const char *sql, *topic, *payload, *version, *rule, *client, *answers; /* of test */
     const char *config, *api, *count;
     const char *name; /* of show and trace */
 };
@@ -54,9 +54,8 @@ static int explain(struct rule_question *question, const struct arguments *argum
     question->client_id = str_of(arguments->client);
     question->payload = buf_str(&payload);
     question->environment = &rule_environment_default;
-    question->calls = rule_calls_new();
+    question->answers = str_of(arguments->answers);
     bool valid = rule_explain(question, &out);
-    rule_calls_free(question->calls);
     puts(buf_cstr(&out));
     buf_done(&payload);
     buf_done(&out);
@@ -191,9 +190,9 @@ static int trace_rule(const struct api_client *client, const struct arguments *a
 
 static int usage(void) {
     fputs("usage: weir rule test --sql SQL --topic TOPIC [--payload FILE|-] "
-          "[--sql-version 2015-10-08|2016-03-23]\n"
+          "[--sql-version 2015-10-08|2016-03-23] [--answers JSON]\n"
           "       weir rule test --config FILE --rule NAME --topic TOPIC [--payload FILE|-] "
-          "[--client ID]\n"
+          "[--client ID] [--answers JSON]\n"
           "       weir rule ls [--api URL] [--config FILE]\n"
           "       weir rule show NAME [--api URL] [--config FILE]\n"
           "       weir rule trace NAME [--count N] [--api URL] [--config FILE]\n",
@@ -229,7 +228,8 @@ int command_rule(int argc, char **argv) {
         {"topic", 't', &arguments.topic, NULL},       {"payload", 'p', &arguments.payload, NULL},
         {"rule", 'r', &arguments.rule, NULL},         {"client", 0, &arguments.client, NULL},
         {"config", 'c', &arguments.config, NULL},     {"api", 0, &arguments.api, NULL},
-        {"count", 'n', &arguments.count, NULL},       {0}};
+        {"count", 'n', &arguments.count, NULL},       {"answers", 0, &arguments.answers, NULL},
+        {0}};
     if (!command_flags(&argc, argv, flags))
         return EXIT_USAGE;
     const char *verb = argc > 1 ? argv[1] : "";

@@ -13,6 +13,7 @@ struct explanation {
     const struct rule_question *question;
     struct buf *out;
     const struct plan *plan;
+    struct rule_calls *calls;
     struct evaluation evaluation;
     enum rule_outcome outcome;
     struct str result;
@@ -228,33 +229,31 @@ static void write_actions(struct explanation *explanation) {
     json_done(&json);
 }
 
-/* "calls":[{"function":"counter","input":{"n":1}}] */
-static void write_call(struct explanation *explanation) {
+/* "calls":[{"function":"counter","input":{"n":1},"answer":2}] */
+static void write_calls(struct explanation *explanation) {
     struct buf *out = explanation->out;
-    struct rule_call call;
-    if (!rule_calls_wanted(explanation->question->calls, &call))
-        return;
-    json_write_key(out, "calls");
-    buf_add_str(out, STR("[{"));
-    write_text(out, "function", call.function);
-    json_write_key(out, "input");
-    buf_add_str(out, call.input);
-    buf_add_str(out, STR("}]"));
+    const struct rule_calls *calls = explanation->calls;
+    size_t count = calls->count + calls->wanted;
+    for (size_t i = 0; i < count; i++) {
+        const struct call_answer *answer = &calls->answers[i];
+        if (i == 0)
+            json_write_key(out, "calls");
+        buf_add_str(out, i ? STR(",{") : STR("[{"));
+        write_text(out, "function", buf_str(&answer->function));
+        json_write_key(out, "input");
+        buf_add_str(out, buf_str(&answer->input));
+        if (i < calls->count) {
+            json_write_key(out, "answer");
+            buf_add_str(out, buf_str(&answer->text));
+        }
+        buf_add_u8(out, '}');
+    }
+    if (count)
+        buf_add_u8(out, ']');
 }
 
 static bool has_values(const struct explanation *explanation) {
     return explanation->outcome != RULE_EXHAUSTED && explanation->outcome != RULE_PENDING;
-}
-
-/* What functions were answered, or still have to be. */
-static void use_calls(struct explanation *explanation) {
-    const struct rule_question *question = explanation->question;
-    const struct rule_environment *environment = question->environment;
-    if (!question->calls)
-        return;
-    rule_calls_begin(question->calls, environment, question->rule, (struct str){0},
-                     environment->now_ms(environment), false);
-    explanation->evaluation.environment = &question->calls->environment;
 }
 
 static void write_valid(struct explanation *explanation) {
@@ -276,8 +275,37 @@ static void write_valid(struct explanation *explanation) {
         rule_explain_result(out, explanation->result, SIZE_MAX);
     if (explanation->question->rule && has_values(explanation))
         write_actions(explanation);
-    if (explanation->outcome == RULE_PENDING)
-        write_call(explanation);
+    write_calls(explanation);
+}
+
+/* The statement and, if it gives a result, what its actions' templates ask for. */
+static void try_once(struct explanation *explanation, struct buf *made) {
+    const struct rule_question *question = explanation->question;
+    const struct rule_environment *environment = question->environment;
+    struct evaluation *evaluation = &explanation->evaluation;
+    rule_calls_begin(explanation->calls, environment, question->rule, (struct str){0},
+                     environment->now_ms(environment), false);
+    explanation->outcome =
+        rule_evaluate(explanation->plan, evaluation, made, &explanation->result);
+    if (explanation->outcome == RULE_RESULT && question->rule &&
+        rule_ask_templates(question->rule, evaluation))
+        explanation->outcome = RULE_PENDING;
+}
+
+/* Again with each answer that is asked for, as long as there are any. */
+static void try_with_answers(struct explanation *explanation, struct buf *made) {
+    const struct evaluation fresh = explanation->evaluation;
+    struct json json = {0};
+    bool has_answers = json_parse(&json, explanation->question->answers) == 0;
+    struct json_cursor answer = json_each(has_answers ? json_root(&json) : (struct json_value){0});
+    try_once(explanation, made);
+    while (explanation->outcome == RULE_PENDING && json_next(&answer)) {
+        rule_calls_answer(explanation->calls, true, json_raw(answer.value));
+        arena_reset(fresh.arena);
+        explanation->evaluation = fresh;
+        try_once(explanation, made);
+    }
+    json_done(&json);
 }
 
 static void evaluate(struct explanation *explanation) {
@@ -289,8 +317,9 @@ static void evaluate(struct explanation *explanation) {
     char trace_id[UUID_CHARS] = "";
     struct message message = {
         .topic = question->topic, .payload = question->payload, .client_id = question->client_id};
+    explanation->calls = rule_calls_new();
     explanation->evaluation = (struct evaluation){
-        .environment = question->environment,
+        .environment = &explanation->calls->environment,
         .message = &message,
         .topic = question->topic,
         .version = explanation->plan->version,
@@ -303,13 +332,9 @@ static void evaluate(struct explanation *explanation) {
         .secrets = question->rule ? question->rule->secrets : NULL,
         .effort_left = EVALUATION_EFFORT_MAX,
     };
-    use_calls(explanation);
-    explanation->outcome =
-        rule_evaluate(explanation->plan, &explanation->evaluation, &made, &explanation->result);
-    if (explanation->outcome == RULE_RESULT && question->rule &&
-        rule_ask_templates(question->rule, &explanation->evaluation))
-        explanation->outcome = RULE_PENDING;
+    try_with_answers(explanation, &made);
     write_valid(explanation);
+    rule_calls_free(explanation->calls);
     json_done(&payload.json);
     rule_cache_done(&cache);
     arena_done(&arena);

@@ -222,7 +222,9 @@ struct rule_question {
     int sql_version; /* enum rule_version */
     struct str topic, payload, client_id;
     const struct rule_environment *environment;
-    struct rule_calls *calls; /* NULL: no function can be called */
+    /* A JSON array, or empty: what functions would answer, in the order in which they are called. None is
+     * called. */
+    struct str answers;
 };
 
 /*
@@ -232,8 +234,8 @@ struct rule_question {
  * `result_base64` if it is no JSON, or the `reason` for which there is none. WHERE and SELECT are
  * evaluated even if the topic does not match. Of a rule also `actions` and `error_action`, as AWS writes
  * them, with each template replaced by what it comes to, and `refused` with the sentence if the action's
- * role forbids that. If a function is wanted whose answer `calls` does not have, `fires` is false and `calls` has what
- * would be called, `function` and `input`. Returns whether the statement is valid.
+ * role forbids that. If it calls functions: `calls`, each with `function`, `input` and, as far as there are answers,
+ * `answer`; without an answer it does not fire. Returns whether the statement is valid.
  */
 bool rule_explain(const struct rule_question *question, struct buf *out);
 

@@ -3,6 +3,7 @@ import base64
 import json
 import os
 import subprocess
+import urllib.request
 
 import pytest
 from test_rule_api import ROLE, client, refused, rule_config, to_stream
@@ -222,3 +223,43 @@ def test_a_reading_function_that_fails_goes_to_the_error_action(make):
     failure, = made(weir, 1, "errors")[0]["failures"]
     assert failure == {"failedAction": "get_secret", "failedResource": "none", "errorMessage": 'get_secret: there is no secret "none"'}
     assert weir.metrics()['weir_rule_failed_total{rule="out"}'] == 1
+
+
+def test_a_trial_says_what_would_be_called(make, tmp_path):
+    weir = make(f"SELECT aws_lambda('{ARN}', n).twice AS x FROM 'out/#' WHERE aws_lambda('{ARN}', *).is_even",
+                api={"bind": "127.0.0.1:0", "auth": "open"})
+
+    def ask(body):
+        request = urllib.request.Request(f"http://{weir.addresses['api']}/v1/rules:test", json.dumps(body).encode(),
+                                         {"Content-Type": "application/json"})
+        with urllib.request.urlopen(request, timeout=20) as answer:
+            return json.loads(answer.read())
+
+    question = {"ruleName": "out", "topic": "out/a", "payload": {"n": 1}}
+    said = ask(question)
+    assert not said["fires"] and said["reason"] == "it waits for the answer of a function"
+    assert said["calls"] == [{"function": "work-1", "input": {"n": 1}}]
+    said = ask({**question, "answers": [{"is_even": True}, {"twice": 2}]})
+    assert said["fires"] and said["result"] == {"x": 2} and said["calls"][1] == {"function": "work-1", "input": 1, "answer": {"twice": 2}}
+    payload = tmp_path / "payload"
+    payload.write_text('{"n": 1}')
+    command = [PROGRAM, "rule", "test", "--config", weir.config_path, "--rule", "out", "--topic", "out/a", "--payload", str(payload)]
+    answers = ["--answers", '[{"is_even":false}]']
+    said = [json.loads(subprocess.run(command + more, capture_output=True, check=True, timeout=60).stdout) for more in [[], answers]]
+    assert said[0]["calls"] == [{"function": "work-1", "input": {"n": 1}}] and said[1]["reason"] == "WHERE is not true"
+    assert not os.path.exists(weir.path("seen")), "nothing is called"
+
+
+def test_who_follows_sees_the_evaluation(make):
+    weir = make(f"SELECT aws_lambda('{ARN}', *).twice AS x FROM 'out/#' WHERE aws_lambda('{ARN}', *).twice > 2",
+                api={"bind": "127.0.0.1:0", "auth": "open"})
+    command = [PROGRAM, "rule", "trace", "out", "--count", "3", "--api", f"http://{weir.addresses['api']}"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as trace:
+        assert json.loads(trace.stdout.readline()) == {"following": True}
+        publish(weir, [{"n": 1}, {"n": 2}, {"fail": "broken"}])
+        lines = [json.loads(line) for line in trace.stdout]
+    assert [line["fires"] for line in lines] == [False, True, False]
+    assert lines[1]["where"] == {"type": "Boolean", "value": True} and lines[1]["result"] == {"x": 4}
+    assert lines[1]["actions"][0]["outcome"] == "success" and lines[0]["reason"] == "WHERE is not true"
+    assert "broken" in lines[2]["reason"] and lines[2]["actions"][0]["error_action"] == "kinesis"
+    assert len(seen(weir)) == 4
