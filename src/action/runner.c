@@ -102,10 +102,6 @@ static const char *name_of(const struct action_runner *runner) {
     return stream_name(runner->config.stream);
 }
 
-const struct action_spec *action_item_spec(const struct action_item *item) {
-    return ((const struct action_runner *)item->target->runner)->spec;
-}
-
 static void move(struct action_runner *runner, enum state to) {
     ASSERT(moves[runner->state] & TO(to));
     runner->state = to;
@@ -370,6 +366,7 @@ static size_t collect(struct action_runner *runner) {
         if (item->state != ITEM_PENDING)
             continue;
         item->item.target = runner->target;
+        item->item.spec = runner->spec;
         item->item.scratch = NULL;
         item->item.is_settled = false;
         runner->pending[count++] = &item->item;

@@ -43,9 +43,9 @@ struct target {
     struct action_walk walk;
     struct link evaluations; /* in the order of the log */
     struct sink_gate_listener listener;
-    struct timer timer; /* for the calls */
+    struct timer timer;  /* for the calls */
     struct meter *meter; /* made with the first message */
-    unsigned calls; /* under way; their answers come also when the target is gone */
+    unsigned calls;      /* under way; their answers come also when the target is gone */
     bool is_advancing, is_woken, is_timer_closed;
     void (*closed)(void *data);
     void *closed_data;
@@ -183,8 +183,7 @@ static int begin_call(struct evaluation *evaluation, struct str function, struct
     const struct action_services *services = target->services;
     struct call *call = xmalloc(sizeof *call);
     *call = (struct call){target, evaluation};
-    uint64_t most_ms =
-        CALL_MS_MAX + (services->is_up(services->data, function) ? 0 : START_MS_MAX);
+    uint64_t most_ms = CALL_MS_MAX + (services->is_up(services->data, function) ? 0 : START_MS_MAX);
     int code = services->invoke(services->data, function, input, on_invoked, call);
     if (code) {
         free(call);
@@ -210,8 +209,8 @@ static bool ask(struct evaluation *evaluation) {
     const struct action_item *item = evaluation->item;
     struct str function, input;
     while (!evaluation->call &&
-           statements->ask(evaluation->target->services->data, action_item_spec(item),
-                           &item->record, evaluation->calls, &function, &input)) {
+           statements->ask(evaluation->target->services->data, item->spec, &item->record,
+                           evaluation->calls, &function, &input)) {
         int code = begin_call(evaluation, function, input);
         if (code == ERR_CLOSED)
             return false;
@@ -245,8 +244,8 @@ static bool run(struct evaluation *evaluation) {
     struct target *target = evaluation->target;
     const struct action_services *services = target->services;
     const struct action_item *item = evaluation->item;
-    int result = services->statements->run(services->data, action_item_spec(item), &item->record,
-                                           evaluation->calls);
+    int result =
+        services->statements->run(services->data, item->spec, &item->record, evaluation->calls);
     evaluation->ticket = sink_gate_ticket(services->gate);
     evaluation->state = STAGED;
     if (result == MESSAGE_TAKEN)
@@ -318,7 +317,7 @@ static void begin(struct action_walk *walk, struct action_item *item) {
     struct target *target = CONTAINER_OF(walk, struct target, walk);
     struct evaluation *evaluation = xcalloc(1, sizeof *evaluation);
     if (!target->meter)
-        make_meter(target, action_item_spec(item));
+        make_meter(target, item->spec);
     evaluation->target = target;
     evaluation->item = item;
     evaluation->calls = statements_of(target)->open();

@@ -54,7 +54,7 @@ static struct world {
     unsigned ran_count;
     int run_result;
     unsigned failed;
-} *world;
+} * world;
 
 static void turn(void) {
     uv_run(loop_uv(world->loop), UV_RUN_ONCE);
@@ -246,10 +246,8 @@ static void push(const char *text) {
     struct sink_resolver *resolver = stream_writer_resolver(world->writer);
     struct sink *sink = resolver->find(resolver, SINK_ACTION, STR("r-0-statement"));
     struct buf bytes = {0};
-    struct action_record action = {.payload = str_of(text),
-                                   .topic = STR("t"),
-                                   .original = str_of(text),
-                                   .has_original = true};
+    struct action_record action = {
+        .payload = str_of(text), .topic = STR("t"), .original = str_of(text), .has_original = true};
     action_record_write(&bytes, &action);
     struct record record = {.partition_key = STR("0"), .data = buf_str(&bytes)};
     assert_int_equal(sink_push(sink, &record), 0);

@@ -75,7 +75,8 @@ struct action_item {
     uint64_t counter;    /* in its log: grows by one, never used twice by one log */
     uint64_t arrival_ms; /* wall clock when it was staged */
     unsigned attempts;   /* before this one */
-    void *scratch;       /* the target's own during a send; NULL when it begins */
+    const struct action_spec *spec; /* of the action, as it is now */
+    void *scratch;                  /* the target's own during a send; NULL when it begins */
 
     /* The runner's; set by action_item_settle(). */
     struct action_target *target;
@@ -89,9 +90,6 @@ struct action_item {
  * send is settled the next send may come, never from inside this call. */
 void action_item_settle(struct action_item *item, enum action_verdict verdict, const char *format,
                         ...) __attribute__((format(printf, 3, 4)));
-
-/* Of which action it is. */
-const struct action_spec *action_item_spec(const struct action_item *item);
 
 /* ---- targets ---- */
 

@@ -223,13 +223,17 @@ static int test(const struct arguments *arguments) {
 
 int command_rule(int argc, char **argv) {
     struct arguments arguments = {.version = "2015-10-08"};
-    const struct command_flag flags[] = {
-        {"sql-version", 0, &arguments.version, NULL}, {"sql", 's', &arguments.sql, NULL},
-        {"topic", 't', &arguments.topic, NULL},       {"payload", 'p', &arguments.payload, NULL},
-        {"rule", 'r', &arguments.rule, NULL},         {"client", 0, &arguments.client, NULL},
-        {"config", 'c', &arguments.config, NULL},     {"api", 0, &arguments.api, NULL},
-        {"count", 'n', &arguments.count, NULL},       {"answers", 0, &arguments.answers, NULL},
-        {0}};
+    const struct command_flag flags[] = {{"sql-version", 0, &arguments.version, NULL},
+                                         {"sql", 's', &arguments.sql, NULL},
+                                         {"topic", 't', &arguments.topic, NULL},
+                                         {"payload", 'p', &arguments.payload, NULL},
+                                         {"rule", 'r', &arguments.rule, NULL},
+                                         {"client", 0, &arguments.client, NULL},
+                                         {"config", 'c', &arguments.config, NULL},
+                                         {"api", 0, &arguments.api, NULL},
+                                         {"count", 'n', &arguments.count, NULL},
+                                         {"answers", 0, &arguments.answers, NULL},
+                                         {0}};
     if (!command_flags(&argc, argv, flags))
         return EXIT_USAGE;
     const char *verb = argc > 1 ? argv[1] : "";

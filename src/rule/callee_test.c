@@ -29,7 +29,8 @@ static void such_a_rule_has_a_log(void **state) {
     struct conf_test test = {.surroundings.kinds = kinds};
     struct rule_set *set;
     assert_int_equal(
-        compile(&test, RULE("SELECT aws_lambda('arn:aws:lambda:r:a:function:f', *) AS x FROM 't'", ACTION),
+        compile(&test,
+                RULE("SELECT aws_lambda('arn:aws:lambda:r:a:function:f', *) AS x FROM 't'", ACTION),
                 &set),
         0);
     const struct action_specs *specs = rule_set_actions(set);
@@ -95,28 +96,28 @@ static struct rule_roles *roles_of(struct conf_test *test, const char *text) {
     struct rule_roles *roles;
     struct err err;
     assert_int_equal(json_parse(&test->json, str_of(text)), 0);
-    assert_int_equal(rule_roles_compile(conf_test_tree(test, json_root(&test->json)), "here", "1",
-                                        &roles, &err),
-                     0);
+    assert_int_equal(
+        rule_roles_compile(conf_test_tree(test, json_root(&test->json)), "here", "1", &roles, &err),
+        0);
     return roles;
 }
 
 static void the_rules_role_says_which(void **state) {
     struct conf_test holder = {0};
-    struct rule_roles *roles = roles_of(
-        &holder,
-        "{\"some\":{\"statement\":[{\"effect\":\"Allow\",\"action\":\"kinesis:*\",\"resource\":\"*\"},"
-        "{\"effect\":\"Allow\",\"action\":\"lambda:InvokeFunction\","
-        "\"resource\":\"arn:aws:lambda:here:1:function:f\"}]},"
-        "\"none\":{\"statement\":[{\"effect\":\"Allow\",\"action\":\"kinesis:*\",\"resource\":\"*\"}]}}");
+    struct rule_roles *roles =
+        roles_of(&holder, "{\"some\":{\"statement\":[{\"effect\":\"Allow\",\"action\":\"kinesis:*"
+                          "\",\"resource\":\"*\"},"
+                          "{\"effect\":\"Allow\",\"action\":\"lambda:InvokeFunction\","
+                          "\"resource\":\"arn:aws:lambda:here:1:function:f\"}]},"
+                          "\"none\":{\"statement\":[{\"effect\":\"Allow\",\"action\":\"kinesis:*\","
+                          "\"resource\":\"*\"}]}}");
     struct conf_test test = {.surroundings = {.kinds = kinds, .roles = roles}};
     struct rule_set *set;
     struct err why;
-    assert_int_equal(compile(&test,
-                             RULE("SELECT aws_lambda('f', *) AS x FROM 't'",
-                                  "\"role\":\"some\"," ACTION),
-                             &set),
-                     0);
+    assert_int_equal(
+        compile(&test, RULE("SELECT aws_lambda('f', *) AS x FROM 't'", "\"role\":\"some\"," ACTION),
+                &set),
+        0);
     const struct rule *rule = rule_set_find(set, STR("r"));
     assert_int_equal(rule_function_permit(rule, STR("f"), &why), 0);
     assert_int_equal(rule_function_permit(rule, STR("g"), &why), ERR_DENIED);
@@ -124,11 +125,10 @@ static void the_rules_role_says_which(void **state) {
                                   "arn:aws:lambda:here:1:function:g");
     rule_set_unref(set);
     conf_test_done(&test);
-    assert_int_equal(compile(&test,
-                             RULE("SELECT aws_lambda('f', *) AS x FROM 't'",
-                                  "\"role\":\"none\"," ACTION),
-                             &set),
-                     ERR_DENIED);
+    assert_int_equal(
+        compile(&test, RULE("SELECT aws_lambda('f', *) AS x FROM 't'", "\"role\":\"none\"," ACTION),
+                &set),
+        ERR_DENIED);
     assert_string_equal(test.err.text,
                         "weir.yaml:1:22: rule r: sql 1:19: the role none does not allow "
                         "lambda:InvokeFunction on arn:aws:lambda:here:1:function:f");

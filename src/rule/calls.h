@@ -26,13 +26,13 @@ struct call_answer {
 
 struct rule_calls {
     struct rule_environment environment; /* what the evaluation sees */
-    const struct rule *rule; /* whose role counts; NULL: a statement alone */
+    const struct rule *rule;             /* whose role counts; NULL: a statement alone */
     uint64_t now_ms;
     uint64_t seed[2], draws;
     struct call_answer answers[RULE_CALLS_MAX];
-    size_t count;      /* that are there; of the next one function and input, if it is wanted */
-    bool wanted;       /* an answer is missing: the evaluation has ended early */
-    bool is_final;     /* nothing more is called: what is not there fails */
+    size_t count;  /* that are there; of the next one function and input, if it is wanted */
+    bool wanted;   /* an answer is missing: the evaluation has ended early */
+    bool is_final; /* nothing more is called: what is not there fails */
 };
 
 /* An evaluation begins. CALLS_SEED_BYTES of seed, or less: then chance is the one of `calls`. */

@@ -81,12 +81,13 @@ static struct rule_engine *make_engine(struct world *world, struct rule_set *set
 
 static void open_world(struct world *world, const char *rule) {
     struct rule_set *set;
-    *world = (struct world){.resolver = {find},
-                            .publisher = {publish},
-                            .stream = {push_stream, "s"},
-                            .errors = {push_errors, "errors"},
-                            .log = {push_log, "log"},
-                            .conf.surroundings = {.kinds = kinds, .functions = rule_functions_new()}};
+    *world =
+        (struct world){.resolver = {find},
+                       .publisher = {publish},
+                       .stream = {push_stream, "s"},
+                       .errors = {push_errors, "errors"},
+                       .log = {push_log, "log"},
+                       .conf.surroundings = {.kinds = kinds, .functions = rule_functions_new()}};
     rule_functions_add(world->conf.surroundings.functions, "f");
     struct buf config = {0};
     buf_printf(&config, "{\"rules\":{\"r\":%s}}", rule);
@@ -159,12 +160,15 @@ static void assert_metric(const char *line) {
 
 static void a_message_waits_in_the_log_and_is_evaluated_as_it_came(void **state) {
     struct world world;
-    open_world(&world,
-               RULE("SELECT aws_lambda('f', n).got AS x, topic(2) AS t, clientid() AS c, "
-                    "principal() AS p, sourceip() AS ip, timestamp() AS at, traceid() AS id FROM 'a/#' "
-                    "WHERE aws_lambda('f', TRUE).got",
-                    "\"actions\":[" TO("s", "${aws_lambda('f', topic(1)).got}")
-                    ",{\"republish\":{\"topic\":\"made/${n}\"}}]"));
+    open_world(
+        &world,
+        RULE(
+            "SELECT aws_lambda('f', n).got AS x, topic(2) AS t, clientid() AS c, "
+            "principal() AS p, sourceip() AS ip, timestamp() AS at, traceid() AS id FROM 'a/#' "
+            "WHERE aws_lambda('f', TRUE).got",
+            "\"actions\":[" TO(
+                "s",
+                "${aws_lambda('f', topic(1)).got}") ",{\"republish\":{\"topic\":\"made/${n}\"}}]"));
     assert_int_equal(send(&world, "a/b", "{\"n\":7}"), MESSAGE_STAGED);
     expect(&world.events, "");
     assert_metric("weir_rule_topic_match_total{rule=\"r\"} 1");
@@ -207,9 +211,12 @@ static void a_failure_runs_the_error_action(void **state) {
     close_world(&world);
 
     /* In a template that action fails, and the others run. */
-    open_world(&world, RULE("SELECT 1 AS x FROM 'a'",
-                            "\"actions\":[" TO("s", "${aws_lambda('f', n).got}") ","
-                            "{\"republish\":{\"topic\":\"t\"}}]" TO_ERRORS));
+    open_world(
+        &world,
+        RULE("SELECT 1 AS x FROM 'a'",
+             "\"actions\":[" TO(
+                 "s", "${aws_lambda('f', n).got}") ","
+                                                   "{\"republish\":{\"topic\":\"t\"}}]" TO_ERRORS));
     assert_int_equal(send(&world, "a", "{\"n\":\"fail\"}"), MESSAGE_STAGED);
     assert_int_equal(resume(&world), MESSAGE_STAGED);
     assert_non_null(strstr(buf_cstr(&world.events), "publish t d3 {\"x\":1}\nerrors {"));
@@ -276,9 +283,10 @@ static void on_line(struct rule_tracer *tracer, struct str json) {
 static void who_follows_sees_the_evaluation(void **state) {
     struct world world;
     struct rule_tracer tracer = {.rule = STR("r"), .line = on_line};
-    open_world(&world, RULE("SELECT aws_lambda('f', n).got AS x FROM 'a' WHERE aws_lambda('f', n).got "
-                            "= 7",
-                            "\"actions\":[" TO("s", "${aws_lambda('f', n).got}") "]"));
+    open_world(&world,
+               RULE("SELECT aws_lambda('f', n).got AS x FROM 'a' WHERE aws_lambda('f', n).got "
+                    "= 7",
+                    "\"actions\":[" TO("s", "${aws_lambda('f', n).got}") "]"));
     rule_engine_trace(world.engine, &tracer);
     assert_int_equal(send(&world, "a", "{\"n\":7}"), MESSAGE_STAGED);
     assert_non_null(tracer.line);

@@ -455,9 +455,9 @@ static int resolve_rule(struct rule_engine *engine, struct engine_rule *rule, st
     if (result < 0 || !statement)
         return result;
     rule->statement_log = engine->sinks->find(engine->sinks, SINK_ACTION, str_of(statement->log));
-    return rule->statement_log ? 0
-                               : err_set(err, ERR_NOT_FOUND, "rule %.*s has no log",
-                                         STR_ARG(rule->rule->name));
+    return rule->statement_log
+               ? 0
+               : err_set(err, ERR_NOT_FOUND, "rule %.*s has no log", STR_ARG(rule->rule->name));
 }
 
 int rule_engine_rule_new(struct rule_engine *engine, struct rule *made,

@@ -32,8 +32,8 @@ struct engine_action {
 struct engine_rule {
     unsigned references;
     struct rule *rule;
-    bool is_special; /* somebody follows it, or it waits for answers of functions */
-    bool traced;     /* somebody follows it */
+    bool is_special;            /* somebody follows it, or it waits for answers of functions */
+    bool traced;                /* somebody follows it */
     struct sink *statement_log; /* of a rule that calls functions; may be found anew */
     struct metric match, executed, parse_error, exhausted, failed;
     struct engine_action *actions;
@@ -113,8 +113,8 @@ void rule_run_fail(struct engine_run *run, const char *failed_action, struct str
 void rule_run_join(struct engine_run *run, int result);
 
 /* With one reference, and its targets resolved. */
-int rule_engine_rule_new(struct rule_engine *engine, struct rule *made, struct engine_rule **ret_rule,
-                         struct err *err);
+int rule_engine_rule_new(struct rule_engine *engine, struct rule *made,
+                         struct engine_rule **ret_rule, struct err *err);
 void rule_engine_rule_unref(struct engine_rule *rule);
 
 /* Appends to the log of an action or a rule, which has one shard. *sink is kept for the next time: it is

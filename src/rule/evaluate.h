@@ -57,9 +57,9 @@ struct evaluation {
     const struct rule_roles *roles; /* of the rule; for functions that reach outside */
     const struct rule_secrets *secrets;
     struct evaluation_document *documents; /* read so far; in the arena */
-    const char *failure; /* why such a function failed, in the arena; NULL: none has */
-    const char *failed_function;   /* then: which, */
-    struct str failed_resource;    /* and on what */
+    const char *failure;         /* why such a function failed, in the arena; NULL: none has */
+    const char *failed_function; /* then: which, */
+    struct str failed_resource;  /* and on what */
 };
 
 enum rule_outcome {

@@ -285,8 +285,7 @@ static void try_once(struct explanation *explanation, struct buf *made) {
     struct evaluation *evaluation = &explanation->evaluation;
     rule_calls_begin(explanation->calls, environment, question->rule, (struct str){0},
                      environment->now_ms(environment), false);
-    explanation->outcome =
-        rule_evaluate(explanation->plan, evaluation, made, &explanation->result);
+    explanation->outcome = rule_evaluate(explanation->plan, evaluation, made, &explanation->result);
     if (explanation->outcome == RULE_RESULT && question->rule &&
         rule_ask_templates(question->rule, evaluation))
         explanation->outcome = RULE_PENDING;

@@ -60,20 +60,23 @@ static void what_is_no_statement(void **state) {
 
 /* None is called: what would be is told, and what is said to be its answer goes on. */
 static void functions_are_told_of(void **state) {
-    const char *sql = "SET @a = aws_lambda('f', n).a SELECT @a AS a, aws_lambda('g', @a) AS b FROM 't' "
-                      "WHERE @a > 1";
-    check(sql, "t", STR("{\"n\":1}"),
-          "{\"valid\":true,\"matched\":true,\"fires\":false,\"reason\":\"it waits for the answer of "
-          "a function\",\"calls\":[{\"function\":\"f\",\"input\":1}]}");
+    const char *sql =
+        "SET @a = aws_lambda('f', n).a SELECT @a AS a, aws_lambda('g', @a) AS b FROM 't' "
+        "WHERE @a > 1";
+    check(
+        sql, "t", STR("{\"n\":1}"),
+        "{\"valid\":true,\"matched\":true,\"fires\":false,\"reason\":\"it waits for the answer of "
+        "a function\",\"calls\":[{\"function\":\"f\",\"input\":1}]}");
     check_with(sql, "t", STR("{\"n\":1}"), "[{\"a\":2}]",
                "{\"valid\":true,\"matched\":true,\"fires\":false,\"reason\":\"it waits for the "
                "answer of a function\",\"calls\":[{\"function\":\"f\",\"input\":1,\"answer\":{"
                "\"a\":2}},{\"function\":\"g\",\"input\":2}]}");
-    check_with(sql, "t", STR("{\"n\":1}"), "[{\"a\":2},[]]",
-               "{\"valid\":true,\"matched\":true,\"variables\":{\"a\":{\"type\":\"Int\",\"value\":2}}"
-               ",\"where\":{\"type\":\"Boolean\",\"value\":true},\"fires\":true,\"result\":{\"a\":2,"
-               "\"b\":[]},\"calls\":[{\"function\":\"f\",\"input\":1,\"answer\":{\"a\":2}},"
-               "{\"function\":\"g\",\"input\":2,\"answer\":[]}]}");
+    check_with(
+        sql, "t", STR("{\"n\":1}"), "[{\"a\":2},[]]",
+        "{\"valid\":true,\"matched\":true,\"variables\":{\"a\":{\"type\":\"Int\",\"value\":2}}"
+        ",\"where\":{\"type\":\"Boolean\",\"value\":true},\"fires\":true,\"result\":{\"a\":2,"
+        "\"b\":[]},\"calls\":[{\"function\":\"f\",\"input\":1,\"answer\":{\"a\":2}},"
+        "{\"function\":\"g\",\"input\":2,\"answer\":[]}]}");
 }
 
 int main(void) {

@@ -30,7 +30,8 @@ const char *rule_function_nearest(struct str name);
 bool rule_function_str(struct evaluation *evaluation, struct value value, struct str *ret_text);
 
 /* It failed, which is more than Undefined: evaluation->failure. `resource` is what it was to reach. */
-struct value rule_function_fail(struct evaluation *evaluation, struct str resource, const char *why);
+struct value rule_function_fail(struct evaluation *evaluation, struct str resource,
+                                const char *why);
 
 /* What an argument with this text is prepared to be: with the plan, if it stands in the rule as a
  * string, else by way of the evaluation's cache. NULL if the text is of no use. */

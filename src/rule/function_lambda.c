@@ -26,9 +26,8 @@ static struct value fail(struct evaluation *evaluation, struct str arn, struct s
                STR_ARG(why));
     struct value made = rule_evaluation_take_scratch(evaluation);
     return rule_function_fail(evaluation, arn,
-                              made.type == VALUE_STRING
-                                  ? arena_strdup(evaluation->arena, made.text)
-                                  : "aws_lambda failed");
+                              made.type == VALUE_STRING ? arena_strdup(evaluation->arena, made.text)
+                                                        : "aws_lambda failed");
 }
 
 /* Nothing more is evaluated until the answer is there. */
@@ -41,8 +40,7 @@ static struct value wait_for_answer(struct evaluation *evaluation) {
 static struct value call(struct evaluation *evaluation, struct str arn, struct str input) {
     struct rule_calls *calls = evaluation->environment->calls;
     const char *why;
-    const struct call_answer *answer =
-        rule_calls_get(calls, arn_function_name(arn), input, &why);
+    const struct call_answer *answer = rule_calls_get(calls, arn_function_name(arn), input, &why);
     if (why)
         return fail(evaluation, arn, str_of(why));
     if (!answer)

@@ -28,9 +28,10 @@ static void check(const char *sql, const char *expected, const char *expected_as
     while (outcome == RULE_PENDING) {
         struct sql_run run;
         struct str payload = {0};
-        assert_int_equal(sql_run_init(&run, RULE_VERSION_2016_03_23, sql,
-                                      test_message(STR("{\"n\":3,\"f\":\"made\",\"o\":{\"a\":1}}"))),
-                         0);
+        assert_int_equal(
+            sql_run_init(&run, RULE_VERSION_2016_03_23, sql,
+                         test_message(STR("{\"n\":3,\"f\":\"made\",\"o\":{\"a\":1}}"))),
+            0);
         rule_calls_begin(calls, &test_environment, NULL, STR("0123456789abcdef"), 5, false);
         run.evaluation.environment = &calls->environment;
         outcome = rule_evaluate(run.plan, &run.evaluation, &run.out, &payload);

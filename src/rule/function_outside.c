@@ -13,8 +13,7 @@ struct value rule_function_fail(struct evaluation *evaluation, struct str resour
                                 const char *why) {
     evaluation->failure = arena_strdup(evaluation->arena, str_of(why));
     evaluation->failed_function = evaluation->call->function->name;
-    evaluation->failed_resource =
-        str_from(arena_strdup(evaluation->arena, resource), resource.len);
+    evaluation->failed_resource = str_from(arena_strdup(evaluation->arena, resource), resource.len);
     return value_undefined();
 }
 

@@ -144,10 +144,10 @@ static int check_callee(struct planner *planner, const struct ast_node *node) {
                 callee->kind == AST_MEMBER || callee->kind == AST_INDEX ||
                 callee->kind == AST_ADD || callee->kind == AST_CALL || callee->kind == AST_CAST ||
                 callee->kind == AST_CASE;
-    return named || made ? 0
-                         : FAIL(planner, callee->at, ERR_INVALID,
-                                "the function of %.*s() must be its ARN or its name",
-                                STR_ARG(node->text));
+    return named || made
+               ? 0
+               : FAIL(planner, callee->at, ERR_INVALID,
+                      "the function of %.*s() must be its ARN or its name", STR_ARG(node->text));
 }
 
 static void note_use(struct planner *planner, const struct ast_node *node) {

@@ -176,7 +176,7 @@ struct rule_environment {
                         struct str shadow, struct buf *document);
     int (*thing)(const struct rule_environment *environment, struct str thing,
                  struct buf *document);
-    void *data; /* of who made it */
+    void *data;               /* of who made it */
     struct rule_calls *calls; /* what aws_lambda() was answered; NULL: it cannot be called here */
 };
 
@@ -197,8 +197,8 @@ extern const struct rule_environment rule_environment_default;
  * message came.
  */
 enum {
-    RULE_CALLS_MAX = 10,                 /* calls of functions for one message and rule */
-    RULE_CALL_BYTES_MAX = 1024 * 1024,   /* of what a function is given, and of what it answers */
+    RULE_CALLS_MAX = 10,               /* calls of functions for one message and rule */
+    RULE_CALL_BYTES_MAX = 1024 * 1024, /* of what a function is given, and of what it answers */
 };
 
 /* The calls for one message. */
