@@ -379,8 +379,8 @@ static enum rule_outcome end_early(const struct evaluation *evaluation) {
     return calls && calls->wanted ? RULE_PENDING : RULE_EXHAUSTED;
 }
 
-enum rule_outcome rule_evaluate(const struct plan *plan, struct evaluation *evaluation,
-                                struct buf *out, struct str *ret_payload) {
+enum rule_outcome rule_evaluate_statement(const struct plan *plan, struct evaluation *evaluation,
+                                          struct buf *out, struct str *ret_payload) {
     evaluate_variables(plan, evaluation);
     bool passed = !plan->select.where || is_true(evaluate(plan->select.where, evaluation));
     if (evaluation->exhausted)

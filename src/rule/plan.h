@@ -99,6 +99,7 @@ struct plan {
     struct str variable_names[PLAN_VARIABLES_MAX];
     size_t variable_count;
     struct plan_uses *uses;
+    bool takes_all; /* SELECT * without WHERE and SET: there is nothing to evaluate */
 };
 
 /* `sql` must outlive the arena. Errors begin with "LINE:COLUMN: " in the SQL: INVALID, or
