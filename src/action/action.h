@@ -92,7 +92,7 @@ struct action_services {
      * later; TOO_LARGE. */
     int (*invoke)(void *data, struct str function, struct str event, action_invoked_cb *done,
                   void *done_data);
-    /* Whether the function has been up, so that a call does not have to wait for its start. */
+    /* Whether a process of the function runs, so that a call does not have to wait for its start. */
     bool (*is_up)(void *data, struct str function);
     const struct action_statements *statements;
     /* The bucket of this name in the configuration, or NULL. */

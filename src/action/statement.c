@@ -12,8 +12,8 @@
  * fail, which the rule itself reports to its error action; here that is success. What the actions cannot
  * keep is tried again, from the evaluation on, with the functions that it calls.
  *
- * A call is given up after CALL_MS_MAX (AWS IoT Core Developer Guide, "aws_lambda"). A function that has
- * not been up yet, as after a start of Weir, has START_MS_MAX more: what waited in the log is not to fail
+ * A call is given up after CALL_MS_MAX (AWS IoT Core Developer Guide, "aws_lambda"). A function of
+ * which no process is ready, as after a start of Weir, has START_MS_MAX more: what waited in the log is not to fail
  * for that. The function itself goes on, and what it answers then is not looked at.
  */
 #include <stdlib.h>
