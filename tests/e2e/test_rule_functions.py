@@ -27,13 +27,15 @@ while True:
         seen.write(text + '\\n')
     event = json.loads(text)
     event = event if isinstance(event, dict) else {'given': event}
+    since = time.monotonic()
     time.sleep(event.get('sleep', 0))
     if 'fail' in event:
         post(id + '/error', json.dumps({'errorType': 'Bad', 'errorMessage': event['fail']}))
     elif 'raw' in event:
         post(id + '/response', event['raw'])
     else:
-        post(id + '/response', json.dumps({'got': event, 'twice': event.get('n', 0) * 2, 'is_even': event.get('n', 0) % 2 == 0}))
+        post(id + '/response', json.dumps({'got': event, 'twice': event.get('n', 0) * 2, 'is_even': event.get('n', 0) % 2 == 0,
+                                              'since': since, 'until': time.monotonic()}))
 """
 ARN = "arn:aws:lambda:us-east-1:000000000000:function:work-1"
 TO_STREAM = {"kinesis": {"stream_name": "sensors", "partition_key": "${topic(2)}"}}
@@ -41,7 +43,7 @@ TO_ERRORS = {"kinesis": {"stream_name": "errors", "partition_key": "k"}}
 
 
 def functions(directory, **changes):
-    return {"work-1": {"command": ["python3", "-c", FUNCTION], "timeout": "10s",
+    return {"work-1": {"command": ["python3", "-c", FUNCTION], "timeout": "10s", "concurrency": 2,
                        "environment": {"SEEN": os.path.join(directory, "seen")}, **changes}}
 
 
@@ -106,9 +108,12 @@ def test_chance_and_the_clock_stand_still_while_functions_are_asked(make):
 
 def test_failures_go_to_the_error_action(make):
     weir = make(f"SELECT aws_lambda('{ARN}', *) AS x, n FROM 'out/#'")
-    publish(weir, [{"n": 1}, {"fail": "it is broken", "n": 2}, {"raw": "no json", "n": 3}, {"sleep": 3, "n": 4}, {"n": 5}], "out/b")
-    assert [record["n"] for record in made(weir, 2)] == [1, 5]
+    publish(weir, [{"n": 1}], "out/b")
+    made(weir, 1)  # the function is up, so that a call has two seconds and no more
+    publish(weir, [{"fail": "it is broken", "n": 2}, {"raw": "no json", "n": 3}, {"sleep": 3, "n": 4}], "out/b")
     reports = made(weir, 3, "errors")
+    publish(weir, [{"n": 5}], "out/b")
+    assert [record["n"] for record in made(weir, 2)] == [1, 5]
     for report, n, why in zip(reports, [2, 3, 4], ["it is broken", "its answer is no JSON", "it has not answered within 2000 ms"]):
         assert report["ruleName"] == "out" and report["topic"] == "out/b"
         assert json.loads(base64.b64decode(report["base64OriginalPayload"]))["n"] == n
@@ -127,10 +132,11 @@ def test_a_default_takes_the_place_of_a_failure(make):
 
 
 def test_order_is_kept_and_functions_run_side_by_side(make):
-    weir = make(f"SELECT aws_lambda('{ARN}', *).got.n AS n FROM 'out/#'")
-    publish(weir, [{"n": n, "sleep": 0.3 if n % 7 == 0 else 0} for n in range(60)])
-    assert [record["n"] for record in made(weir, 60)] == list(range(60))
-    assert [event["n"] for event in seen(weir)] != list(range(60)), "they were not called one after the other"
+    weir = make(f"SET @answer = aws_lambda('{ARN}', *) SELECT n, @answer.since AS since, @answer.until AS until FROM 'out/#'")
+    publish(weir, [{"n": n, "sleep": 0.3 if n % 5 == 0 else 0} for n in range(60)])
+    records = made(weir, 60)
+    assert [record["n"] for record in records] == list(range(60))
+    assert any(one["until"] > other["since"] for one, other in zip(records, records[1:])), "none began before another had ended"
 
 
 def test_what_was_acknowledged_is_evaluated_after_a_kill(make):
