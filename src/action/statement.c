@@ -209,7 +209,7 @@ static bool ask(struct evaluation *evaluation) {
     const struct action_item *item = evaluation->item;
     struct str function, input;
     while (!evaluation->call &&
-           statements->ask(evaluation->target->services->data, item->spec, &item->record,
+           statements->ask(evaluation->target->services->data, item->target->spec, &item->record,
                            evaluation->calls, &function, &input)) {
         int code = begin_call(evaluation, function, input);
         if (code == ERR_CLOSED)
@@ -244,8 +244,8 @@ static bool run(struct evaluation *evaluation) {
     struct target *target = evaluation->target;
     const struct action_services *services = target->services;
     const struct action_item *item = evaluation->item;
-    int result =
-        services->statements->run(services->data, item->spec, &item->record, evaluation->calls);
+    int result = services->statements->run(services->data, item->target->spec, &item->record,
+                                           evaluation->calls);
     evaluation->ticket = sink_gate_ticket(services->gate);
     evaluation->state = STAGED;
     if (result == MESSAGE_TAKEN)
@@ -317,7 +317,7 @@ static void begin(struct action_walk *walk, struct action_item *item) {
     struct target *target = CONTAINER_OF(walk, struct target, walk);
     struct evaluation *evaluation = xcalloc(1, sizeof *evaluation);
     if (!target->meter)
-        make_meter(target, item->spec);
+        make_meter(target, item->target->spec);
     evaluation->target = target;
     evaluation->item = item;
     evaluation->calls = statements_of(target)->open();

@@ -75,8 +75,7 @@ struct action_item {
     uint64_t counter;    /* in its log: grows by one, never used twice by one log */
     uint64_t arrival_ms; /* wall clock when it was staged */
     unsigned attempts;   /* before this one */
-    const struct action_spec *spec; /* of the action, as it is now */
-    void *scratch;                  /* the target's own during a send; NULL when it begins */
+    void *scratch;       /* the target's own during a send; NULL when it begins */
 
     /* The runner's; set by action_item_settle(). */
     struct action_target *target;
@@ -100,6 +99,7 @@ struct action_target {
     void (*ready)(struct action_target *target);
     size_t unsettled;
     void *runner;
+    const struct action_spec *spec; /* of the action, as long as the target is open */
 };
 
 struct action_target_ops {
