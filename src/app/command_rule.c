@@ -44,6 +44,15 @@ static int read_payload(const char *path, struct buf *payload) {
     return error ? -1 : 0;
 }
 
+/* NULL is fine. */
+static bool is_array(const char *text) {
+    struct json json = {0};
+    bool array = !text || (json_parse(&json, str_of(text)) == 0 &&
+                           json_type(json_root(&json)) == JSON_ARRAY);
+    json_done(&json);
+    return array;
+}
+
 static int explain(struct rule_question *question, const struct arguments *arguments) {
     struct buf payload = {0}, out = {0};
     if (arguments->payload && read_payload(arguments->payload, &payload) < 0) {
@@ -214,7 +223,7 @@ static int ask(int (*question)(const struct api_client *, const struct arguments
 static int test(const struct arguments *arguments) {
     bool known = strcmp(arguments->version, "2015-10-08") == 0 ||
                  strcmp(arguments->version, "2016-03-23") == 0;
-    if (!arguments->topic || !known)
+    if (!arguments->topic || !known || !is_array(arguments->answers))
         return usage();
     if (arguments->config && arguments->rule && !arguments->sql)
         return test_rule(arguments);

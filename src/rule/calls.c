@@ -133,7 +133,7 @@ const struct call_answer *rule_calls_get(struct rule_calls *calls, struct str fu
         answer->used = true;
     else if (calls->is_final)
         *why = "it was not asked before with what it is given now";
-    else if (input.len > RULE_CALL_BYTES_MAX)
+    else if (input.len > RULE_CALL_INPUT_BYTES_MAX)
         *why = "it would be given too much";
     else if (calls->count == RULE_CALLS_MAX)
         *why = "too many functions are called for one message";
@@ -156,7 +156,7 @@ bool rule_calls_wanted(const struct rule_calls *calls, struct rule_call *ret_cal
 }
 
 static const char *refuse_answer(struct call_answer *answer, struct str text) {
-    if (text.len > RULE_CALL_BYTES_MAX)
+    if (text.len > RULE_CALL_ANSWER_BYTES_MAX)
         return "its answer is too large";
     buf_add_str(&answer->text, text);
     return json_parse(&answer->json, buf_str(&answer->text)) ? "its answer is no JSON" : NULL;

@@ -96,9 +96,9 @@ static void answers_that_are_none(void **state) {
         rule_calls_free(calls);
     }
     struct buf large = {0};
-    buf_added(&large,
-              (memset(buf_room(&large, RULE_CALL_BYTES_MAX + 1), '1', RULE_CALL_BYTES_MAX + 1),
-               RULE_CALL_BYTES_MAX + 1));
+    size_t len = RULE_CALL_INPUT_BYTES_MAX + 1;
+    memset(buf_room(&large, len), '1', len);
+    buf_added(&large, len);
     struct rule_calls *calls = begin(NULL, false);
     assert_null(get(calls, "f", "1", &why));
     rule_calls_answer(calls, true, buf_str(&large));

@@ -197,8 +197,9 @@ extern const struct rule_environment rule_environment_default;
  * message came.
  */
 enum {
-    RULE_CALLS_MAX = 10,               /* calls of functions for one message and rule */
-    RULE_CALL_BYTES_MAX = 1024 * 1024, /* of what a function is given, and of what it answers */
+    RULE_CALLS_MAX = 10,                     /* calls of functions for one message and rule */
+    RULE_CALL_INPUT_BYTES_MAX = 1024 * 1024, /* what a function is given, */
+    RULE_CALL_ANSWER_BYTES_MAX = 256 * 1024, /* and what it answers: AWS's bound of an event */
 };
 
 /* The calls for one message. */

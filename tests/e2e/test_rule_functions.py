@@ -131,6 +131,19 @@ def test_a_default_takes_the_place_of_a_failure(make):
     assert [record["x"] for record in made(weir, 3)] == [2, "none", 4]
 
 
+def test_every_kind_of_action_gets_the_result(make):
+    """Streams are in each other test; here what goes through the broker, and what has a log of its own."""
+    def rule(sql, *actions):
+        return {"sql": sql, "sql_version": "2016-03-23", "actions": list(actions)}
+    weir = make(rules={"out": rule(f"SELECT aws_lambda('{ARN}', *).twice AS n FROM 'out/#'",
+                                   {"republish": {"topic": "made/${topic(2)}", "qos": 1}}, {"lambda": {"function_arn": ARN}}),
+                       "made": rule(f"SELECT aws_lambda('{ARN}', *).twice AS n, topic() AS topic FROM 'made/#'", TO_STREAM)})
+    publish(weir, [{"n": 1}])
+    assert made(weir, 1) == [{"n": 4, "topic": "made/a"}]
+    wait_for(lambda: len(seen(weir)) == 3, what="the event")
+    assert sorted(event["n"] for event in seen(weir)) == [1, 2, 2]
+
+
 def test_order_is_kept_and_functions_run_side_by_side(make):
     weir = make(f"SET @answer = aws_lambda('{ARN}', *) SELECT n, @answer.since AS since, @answer.until AS until FROM 'out/#'")
     publish(weir, [{"n": n, "sleep": 0.3 if n % 5 == 0 else 0} for n in range(30)])
