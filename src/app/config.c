@@ -334,6 +334,14 @@ static int read_secrets(struct config *config, struct err *err) {
     return code;
 }
 
+/* Which functions rules may call. */
+static void name_functions(struct config *config) {
+    config->surroundings.functions = rule_functions_new();
+    for (size_t i = 0; i < config->functions.count; i++)
+        rule_functions_add(config->surroundings.functions,
+                           OPTION_AT(config->functions, struct function_config, i)->head.name);
+}
+
 static void set_default_workers(struct config *config) {
     if (config->workers)
         return;
@@ -354,6 +362,7 @@ static int load(struct config *config, struct str text, struct err *err) {
         code = rule_roles_compile(config->roles, config->api.region, config->api.account,
                                   &config->surroundings.roles, err);
     config->surroundings.kinds = action_kinds;
+    name_functions(config);
     if (!code)
         code = read_secrets(config, err);
     if (!code)
@@ -392,6 +401,7 @@ void config_free(struct config *config) {
     rule_set_unref(config->rule_set);
     rule_roles_unref(config->surroundings.roles);
     rule_secrets_unref(config->surroundings.secrets);
+    rule_functions_unref(config->surroundings.functions);
     iam_policies_free(config->policies);
     arena_done(&config->arena);
     free(config->path);

@@ -1,4 +1,5 @@
 #include "app/service.h"
+#include "app/statements.h"
 
 #include <netinet/in.h>
 #include <stdio.h>
@@ -85,7 +86,11 @@ static void on_invoked(void *data, const struct function_result *result) {
     if (!result->ok)
         snprintf(why, sizeof why, "%s %.*s",
                  result->error_type ? result->error_type : "it failed:", STR_ARG(result->payload));
-    invocation.done(invocation.data, result->ok, result->ok ? NULL : why);
+    invocation.done(invocation.data, result->ok, result->ok ? result->payload : str_of(why));
+}
+
+static bool is_function_up(void *data, struct str function) {
+    return function_is_up(((const struct service *)data)->functions, function);
 }
 
 static int invoke_function(void *data, struct str function, struct str event,
@@ -124,6 +129,8 @@ static int start_actions(struct service *service, struct err *err) {
         .confirm_url = "",
         .fail = fail_action,
         .invoke = invoke_function,
+        .is_up = is_function_up,
+        .statements = &service_statements,
         .bucket = find_bucket,
         .data = service,
     };

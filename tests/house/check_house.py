@@ -111,6 +111,7 @@ TESTED_ELSEWHERE = {
     "src/app/mqtt_websocket.c": "tests/e2e/test_broker.py",
     "src/app/rules.c": "tests/e2e/test_rule_api.py",
     "src/app/service.c": "tests/e2e",
+    "src/app/statements.c": "tests/e2e/test_rule_functions.py",
     "src/app/targets.c": "config_test.c",
     "src/app/trace.c": "tests/e2e/test_rule_command.py",
     "src/aws/iot_rules.c": "iot_test.c, tests/e2e/test_rule_api.py",

@@ -57,6 +57,9 @@ static void evaluate(const struct plan *plan, const struct message *message,
     case RULE_FAILED:
         puts("! failed");
         break;
+    case RULE_PENDING: /* no function can be called here, so none is waited for */
+        puts("! pending");
+        break;
     case RULE_RESULT:
         printf("%.*s\n", STR_ARG(result));
         break;
