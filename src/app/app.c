@@ -30,6 +30,7 @@ struct app {
     struct facts *facts;
     struct stream_log *log;
     struct stream *sessions; /* what the broker keeps */
+    struct stream *requests; /* what clients ask of shadows */
     struct things *things;
     struct mqtt *mqtt;
     struct lane *lanes; /* the workers', then the service's */
@@ -133,6 +134,13 @@ static int open_streams(struct app *app, struct err *err) {
                                                                     : segment_bytes_most};
     if (!code)
         code = stream_open(app->log, &sessions, &app->sessions, err);
+    const struct stream_config requests = {.name = "shadows",
+                                           .kind = STREAM_REQUESTS,
+                                           .shard_count = 1,
+                                           .bytes_max = THINGS_REQUESTS_BYTES_MAX,
+                                           .segment_bytes_max = THINGS_REQUESTS_BYTES_MAX / 16};
+    if (!code)
+        code = stream_open(app->log, &requests, &app->requests, err);
     return code;
 }
 
@@ -169,10 +177,15 @@ static int start_lanes(struct app *app, struct err *err) {
     app->worker_count = (unsigned)app->config->workers;
     app->lanes = xcalloc(app->worker_count + 1, sizeof *app->lanes);
     app->mqtt = mqtt_new(&app->config->mqtt, app->worker_count + 1);
+    const struct lane_common common = {.mqtt = app->mqtt,
+                                       .log = app->log,
+                                       .account = app->config->api.account,
+                                       .sessions = app->sessions,
+                                       .requests = app->requests,
+                                       .things = app->things};
     for (unsigned i = 0; i <= app->worker_count; i++) {
         static const char *const names[] = {"worker", "service"};
-        lane_start(&app->lanes[i], names[i == app->worker_count], app->mqtt, i, app->log,
-                   app->config->api.account, app->sessions, app->things);
+        lane_start(&app->lanes[i], names[i == app->worker_count], i, &common);
     }
     int code = start_identities(app, err);
     if (!code)
@@ -238,7 +251,7 @@ static int start(struct app *app, struct err *err) {
         code = start_lanes(app, err);
     if (!code)
         code = service_start(&app->service, app->config, service_lane(app), app->facts, app->log,
-                             &app->rules, app->things, err);
+                             &app->rules, app->things, app->requests, err);
     if (!code)
         code = start_listeners(app, err);
     if (!code)

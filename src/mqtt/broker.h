@@ -186,6 +186,7 @@ struct route_target {
 struct route {
     uint64_t generation, rules_generation;
     const void *rules;       /* of the rule engine; NULL: none */
+    const void *request;     /* of what answers to this topic; NULL: nothing does */
     uint64_t workers;        /* which other workers have subscribers: bit per index */
     uint64_t stored_workers; /* those among them that have stored sessions */
     uint64_t full_workers;   /* and those where the queue of one is full, see stored_is_full() */
@@ -377,7 +378,7 @@ struct mqtt_worker {
     struct turn_hook turn_end;
     struct message_publisher publisher;
 
-    struct message_sink *rules;
+    struct message_sink *rules, *requests;
     struct sink_gate *gate;
     struct sink_gate_listener gate_listener;
 

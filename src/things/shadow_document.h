@@ -32,13 +32,39 @@ enum {
 int shadow_document_update(struct str kept, struct str request, uint64_t now_s,
                            struct buf *ret_kept, struct buf *ret_accepted, struct err *err);
 
-/* Appends what GetThingShadow answers; false if there is none (`kept` is empty) or it was deleted. */
-bool shadow_document_show(struct str kept, uint64_t now_s, struct buf *out);
+/* False if there is none (`kept` is empty) or it was deleted. */
+bool shadow_document_exists(struct str kept);
+
+/* Appends what GetThingShadow answers; false as above. `token`, here and below: the clientToken as it
+ * stands in the request's JSON, with its quotes; empty: none. */
+bool shadow_document_show(struct str kept, uint64_t now_s, struct str token, struct buf *out);
 
 /* What is kept of it when it is deleted; `ret_version` is the version that it had. NOT_FOUND if
  * there is none or it was deleted before; CORRUPT. */
 int shadow_document_delete(struct str kept, uint64_t now_s, struct buf *ret_kept,
                            int64_t *ret_version);
+
+/* ---- what the topics of a shadow tell ("Device Shadow MQTT topics") ---- */
+
+/* Appends the clientToken of a request, if it has one. INVALID: it is no JSON object, or its token is
+ * none; TOO_LARGE; UNSUPPORTED (no UTF-8). */
+int shadow_document_token(struct str request, struct buf *ret_token, struct err *err);
+
+/* /update/documents: what was kept before (empty: nothing) and what is kept now. */
+void shadow_document_compare(struct str old, struct str fresh, uint64_t now_s, struct str token,
+                             struct buf *out);
+
+/* /update/delta; false if what is desired is reported. */
+bool shadow_document_delta(struct str kept, uint64_t now_s, struct str token, struct buf *out);
+
+/* /delete/accepted, and what DeleteThingShadow answers. */
+void shadow_document_deletion(int64_t version, uint64_t now_s, struct str token, struct buf *out);
+
+/* .../rejected; `number` is that of HTTP. */
+void shadow_document_rejection(unsigned number, struct str message, uint64_t now_s,
+                               struct str token, struct buf *out);
+
+/* ---- deleted ones ---- */
 
 /* Whether it was deleted, and when. */
 bool shadow_document_deleted(struct str kept, int64_t *ret_deleted_s);
