@@ -48,8 +48,7 @@ static void fail_publish(struct rest_call *call, int code) {
     else if (code == ERR_DENIED)
         rest_fail(call, 401, "UnauthorizedException", "Nobody may publish on this reserved topic.");
     else if (code == ERR_UNSUPPORTED)
-        rest_fail(call, 400, "InvalidRequestException",
-                  "Nothing is retained on a reserved topic.");
+        rest_fail(call, 400, "InvalidRequestException", "Nothing is retained on a reserved topic.");
     else if (code == ERR_FULL)
         rest_fail(call, 429, "ThrottlingException",
                   "The message cannot be kept: too much waits, or too much is retained.");

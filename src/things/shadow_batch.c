@@ -14,7 +14,7 @@ enum { SHARD = 0, SWEEP_INTERVAL_S = 600 };
 const char *const shadow_answer_tails[SHADOW_ANSWERS] = {"/accepted", "/rejected", "/documents",
                                                          "/delta"};
 
-static const char consumer[] = "shadows", answers_table[] = "shadow_answer";
+static const char consumer[] = "shadows", answers_table[] = "answer";
 
 struct run {
     struct shadow_batch *batch;
@@ -143,9 +143,11 @@ static bool sweep_forgotten(struct run *run) {
         return false;
     things->swept_s = run->now_s;
     facts_each(things->facts, things->shadows.name, (struct str){0}, note_forgotten, &sweep);
-    struct wire wire = wire_over(buf_at(&sweep.keys), buf_len(&sweep.keys));
-    while (wire_left(&wire))
+    for (struct str rest = buf_str(&sweep.keys); rest.len;) {
+        struct wire wire = wire_over(rest.at, rest.len);
         swept |= remove_forgotten(run, wire_bytes(&wire, wire_u16be(&wire)));
+        rest = str_from(wire.at, wire_left(&wire));
+    }
     buf_done(&sweep.keys);
     return swept;
 }
