@@ -91,6 +91,25 @@ static int open_log(struct app *app, struct err *err) {
     return code;
 }
 
+/* What clients do not see: what the broker keeps, and what is asked of shadows. */
+static int open_journals(struct app *app, struct err *err) {
+    const int64_t segments = 4, segment_bytes_most = 64 << 20;
+    int64_t segment_bytes = app->config->mqtt.journal_bytes_min / segments;
+    const struct stream_config sessions = {.name = "mqtt",
+                                           .kind = STREAM_SESSIONS,
+                                           .shard_count = 1,
+                                           .segment_bytes_max = segment_bytes < segment_bytes_most
+                                                                    ? segment_bytes
+                                                                    : segment_bytes_most};
+    const struct stream_config requests = {.name = "shadows",
+                                           .kind = STREAM_REQUESTS,
+                                           .shard_count = 1,
+                                           .bytes_max = THINGS_REQUESTS_BYTES_MAX,
+                                           .segment_bytes_max = THINGS_REQUESTS_BYTES_MAX / 16};
+    int code = stream_open(app->log, &sessions, &app->sessions, err);
+    return code ? code : stream_open(app->log, &requests, &app->requests, err);
+}
+
 static int open_streams(struct app *app, struct err *err) {
     const struct config *config = app->config;
     struct stream *stream;
@@ -124,24 +143,7 @@ static int open_streams(struct app *app, struct err *err) {
     }
     if (!code)
         code = stream_open_rest(app->log, err);
-    const int64_t segments = 4, segment_bytes_most = 64 << 20;
-    int64_t segment_bytes = config->mqtt.journal_bytes_min / segments;
-    const struct stream_config sessions = {.name = "mqtt",
-                                           .kind = STREAM_SESSIONS,
-                                           .shard_count = 1,
-                                           .segment_bytes_max = segment_bytes < segment_bytes_most
-                                                                    ? segment_bytes
-                                                                    : segment_bytes_most};
-    if (!code)
-        code = stream_open(app->log, &sessions, &app->sessions, err);
-    const struct stream_config requests = {.name = "shadows",
-                                           .kind = STREAM_REQUESTS,
-                                           .shard_count = 1,
-                                           .bytes_max = THINGS_REQUESTS_BYTES_MAX,
-                                           .segment_bytes_max = THINGS_REQUESTS_BYTES_MAX / 16};
-    if (!code)
-        code = stream_open(app->log, &requests, &app->requests, err);
-    return code;
+    return code ? code : open_journals(app, err);
 }
 
 /* The users and certificates of a configuration, and the devices. */
