@@ -173,7 +173,7 @@ def test_rules_see_answers_and_change_shadows(make_weir):
 def test_policies_count_and_answers_are_not_forged(make_weir, password_hash, version):  # noqa: F811
     own = "$aws/things/${iot:ClientId}/shadow"
     policy = {"statement": [allow("iot:Connect", "client/*"),
-                            allow("iot:Publish", [f"topic/{own}/*", "topic/other"]),
+                            allow(["iot:Publish", "iot:RetainPublish"], f"topic/{own}/*"),
                             allow("iot:Subscribe", [f"topicfilter/{own}/*", "topicfilter/$aws/things/wide/#"]),
                             allow("iot:Receive", [f"topic/{own}/get/*", f"topic/{own}/update/accepted"])]}
     weir = make_weir({"workers": 2, "web": {"bind": "127.0.0.1:0"}, "mqtt": {
