@@ -4,6 +4,7 @@
 
 #include "base/mem.h"
 #include "things/shadow_document.h"
+#include "things/shadow_message.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -22,10 +23,10 @@ static void check(struct str kept) {
 static void check_told(struct str old, struct str fresh) {
     struct buf told = {0};
     struct json json = {0};
-    shadow_document_compare(old, fresh, 200, STR("\"t\""), &told);
+    shadow_message_documents(old, fresh, 200, STR("\"t\""), &told);
     ASSERT(json_parse(&json, buf_str(&told)) == 0);
     buf_clear(&told);
-    if (shadow_document_delta(fresh, 200, (struct str){0}, &told))
+    if (shadow_message_delta(fresh, 200, (struct str){0}, &told))
         ASSERT(json_parse(&json, buf_str(&told)) == 0);
     json_done(&json);
     buf_done(&told);

@@ -4,6 +4,7 @@
 
 #include "base/mem.h"
 #include "things/shadow_document.h"
+#include "things/shadow_message.h"
 #include "things/shadow_request.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -33,7 +34,7 @@ static void ask(struct str topic, struct str payload) {
         ASSERT(str_eq(buf_str(&again), topic));
         request.payload = payload;
         write_and_read(&request);
-        if (!shadow_document_token(payload, &token, &err))
+        if (!shadow_message_token(payload, &token, &err))
             ASSERT(buf_len(&token) <= SHADOW_TOKEN_BYTES_MAX + 2);
     }
     buf_done(&again);

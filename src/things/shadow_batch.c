@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/wire.h"
 #include "things/shadow_document.h"
+#include "things/shadow_message.h"
 
 enum { SHARD = 0, SWEEP_INTERVAL_S = 600 };
 
@@ -65,12 +66,12 @@ static void tell_accepted(struct run *run, struct shadow_item *item) {
         return;
     buf_clear(&run->out);
     if (wants(item, SHADOW_DOCUMENTS)) {
-        shadow_document_compare(run->old, buf_str(&run->fresh), run->now_s, token, &run->out);
+        shadow_message_documents(run->old, buf_str(&run->fresh), run->now_s, token, &run->out);
         add_answer(run, item, SHADOW_DOCUMENTS, &run->out);
     }
     buf_clear(&run->out);
     if (wants(item, SHADOW_DELTA) &&
-        shadow_document_delta(buf_str(&run->fresh), run->now_s, token, &run->out))
+        shadow_message_delta(buf_str(&run->fresh), run->now_s, token, &run->out))
         add_answer(run, item, SHADOW_DELTA, &run->out);
 }
 
@@ -78,8 +79,8 @@ static void tell_rejected(struct run *run, const struct shadow_item *item) {
     if (item->call || !wants(item, SHADOW_REJECTED))
         return;
     buf_clear(&run->out);
-    shadow_document_rejection(shadow_error_number(item->code), str_of(item->err.text), run->now_s,
-                              buf_str(&run->token), &run->out);
+    shadow_message_rejected(shadow_error_number(item->code), str_of(item->err.text), run->now_s,
+                            buf_str(&run->token), &run->out);
     add_answer(run, item, SHADOW_REJECTED, &run->out);
 }
 
@@ -200,7 +201,7 @@ static int delete (struct run *run, const struct shadow_request *request, struct
         return fail_absent(request, err);
     if (code)
         return err_set(err, code, "The shadow that is kept is no document");
-    shadow_document_deletion(version, run->now_s, buf_str(&run->token), &run->out);
+    shadow_message_deleted(version, run->now_s, buf_str(&run->token), &run->out);
     return keep(run, err);
 }
 
@@ -212,7 +213,7 @@ static int read_token(struct run *run, const struct shadow_request *request, str
         return err_set(err, ERR_TOO_LARGE, "The payload exceeds the maximum size allowed");
     if (!request->payload.len && is_get)
         return 0;
-    int code = shadow_document_token(request->payload, &run->token, is_get ? err : &ignored);
+    int code = shadow_message_token(request->payload, &run->token, is_get ? err : &ignored);
     return is_get ? code : 0;
 }
 

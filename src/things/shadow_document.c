@@ -252,8 +252,7 @@ static int check_section(struct json_value section, const char *node, struct are
     return 0;
 }
 
-/* The raw text of `clientToken`, empty if there is none; false if it is no token. */
-static bool read_token(struct json_value request, struct str *ret_token) {
+bool shadow_document_read_token(struct json_value request, struct str *ret_token) {
     struct json_value token = json_member(request, STR("clientToken"));
     *ret_token = (struct str){0};
     if (json_type(token) == JSON_ABSENT)
@@ -273,7 +272,7 @@ static int check_request(struct json_value request, struct arena *arena, struct 
         return err_set(err, ERR_INVALID, "Missing required node: state");
     if (!is_object(state))
         return err_set(err, ERR_INVALID, "State node must be an object");
-    if (!read_token(request, &token))
+    if (!shadow_document_read_token(request, &token))
         return err_set(err, ERR_INVALID, "Invalid clientToken");
     for (struct json_cursor cursor = json_each(state); json_next(&cursor);)
         if (!json_str_eq(cursor.key, STR("desired")) && !json_str_eq(cursor.key, STR("reported")))
@@ -315,8 +314,7 @@ static void add_time(struct buf *out, uint64_t now_s) {
     buf_printf(out, "%llu", (unsigned long long)now_s);
 }
 
-/* What ends all documents; `token` is raw JSON, or empty. */
-static void add_end(struct buf *out, uint64_t now_s, struct str token) {
+void shadow_document_end(struct buf *out, uint64_t now_s, struct str token) {
     add_time(out, now_s);
     if (token.len) {
         json_write_key(out, "clientToken");
@@ -364,7 +362,7 @@ static void add_accepted(struct merge *merge, struct json_value request, int64_t
     struct json metadata = {0};
     struct json_value state = json_member(request, STR("state"));
     struct str token;
-    read_token(request, &token);
+    shadow_document_read_token(request, &token);
     buf_add_u8(out, '{');
     json_write_key(out, "state");
     buf_add_str(out, json_raw(state));
@@ -373,7 +371,7 @@ static void add_accepted(struct merge *merge, struct json_value request, int64_t
     ASSERT(!code);
     add_times_of(merge, out, state, json_root(&metadata));
     add_version(out, version);
-    add_end(out, merge->now_s, token);
+    shadow_document_end(out, merge->now_s, token);
     json_done(&metadata);
 }
 
@@ -442,7 +440,7 @@ bool shadow_document_show(struct str kept, uint64_t now_s, struct str token, str
     if (!shadow_document_exists(kept))
         return false;
     buf_add(out, kept.at, kept.len - 1);
-    add_end(out, now_s, token);
+    shadow_document_end(out, now_s, token);
     return true;
 }
 
@@ -464,96 +462,4 @@ bool shadow_document_forgotten(struct str kept, uint64_t now_s) {
     int64_t deleted_s;
     return shadow_document_deleted(kept, &deleted_s) &&
            deleted_s + SHADOW_REMEMBERED_S <= (int64_t)now_s;
-}
-
-/* ---- what is told of a change ---- */
-
-int shadow_document_token(struct str request, struct buf *ret_token, struct err *err) {
-    struct json json = {0};
-    struct str token;
-    int code = 0;
-    if (request.len > SHADOW_REQUEST_BYTES_MAX)
-        code = err_set(err, ERR_TOO_LARGE, "The payload exceeds the maximum size allowed");
-    else if (!utf8_valid(request))
-        code = err_set(err, ERR_UNSUPPORTED, "The document is not UTF-8");
-    else if (json_parse(&json, request) || !is_object(json_root(&json)))
-        code = err_set(err, ERR_INVALID, "Invalid JSON");
-    else if (!read_token(json_root(&json), &token))
-        code = err_set(err, ERR_INVALID, "Invalid clientToken");
-    else
-        buf_add_str(ret_token, token);
-    json_done(&json);
-    return code;
-}
-
-static void add_sections(struct buf *out, struct json_value kept, const char *part) {
-    struct json_value sections = json_member(kept, str_of(part));
-    json_write_key(out, part);
-    buf_add_u8(out, '{');
-    for (struct json_cursor cursor = json_each(sections); json_next(&cursor);) {
-        if (json_str_eq(cursor.key, STR("delta")))
-            continue;
-        add_key(out, cursor.key);
-        buf_add_str(out, json_raw(cursor.value));
-    }
-    buf_add_u8(out, '}');
-}
-
-/* Of one that was not there, or was deleted: empty sections, and the version from which it counts on. */
-static void add_snapshot(struct buf *out, const char *key, struct str kept) {
-    struct json json = {0};
-    int64_t version = 0;
-    bool is_read = kept.len && json_parse(&json, kept) == 0;
-    struct json_value root = is_read ? json_root(&json) : absent();
-    json_int(json_member(root, STR("version")), &version);
-    json_write_key(out, key);
-    buf_add_u8(out, '{');
-    add_sections(out, root, "state");
-    add_sections(out, root, "metadata");
-    add_version(out, version);
-    buf_add_u8(out, '}');
-    json_done(&json);
-}
-
-void shadow_document_compare(struct str old, struct str fresh, uint64_t now_s, struct str token,
-                             struct buf *out) {
-    buf_add_u8(out, '{');
-    add_snapshot(out, "previous", old);
-    add_snapshot(out, "current", fresh);
-    add_end(out, now_s, token);
-}
-
-bool shadow_document_delta(struct str kept, uint64_t now_s, struct str token, struct buf *out) {
-    struct json json = {0};
-    bool is_read = json_parse(&json, kept) == 0;
-    struct json_value root = is_read ? json_root(&json) : absent();
-    struct json_value state = json_member(json_member(root, STR("state")), STR("delta"));
-    struct json_value times = json_member(json_member(root, STR("metadata")), STR("delta"));
-    bool differs_now = json_type(state) != JSON_ABSENT;
-    if (differs_now) {
-        int64_t version = 0;
-        json_int(json_member(root, STR("version")), &version);
-        buf_add_u8(out, '{');
-        add_version(out, version);
-        json_write_key(out, "state");
-        buf_add_str(out, json_raw(state));
-        json_write_key(out, "metadata");
-        buf_add_str(out, json_raw(times));
-        add_end(out, now_s, token);
-    }
-    json_done(&json);
-    return differs_now;
-}
-
-void shadow_document_deletion(int64_t version, uint64_t now_s, struct str token, struct buf *out) {
-    buf_add_u8(out, '{');
-    add_version(out, version);
-    add_end(out, now_s, token);
-}
-
-void shadow_document_rejection(unsigned number, struct str message, uint64_t now_s,
-                               struct str token, struct buf *out) {
-    buf_printf(out, "{\"code\":%u,\"message\":", number);
-    json_write_string(out, message);
-    add_end(out, now_s, token);
 }

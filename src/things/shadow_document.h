@@ -44,25 +44,11 @@ bool shadow_document_show(struct str kept, uint64_t now_s, struct str token, str
 int shadow_document_delete(struct str kept, uint64_t now_s, struct buf *ret_kept,
                            int64_t *ret_version);
 
-/* ---- what the topics of a shadow tell ("Device Shadow MQTT topics") ---- */
+/* The raw text of `clientToken`, empty if there is none; false if it is no token. */
+bool shadow_document_read_token(struct json_value request, struct str *ret_token);
 
-/* Appends the clientToken of a request, if it has one. INVALID: it is no JSON object, or its token is
- * none; TOO_LARGE; UNSUPPORTED (no UTF-8). */
-int shadow_document_token(struct str request, struct buf *ret_token, struct err *err);
-
-/* /update/documents: what was kept before (empty: nothing) and what is kept now. */
-void shadow_document_compare(struct str old, struct str fresh, uint64_t now_s, struct str token,
-                             struct buf *out);
-
-/* /update/delta; false if what is desired is reported. */
-bool shadow_document_delta(struct str kept, uint64_t now_s, struct str token, struct buf *out);
-
-/* /delete/accepted, and what DeleteThingShadow answers. */
-void shadow_document_deletion(int64_t version, uint64_t now_s, struct str token, struct buf *out);
-
-/* .../rejected; `number` is that of HTTP. */
-void shadow_document_rejection(unsigned number, struct str message, uint64_t now_s,
-                               struct str token, struct buf *out);
+/* Appends what ends all documents: the time, the token, and the bracket. */
+void shadow_document_end(struct buf *out, uint64_t now_s, struct str token);
 
 /* ---- deleted ones ---- */
 
