@@ -114,23 +114,18 @@ static int run_action(struct engine_run *run, struct engine_action *action, stru
     return result;
 }
 
-static void write_member(struct buf *out, const char *key, struct str value) {
-    json_write_key(out, key);
-    json_write_string(out, value);
-}
-
 /* The document of the error action (AWS IoT Core Developer Guide, "Error handling"). */
 static struct str write_report(struct engine_run *run) {
     const struct message *message = run->evaluation.message;
     struct buf *out = &run->frame->error_report;
     buf_clear(out);
     buf_add_u8(out, '{');
-    write_member(out, "ruleName", run->rule->rule->name);
-    write_member(out, "topic", message->topic);
-    write_member(out, "cloudwatchTraceId", rule_evaluation_trace_id(&run->evaluation));
-    write_member(out, "clientId", message->client_id.len ? message->client_id : STR("n/a"));
+    json_write_text(out, "ruleName", run->rule->rule->name);
+    json_write_text(out, "topic", message->topic);
+    json_write_text(out, "cloudwatchTraceId", rule_evaluation_trace_id(&run->evaluation));
+    json_write_text(out, "clientId", message->client_id.len ? message->client_id : STR("n/a"));
     if (message->source_ip.len)
-        write_member(out, "sourceIp", message->source_ip);
+        json_write_text(out, "sourceIp", message->source_ip);
     json_write_key(out, "base64OriginalPayload");
     buf_add_u8(out, '"');
     base64_write(out, message->payload);
