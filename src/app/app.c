@@ -30,6 +30,7 @@ struct app {
     struct facts *facts;
     struct stream_log *log;
     struct stream *sessions; /* what the broker keeps */
+    struct stream *requests; /* what clients ask of shadows */
     struct things *things;
     struct mqtt *mqtt;
     struct lane *lanes; /* the workers', then the service's */
@@ -132,6 +133,15 @@ static int open_sessions(struct app *app, struct err *err) {
     return stream_open(app->log, &sessions, &app->sessions, err);
 }
 
+static int open_requests(struct app *app, struct err *err) {
+    const struct stream_config requests = {.name = "shadows",
+                                           .kind = STREAM_REQUESTS,
+                                           .shard_count = 1,
+                                           .bytes_max = THINGS_REQUESTS_BYTES_MAX,
+                                           .segment_bytes_max = THINGS_REQUESTS_BYTES_MAX / 16};
+    return stream_open(app->log, &requests, &app->requests, err);
+}
+
 static int open_streams(struct app *app, struct err *err) {
     const struct config *config = app->config;
     int code = 0;
@@ -144,7 +154,7 @@ static int open_streams(struct app *app, struct err *err) {
         code = stream_open_rest(app->log, err);
     if (!code)
         code = open_sessions(app, err);
-    return code;
+    return code ? code : open_requests(app, err);
 }
 
 /* The users and certificates of a configuration, and the devices. */
@@ -180,10 +190,15 @@ static int start_lanes(struct app *app, struct err *err) {
     app->worker_count = (unsigned)app->config->workers;
     app->lanes = xcalloc(app->worker_count + 1, sizeof *app->lanes);
     app->mqtt = mqtt_new(&app->config->mqtt, app->worker_count + 1);
+    const struct lane_common common = {.mqtt = app->mqtt,
+                                       .log = app->log,
+                                       .account = app->config->api.account,
+                                       .sessions = app->sessions,
+                                       .requests = app->requests,
+                                       .things = app->things};
     for (unsigned i = 0; i <= app->worker_count; i++) {
         static const char *const names[] = {"worker", "service"};
-        lane_start(&app->lanes[i], names[i == app->worker_count], app->mqtt, i, app->log,
-                   app->config->api.account, app->sessions, app->things);
+        lane_start(&app->lanes[i], names[i == app->worker_count], i, &common);
     }
     int code = start_identities(app, err);
     if (!code)
@@ -249,7 +264,7 @@ static int start(struct app *app, struct err *err) {
         code = start_lanes(app, err);
     if (!code)
         code = service_start(&app->service, app->config, service_lane(app), app->facts, app->log,
-                             &app->rules, app->things, err);
+                             &app->rules, app->things, app->requests, err);
     if (!code)
         code = start_listeners(app, err);
     if (!code)

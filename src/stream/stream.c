@@ -12,7 +12,7 @@
 enum { SHARDS_MAX = META_SHARDS_MAX, NAME_CHARS_MAX = 128, ACTION_NAME_CHARS_MAX = 192 };
 
 const char *const stream_kind_directories[STREAM_KINDS] = {"streams", "deliveries", "actions",
-                                                           "sessions"};
+                                                           "sessions", "requests"};
 
 void stream_init_metrics(struct stream *stream) {
     struct buf labels = {0};

@@ -46,7 +46,7 @@ enum stream_corrupted {
 };
 
 struct stream_log_config {
-    const char *directory; /* DATA/streams, /deliveries and /sessions are made below it */
+    const char *directory; /* DATA/streams, /deliveries, /sessions, ... are made below it */
     enum stream_sync sync;
     int64_t sync_interval_ms;  /* STREAM_SYNC_INTERVAL */
     int64_t segment_bytes_max; /* 0: 64 MiB */
@@ -78,6 +78,8 @@ enum stream_kind {
                         most bytes_max */
     STREAM_ACTION,   /* the log of a rule's action (src/action/): kept as STREAM_DELIVERY is */
     STREAM_SESSIONS, /* the broker's journal (flow/journal.h); kept until released. No API shows it */
+    STREAM_REQUESTS, /* what clients ask of a part inside (src/things/), in the order in which it is
+                        done; kept as STREAM_DELIVERY is. No API shows it */
 };
 
 /*
@@ -224,7 +226,7 @@ int stream_writer_put(struct stream_writer *writer, struct stream *stream,
                       const struct record *record, struct stream_receipt *receipt);
 
 /*
- * The journal of one thread, over a STREAM_SESSIONS stream with one shard; all threads have the same
+ * The journal of one thread, over a STREAM_SESSIONS or STREAM_REQUESTS stream with one shard; all threads have the same
  * stream, and what they append is in the order in which their batches reached the log thread. The
  * writer must outlive it. [owner]
  */

@@ -25,6 +25,7 @@ PULLS = {
     "action": {"stream/stream.h", "state/state.h"},
     "aws": {"stream/stream.h", "rule/rule.h", "rule/book.h"},
     "manage": {"mqtt/mqtt.h"},
+    "things": {"stream/stream.h"},
     "web": {"state/state.h"},
 }
 FILE_LINES_MAX = 700
