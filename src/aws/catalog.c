@@ -1,8 +1,8 @@
 /*
  * One fact per stream, table "kinesis", key = the stream's name, value = a JSON object:
  *
- *     {"created_s":1789780000,"on_demand":false,"target":0,"metrics":0,"key":"alias/x",
- *      "policy":"...","tags":{"k":"v"},
+ *     {"created_s":1789780000,"on_demand":false,"target":0,"record_kib":0,"metrics":0,
+ *      "key":"alias/x","policy":"...","tags":{"k":"v"},
  *      "consumers":[{"name":"c","created_s":1789780016,"tags":{},"policy":"..."}]}
  *
  * Shards and retention are not here but with the stream itself. A fact whose "created_s" is not the
@@ -165,6 +165,7 @@ static void write_stream(struct buf *out, const struct catalog_stream *stream) {
     write_number(out, "created_s", (int64_t)stream_created_s(stream->stream));
     write_flag(out, "on_demand", stream->on_demand);
     write_number(out, "target", stream->target_shards);
+    write_number(out, "record_kib", stream->record_kib);
     write_number(out, "metrics", stream->metrics);
     write_text(out, "key", stream->key_id);
     write_text(out, "policy", stream->policy);
@@ -210,6 +211,7 @@ static void read_stream(struct json_value root, struct catalog_stream *stream) {
     int64_t metrics = 0;
     json_bool(member(root, "on_demand"), &stream->on_demand);
     json_int(member(root, "target"), &stream->target_shards);
+    json_int(member(root, "record_kib"), &stream->record_kib);
     json_int(member(root, "metrics"), &metrics);
     stream->metrics = (unsigned)metrics;
     stream->key_id = read_text(root, "key");
@@ -269,6 +271,13 @@ struct catalog_stream *catalog_find(const struct catalog *catalog, struct str na
     size_t at = catalog_position(catalog, name);
     bool found = at < catalog->count && str_eq(str_of(catalog->streams[at]->name), name);
     return found ? catalog->streams[at] : NULL;
+}
+
+int64_t catalog_record_kib(const struct catalog_stream *stream) {
+    int64_t bytes = stream->stream ? stream_record_bytes_max(stream->stream) : 0;
+    if (bytes)
+        return bytes / 1024;
+    return stream->record_kib ? stream->record_kib : RECORD_BYTES_DEFAULT / 1024;
 }
 
 struct catalog_stream *catalog_add(struct catalog *catalog, struct str name,

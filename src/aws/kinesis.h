@@ -124,7 +124,7 @@ void kinesis_get_policy(struct call *call);
 void kinesis_put_policy(struct call *call);
 void kinesis_delete_policy(struct call *call);
 
-enum { KINESIS_METRICS = 7, KINESIS_RECORD_KIB_MAX = 1024 };
+enum { KINESIS_METRICS = 7 };
 extern const char *const kinesis_metric_names[KINESIS_METRICS];
 void kinesis_put_metrics(struct aws_output *output, const char *key, unsigned metrics);
 

@@ -249,6 +249,16 @@ static void finish(struct reading *reading, bool is_end) {
     call_answer(call);
 }
 
+/* A reader gives at least one record. False: it is too large for what is left of the answer, and is the
+ * next iterator's. */
+static bool fits(struct reading *reading, const struct stream_batch *batch) {
+    if (!reading->any || batch->bytes <= reading->bytes_left)
+        return true;
+    stream_reader_seek(reading->reader, batch->records[0].counter);
+    reading->bytes_left = 0;
+    return false;
+}
+
 static void put_batch(struct reading *reading, const struct stream_batch *batch) {
     for (size_t i = 0; i < batch->count; i++)
         kinesis_put_one_record(&reading->call->output, reading->stream, reading->shard,
@@ -299,7 +309,7 @@ static void read_on(struct task *task) {
     size_t records = reading->records_left < TURN_RECORDS ? reading->records_left : TURN_RECORDS;
     int status =
         call->request ? stream_reader_next(reading->reader, records, bytes, &batch) : ERR_CLOSED;
-    if (status == 0)
+    if (status == 0 && fits(reading, &batch))
         put_batch(reading, &batch);
     if (status == ERR_AGAIN && wait_for_records(reading))
         return;

@@ -109,12 +109,15 @@ void kinesis_update_max_record_size(struct call *call) {
     struct catalog_stream *target = call_active_stream(call);
     if (!target)
         return;
-    if (call_integer(call, "MaxRecordSizeInKiB", 0) > KINESIS_RECORD_KIB_MAX)
-        call_fail(call, "InvalidArgumentException",
-                  "MaxRecordSizeInKiB: records larger than %d KiB are not supported.",
-                  KINESIS_RECORD_KIB_MAX);
-    else
-        call_answer_empty(call);
+    if (stream_record_bytes_max(target->stream)) {
+        call_fail(call, "ResourceInUseException",
+                  "Stream %s under account %s is described by Weir's configuration file; its "
+                  "max_record_size can only be changed there.",
+                  target->name, call->aws->config->account);
+        return;
+    }
+    target->record_kib = call_integer(call, "MaxRecordSizeInKiB", 0);
+    save_and_answer(call, target);
 }
 
 /* There is no throughput to be reserved: what the disk takes is there for all. */

@@ -77,14 +77,33 @@ static void policies_are_kept(void **state) {
     world_end(world);
 }
 
-static void larger_records_are_refused_by_name(void **state) {
+static void assert_record_kib(struct world *world, const char *input, int64_t kib) {
+    world_ok(world, "DescribeStreamSummary", input);
+    assert_int_equal(world_number(world, "StreamDescriptionSummary.MaxRecordSizeInKiB"), kib);
+}
+
+static void the_size_of_records_is_kept(void **state) {
     struct world *world = with_stream();
+    assert_record_kib(world, "{'StreamName':'s'}", 1024);
     world_ok(world, "UpdateMaxRecordSize",
-             "{'StreamARN':'" WORLD_ARN "s','MaxRecordSizeInKiB':1024}");
+             "{'StreamARN':'" WORLD_ARN "s','MaxRecordSizeInKiB':2048}");
+    world_ok(world, "CreateStream", "{'StreamName':'t','ShardCount':1,'MaxRecordSizeInKiB':10240}");
+    world_restart(world);
+    assert_record_kib(world, "{'StreamName':'s'}", 2048);
+    assert_record_kib(world, "{'StreamName':'t'}", 10240);
+    world_ok(world, "UpdateMaxRecordSize",
+             "{'StreamARN':'" WORLD_ARN "t','MaxRecordSizeInKiB':1024}");
+    assert_record_kib(world, "{'StreamName':'t'}", 1024);
     assert_refused(world, "UpdateMaxRecordSize",
-                   "{'StreamARN':'" WORLD_ARN "s','MaxRecordSizeInKiB':2048}",
-                   "InvalidArgumentException",
-                   "MaxRecordSizeInKiB: records larger than 1024 KiB are not supported.");
+                   "{'StreamARN':'" WORLD_ARN "s','MaxRecordSizeInKiB':10241}",
+                   "ValidationException",
+                   "1 validation error detected: Value '10241' at 'maxRecordSizeInKiB' failed to "
+                   "satisfy constraint: Member must have value less than or equal to 10240");
+    world_end(world);
+}
+
+static void warm_throughput_is_for_on_demand(void **state) {
+    struct world *world = with_stream();
     world_call(world, "UpdateStreamWarmThroughput", "{'StreamName':'s','WarmThroughputMiBps':5}");
     assert_text(world, "__type", "ValidationException");
     world_end(world);
@@ -95,7 +114,8 @@ int main(void) {
         cmocka_unit_test(retention_grows_and_shrinks_within_its_bounds),
         cmocka_unit_test(flags_are_kept_and_shown),
         cmocka_unit_test(policies_are_kept),
-        cmocka_unit_test(larger_records_are_refused_by_name),
+        cmocka_unit_test(the_size_of_records_is_kept),
+        cmocka_unit_test(warm_throughput_is_for_on_demand),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -86,13 +86,6 @@ static bool read_shard_count(struct call *call, bool on_demand, int64_t *ret_cou
             call->aws->config->account, call->aws->config->region, SHARDS_OF_A_NEW_STREAM_MAX);
         return false;
     }
-    if (call_integer(call, "MaxRecordSizeInKiB", KINESIS_RECORD_KIB_MAX) > KINESIS_RECORD_KIB_MAX) {
-        call_fail(call, "InvalidArgumentException",
-                  "MaxRecordSizeInKiB: records larger than %d KiB "
-                  "are not supported.",
-                  KINESIS_RECORD_KIB_MAX);
-        return false;
-    }
     *ret_count = on_demand ? ON_DEMAND_SHARDS : count;
     return true;
 }
@@ -117,6 +110,7 @@ void kinesis_create_stream(struct call *call) {
     }
     struct catalog_stream *target = catalog_add(&aws->catalog, name, NULL);
     target->on_demand = on_demand;
+    target->record_kib = call_integer(call, "MaxRecordSizeInKiB", 0);
     call->target = target;
     if (call_has(call, "Tags") &&
         !kinesis_tags_add(call, &target->tags, call_value(call, "Tags"))) {
@@ -291,7 +285,7 @@ void kinesis_describe_stream_summary(struct call *call) {
     if (target->stream && target->status != CATALOG_DELETING)
         aws_member_int(output, "OpenShardCount", kinesis_open_shards(target->stream));
     aws_member_int(output, "ConsumerCount", (int64_t)target->consumer_count);
-    aws_member_int(output, "MaxRecordSizeInKiB", KINESIS_RECORD_KIB_MAX);
+    aws_member_int(output, "MaxRecordSizeInKiB", catalog_record_kib(target));
     aws_map_end(output);
     aws_map_end(output);
     call_answer(call);

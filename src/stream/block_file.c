@@ -40,6 +40,16 @@ void block_file_done(struct block_file *blocks) {
     blocks->cap = 0;
 }
 
+/* Doubled, but a window for a large record is not twice as large. */
+static size_t window_cap(size_t cap, size_t least) {
+    size_t doubled = cap ? cap : 4096;
+    while (doubled < least && doubled < BLOCK_FILE_STEP_BYTES)
+        doubled *= 2;
+    if (doubled >= least)
+        return doubled;
+    return (least + BLOCK_FILE_STEP_BYTES - 1) / BLOCK_FILE_STEP_BYTES * BLOCK_FILE_STEP_BYTES;
+}
+
 /* Moves the window so that it begins with what must stay, and makes room for `want` bytes from
  * `offset` on. */
 static void slide(struct block_file *blocks, size_t want) {
@@ -55,11 +65,8 @@ static void slide(struct block_file *blocks, size_t want) {
     }
     size_t cap = (size_t)(blocks->offset - blocks->base) + want;
     if (cap > blocks->cap) {
-        size_t doubled = blocks->cap ? blocks->cap : 4096;
-        while (doubled < cap)
-            doubled *= 2;
-        blocks->window = xrealloc(blocks->window, doubled);
-        blocks->cap = doubled;
+        blocks->cap = window_cap(blocks->cap, cap);
+        blocks->window = xrealloc(blocks->window, blocks->cap);
     }
 }
 

@@ -6,6 +6,9 @@
 #include "base/mem.h"
 #include "stream/log.h"
 
+/* Of a batch that waits for its next turn: the bytes of one with large records go. */
+enum { BATCH_BYTES_KEPT = 1024 * 1024 };
+
 /* ---- records on their way ---- */
 
 size_t engine_batch_add(struct engine_batch *batch, const struct record *record, unsigned shard) {
@@ -29,7 +32,10 @@ size_t engine_batch_add(struct engine_batch *batch, const struct record *record,
 void engine_batch_clear(struct engine_batch *batch) {
     batch->count = 0;
     batch->status = 0;
-    buf_clear(&batch->bytes);
+    if (batch->bytes.cap > BATCH_BYTES_KEPT)
+        buf_done(&batch->bytes);
+    else
+        buf_clear(&batch->bytes);
 }
 
 void engine_batch_free(struct engine_batch *batch) {

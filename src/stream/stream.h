@@ -116,6 +116,8 @@ struct stream_config {
     int64_t shard_count; /* 1..10000; an existing stream keeps its shards: another count is an error
                             here */
     int64_t retention_ms; /* STREAM_DATA */
+    int64_t
+        record_bytes_max; /* STREAM_DATA: what clients may put; 0: whoever serves them decides */
     int64_t bytes_max; /* 0: unbounded. STREAM_DATA: the oldest segments go; the other kinds: pushes
                           fail with NO_SPACE */
     int64_t segment_bytes_max; /* 0: the log's */
@@ -313,7 +315,8 @@ void stream_each_kind(struct stream_log *log, enum stream_kind kind,
 /* The same for data streams. */
 void stream_each(struct stream_log *log, void (*each)(void *data, struct stream *stream),
                  void *data);
-int64_t stream_retention_ms(const struct stream *stream); /* [service] */
+int64_t stream_retention_ms(const struct stream *stream);     /* [service] */
+int64_t stream_record_bytes_max(const struct stream *stream); /* as it was opened with */
 
 /* ---- reading ---- */
 
