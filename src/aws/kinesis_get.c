@@ -179,6 +179,7 @@ struct reading {
     unsigned shard;
     bool encrypted;
     size_t records_left, bytes_left, bytes;
+    uint64_t put_back_ms; /* arrival of the record that did not fit; 0: all did */
     bool any, waiting;
     struct wait *wait; /* NULL: it has not waited yet */
 };
@@ -234,8 +235,10 @@ static void finish(struct reading *reading, bool is_end) {
     uint64_t behind_records, behind_ms;
     uint64_t counter = stream_reader_counter(reading->reader);
     stream_reader_lag(reading->reader, &behind_records, &behind_ms);
-    if (!behind_ms && !is_end && stream_reader_pending(reading->reader))
-        behind_ms = 1; /* Nobody knows yet, but there may be more. */
+    if (reading->put_back_ms && reading->put_back_ms < call->wall_ms)
+        behind_ms = call->wall_ms - reading->put_back_ms;
+    if (!behind_ms && !is_end && (behind_records || stream_reader_pending(reading->reader)))
+        behind_ms = 1; /* There is more, or nobody knows yet. */
     note_read(reading);
     aws_list_end(&call->output);
     aws_member_int(&call->output, "MillisBehindLatest", (int64_t)behind_ms);
@@ -254,6 +257,7 @@ static void finish(struct reading *reading, bool is_end) {
 static bool fits(struct reading *reading, const struct stream_batch *batch) {
     if (!reading->any || batch->bytes <= reading->bytes_left)
         return true;
+    reading->put_back_ms = batch->records[0].arrival_ms;
     stream_reader_seek(reading->reader, batch->records[0].counter);
     reading->bytes_left = 0;
     return false;

@@ -159,6 +159,10 @@ void engine_close_all(struct stream_log *log) {
 
 /* ---- from stream.h to the engine ---- */
 
+bool stream_is_counted(const struct stream *stream) {
+    return !stream->ops->uncounted;
+}
+
 const char *stream_unchanged(const struct stream *stream) {
     return stream->ops->unchanged;
 }

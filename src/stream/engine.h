@@ -40,6 +40,7 @@ struct stream_member {
 struct engine_ops {
     const char *name;      /* "log", "kafka", "kinesis": for messages */
     bool writer_picks;     /* a record's shard is chosen by its writer, by the layout */
+    bool uncounted;        /* next_counter of a shard is a moment: where it ends nobody can say */
     const char *unchanged; /* why shards and retention cannot be changed here; NULL: they can */
 
     /* What the layout does not say: first_counter, next_counter, removed. [service] */
