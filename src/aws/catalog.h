@@ -39,9 +39,11 @@ struct catalog_stream {
     char *name;
     struct stream *stream; /* NULL while it is being made */
     enum catalog_status status;
-    bool configured; /* by the configuration file: not deletable */
+    uint64_t added_ms; /* when it was asked for, or found at the start */
+    bool configured;   /* by the configuration file: not deletable */
     /* kept in facts */
     bool on_demand;
+    int64_t warm_mibps;    /* of an on-demand stream: shown, there is nothing to be reserved */
     int64_t target_shards; /* of an UpdateShardCount that is not through yet; 0: none */
     int64_t record_kib;    /* what a record may have at most; 0: not said */
     unsigned metrics;      /* bits of kinesis_metric_names */

@@ -124,6 +124,9 @@ void kinesis_get_policy(struct call *call);
 void kinesis_put_policy(struct call *call);
 void kinesis_delete_policy(struct call *call);
 
+/* The member WarmThroughput of an on-demand stream. */
+void kinesis_put_warm_throughput(struct aws_output *output, const struct catalog_stream *target);
+
 enum { KINESIS_METRICS = 7 };
 extern const char *const kinesis_metric_names[KINESIS_METRICS];
 void kinesis_put_metrics(struct aws_output *output, const char *key, unsigned metrics);

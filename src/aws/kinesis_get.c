@@ -383,6 +383,21 @@ static void fail_expired(struct call *call, uint64_t made_ms) {
         made, now, TOKEN_LIFE_MS);
 }
 
+/* The iterator alone says which stream is meant; a StreamARN beside it must say the same. */
+static bool is_of_arn(struct call *call, struct str stream) {
+    struct str name, arn = call_string(call, "StreamARN");
+    if (!arn.len)
+        return true;
+    if (!call_arn_name(call, arn, &name))
+        return false;
+    if (str_eq(name, stream))
+        return true;
+    call_fail(call, "InvalidArgumentException",
+              "The ShardIterator is of stream %.*s and does not match StreamARN %.*s.",
+              STR_ARG(stream), STR_ARG(arn));
+    return false;
+}
+
 void kinesis_get_records(struct call *call) {
     struct aws_iterator iterator;
     uint64_t made_ms;
@@ -401,6 +416,8 @@ void kinesis_get_records(struct call *call) {
     bool readable = target && target->stream && target->status != CATALOG_DELETING &&
                     stream_created_s(target->stream) == iterator.stream_created_s &&
                     iterator.shard < stream_shard_count(target->stream);
+    if (!is_of_arn(call, iterator.stream))
+        return;
     if (!readable)
         fail_stream_gone(call, iterator.stream);
     else if (kinesis_limit_read(call, target, iterator.shard))

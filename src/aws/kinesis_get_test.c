@@ -160,6 +160,18 @@ static void a_number_of_another_shard_is_named(void **state) {
     world_end(world);
 }
 
+static void a_stream_arn_must_fit_the_iterator(void **state) {
+    struct world *world = with_records(1);
+    char *iterator = world_iterator(world, "s", WORLD_SHARD_0, "TRIM_HORIZON", "");
+    world_ok(world, "CreateStream", "{'StreamName':'other','ShardCount':1}");
+    world_okf(world, "GetRecords", "{'ShardIterator':'%s','StreamARN':'" WORLD_ARN "s'}", iterator);
+    world_callf(world, "GetRecords", "{'ShardIterator':'%s','StreamARN':'" WORLD_ARN "other'}",
+                iterator);
+    assert_text(world, "__type", "InvalidArgumentException");
+    free(iterator);
+    world_end(world);
+}
+
 static void foreign_and_orphaned_iterators_are_refused(void **state) {
     struct world *world = with_records(1);
     assert_refused(world, "GetRecords", "{'ShardIterator':'AAAA'}", "InvalidArgumentException",
@@ -241,6 +253,7 @@ int main(void) {
         cmocka_unit_test(a_closed_shard_ends_in_its_children),
         cmocka_unit_test(wrong_positions_are_refused),
         cmocka_unit_test(a_number_of_another_shard_is_named),
+        cmocka_unit_test(a_stream_arn_must_fit_the_iterator),
         cmocka_unit_test(foreign_and_orphaned_iterators_are_refused),
         cmocka_unit_test(an_iterator_outlives_a_restart),
         cmocka_unit_test(long_answers_are_whole),

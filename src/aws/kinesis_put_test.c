@@ -56,6 +56,7 @@ static void one_bad_record_fails_all(void **state) {
         {"{'Data':'!!!!','PartitionKey':'a'}", "SerializationException"},
         {"{'Data':'MA==','PartitionKey':''}", "ValidationException"},
         {"{'Data':'MA=='}", "ValidationException"},
+        {"null", "ValidationException"},
         {"{'Data':'MA==','PartitionKey':'a','ExplicitHashKey':'01'}", "ValidationException"},
         {"{'Data':'MA==','PartitionKey':'a',"
          "'ExplicitHashKey':'340282366920938463463374607431768211456'}",

@@ -102,6 +102,7 @@ void kinesis_update_stream_mode(struct call *call) {
         return;
     target->on_demand = json_str_eq(
         json_member(call_value(call, "StreamModeDetails"), STR("StreamMode")), STR("ON_DEMAND"));
+    target->warm_mibps = target->on_demand ? call_integer(call, "WarmThroughputMiBps", 0) : 0;
     save_and_answer(call, target);
 }
 
@@ -120,10 +121,19 @@ void kinesis_update_max_record_size(struct call *call) {
     save_and_answer(call, target);
 }
 
+void kinesis_put_warm_throughput(struct aws_output *output, const struct catalog_stream *target) {
+    aws_key(output, "WarmThroughput");
+    aws_map_begin(output);
+    aws_member_int(output, "TargetMiBps", target->warm_mibps);
+    aws_member_int(output, "CurrentMiBps", target->warm_mibps);
+    aws_map_end(output);
+}
+
 /* There is no throughput to be reserved: what the disk takes is there for all. */
 void kinesis_update_warm_throughput(struct call *call) {
     struct catalog_stream *target = call_active_stream(call);
     struct aws_output *output = &call->output;
+    struct err err = {0};
     if (!target)
         return;
     if (!target->on_demand) {
@@ -132,14 +142,16 @@ void kinesis_update_warm_throughput(struct call *call) {
                   target->name, call->aws->config->account);
         return;
     }
+    target->warm_mibps = call_integer(call, "WarmThroughputMiBps", 0);
+    int status = catalog_save(&call->aws->catalog, target, &err);
+    if (status) {
+        call_fail_code(call, status, &err);
+        return;
+    }
     aws_map_begin(output);
     aws_member_string(output, "StreamName", str_of(target->name));
     call_put_stream_arn(call, target->name);
-    aws_key(output, "WarmThroughput");
-    aws_map_begin(output);
-    aws_member_int(output, "TargetMiBps", call_integer(call, "WarmThroughputMiBps", 0));
-    aws_member_int(output, "CurrentMiBps", call_integer(call, "WarmThroughputMiBps", 0));
-    aws_map_end(output);
+    kinesis_put_warm_throughput(output, target);
     aws_map_end(output);
     call_answer(call);
 }

@@ -106,6 +106,15 @@ static void warm_throughput_is_for_on_demand(void **state) {
     struct world *world = with_stream();
     world_call(world, "UpdateStreamWarmThroughput", "{'StreamName':'s','WarmThroughputMiBps':5}");
     assert_text(world, "__type", "ValidationException");
+    world_call(world, "CreateStream", "{'StreamName':'t','ShardCount':1,'WarmThroughputMiBps':5}");
+    assert_text(world, "__type", "ValidationException");
+    world_ok(world, "CreateStream",
+             "{'StreamName':'t','StreamModeDetails':{'StreamMode':'ON_DEMAND'}}");
+    world_ok(world, "UpdateStreamWarmThroughput", "{'StreamName':'t','WarmThroughputMiBps':5}");
+    assert_int_equal(world_number(world, "WarmThroughput.CurrentMiBps"), 5);
+    world_restart(world);
+    world_ok(world, "DescribeStreamSummary", "{'StreamName':'t'}");
+    assert_int_equal(world_number(world, "StreamDescriptionSummary.WarmThroughput.TargetMiBps"), 5);
     world_end(world);
 }
 

@@ -78,6 +78,11 @@ static bool read_shard_count(struct call *call, bool on_demand, int64_t *ret_cou
                   "ShardCount is required for streams in PROVISIONED mode");
         return false;
     }
+    if (!on_demand && call_integer(call, "WarmThroughputMiBps", 0)) {
+        call_fail(call, "ValidationException",
+                  "WarmThroughputMiBps is for streams in ON_DEMAND mode");
+        return false;
+    }
     if (count > SHARDS_OF_A_NEW_STREAM_MAX) {
         call_fail(
             call, "LimitExceededException",
@@ -110,6 +115,7 @@ void kinesis_create_stream(struct call *call) {
     }
     struct catalog_stream *target = catalog_add(&aws->catalog, name, NULL);
     target->on_demand = on_demand;
+    target->warm_mibps = call_integer(call, "WarmThroughputMiBps", 0);
     target->record_kib = call_integer(call, "MaxRecordSizeInKiB", 0);
     call->target = target;
     if (call_has(call, "Tags") &&
@@ -190,7 +196,8 @@ static void put_mode(struct aws_output *output, const struct catalog_stream *tar
 }
 
 static uint64_t created_ms(const struct catalog_stream *target) {
-    return target->stream ? stream_created_s(target->stream) * 1000 : 0;
+    return target->stream ? stream_created_s(target->stream) * 1000
+                          : target->added_ms / 1000 * 1000;
 }
 
 static void put_identity(struct call *call, const struct catalog_stream *target) {
@@ -199,8 +206,7 @@ static void put_identity(struct call *call, const struct catalog_stream *target)
     call_put_stream_arn(call, target->name);
     aws_member_string(output, "StreamStatus", str_of(catalog_status_names[target->status]));
     put_mode(output, target);
-    if (target->stream)
-        aws_member_time(output, "StreamCreationTimestamp", created_ms(target));
+    aws_member_time(output, "StreamCreationTimestamp", created_ms(target));
 }
 
 /* What both descriptions have. */
@@ -286,6 +292,8 @@ void kinesis_describe_stream_summary(struct call *call) {
         aws_member_int(output, "OpenShardCount", kinesis_open_shards(target->stream));
     aws_member_int(output, "ConsumerCount", (int64_t)target->consumer_count);
     aws_member_int(output, "MaxRecordSizeInKiB", catalog_record_kib(target));
+    if (target->on_demand)
+        kinesis_put_warm_throughput(output, target);
     aws_map_end(output);
     aws_map_end(output);
     call_answer(call);
