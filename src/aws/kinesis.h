@@ -52,6 +52,7 @@ void kinesis_describe_stream_summary(struct call *call);
 void kinesis_list_streams(struct call *call);
 void kinesis_describe_limits(struct call *call);
 void kinesis_describe_account_settings(struct call *call);
+void kinesis_update_account_settings(struct call *call);
 
 /* ---- kinesis_shards.c ---- */
 void kinesis_list_shards(struct call *call);

@@ -212,9 +212,17 @@ void kinesis_disable_monitoring(struct call *call) {
 
 /* ---- encryption: kept and shown ---- */
 
+/* The other type is NONE, which nothing can be started or stopped with. */
+static bool is_kms(struct call *call) {
+    bool kms = json_str_eq(call_value(call, "EncryptionType"), STR("KMS"));
+    if (!kms)
+        call_fail(call, "InvalidArgumentException", "EncryptionType must be KMS.");
+    return kms;
+}
+
 void kinesis_start_encryption(struct call *call) {
     struct catalog_stream *target = call_active_stream(call);
-    if (!target)
+    if (!target || !is_kms(call))
         return;
     replace(&target->key_id, call_string(call, "KeyId"));
     save_and_answer(call, target);
@@ -222,7 +230,7 @@ void kinesis_start_encryption(struct call *call) {
 
 void kinesis_stop_encryption(struct call *call) {
     struct catalog_stream *target = call_active_stream(call);
-    if (!target)
+    if (!target || !is_kms(call))
         return;
     replace(&target->key_id, (struct str){0});
     save_and_answer(call, target);

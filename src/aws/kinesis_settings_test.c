@@ -54,6 +54,9 @@ static void flags_are_kept_and_shown(void **state) {
                 "IncomingBytes");
     world_ok(world, "PutRecord", "{'StreamName':'s','Data':'','PartitionKey':'p'}");
     assert_text(world, "EncryptionType", "KMS");
+    world_call(world, "StartStreamEncryption",
+               "{'StreamName':'s','EncryptionType':'NONE','KeyId':'k'}");
+    assert_text(world, "__type", "InvalidArgumentException");
     world_ok(world, "StopStreamEncryption",
              "{'StreamName':'s','EncryptionType':'KMS','KeyId':'alias/aws/kinesis'}");
     world_ok(world, "DescribeStream", "{'StreamName':'s'}");

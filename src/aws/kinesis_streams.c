@@ -392,3 +392,13 @@ void kinesis_describe_account_settings(struct call *call) {
     aws_map_end(&call->output);
     call_answer(call);
 }
+
+/* Nobody is billed here, so there is nothing to be committed to. */
+void kinesis_update_account_settings(struct call *call) {
+    struct json_value commitment = call_value(call, "MinimumThroughputBillingCommitment");
+    if (json_str_eq(json_member(commitment, STR("Status")), STR("DISABLED")))
+        kinesis_describe_account_settings(call);
+    else
+        call_fail(call, "ValidationException",
+                  "There is no billing, and so no MinimumThroughputBillingCommitment.");
+}
