@@ -87,19 +87,14 @@ static void on_answer(void *data, const struct http_answer *answer) {
                  "the request for confirmation failed: %s", answer->error);
 }
 
-static void write_member(struct buf *out, const char *key, struct str value) {
-    json_write_key(out, key);
-    json_write_string(out, value);
-}
-
 static void write_body(struct buf *out, const struct entry *entry, struct str arn,
                        struct str enable_url) {
     buf_clear(out);
     buf_add_u8(out, '{');
-    write_member(out, "arn", arn);
-    write_member(out, "confirmationToken", entry->token);
-    write_member(out, "enableUrl", enable_url);
-    write_member(out, "messageType", STR("DestinationConfirmation"));
+    json_write_text(out, "arn", arn);
+    json_write_text(out, "confirmationToken", entry->token);
+    json_write_text(out, "enableUrl", enable_url);
+    json_write_text(out, "messageType", STR("DestinationConfirmation"));
     buf_add_u8(out, '}');
 }
 

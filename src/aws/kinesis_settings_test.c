@@ -1,15 +1,9 @@
 #include "aws/test_world.h"
 
-static struct world *with_stream(void) {
-    struct world *world = world_begin(AWS_AUTH_OPEN, NULL);
-    world_ok(world, "CreateStream", "{'StreamName':'s','ShardCount':1}");
-    return world;
-}
-
 #define HOURS(n) "{'StreamName':'s','RetentionPeriodHours':" n "}"
 
 static void retention_grows_and_shrinks_within_its_bounds(void **state) {
-    struct world *world = with_stream();
+    struct world *world = world_with_stream();
     static const char invalid[] = "InvalidArgumentException";
     world_ok(world, "IncreaseStreamRetentionPeriod", HOURS("48"));
     world_ok(world, "IncreaseStreamRetentionPeriod", HOURS("48"));
@@ -33,7 +27,7 @@ static void retention_grows_and_shrinks_within_its_bounds(void **state) {
 }
 
 static void flags_are_kept_and_shown(void **state) {
-    struct world *world = with_stream();
+    struct world *world = world_with_stream();
     world_ok(world, "EnableEnhancedMonitoring",
              "{'StreamName':'s','ShardLevelMetrics':['IncomingBytes','OutgoingBytes']}");
     assert_int_equal(world_count(world, "CurrentShardLevelMetrics"), 0);
@@ -65,7 +59,7 @@ static void flags_are_kept_and_shown(void **state) {
 }
 
 static void policies_are_kept(void **state) {
-    struct world *world = with_stream();
+    struct world *world = world_with_stream();
     world_ok(world, "GetResourcePolicy", "{'ResourceARN':'" WORLD_ARN "s'}");
     assert_text(world, "Policy", "{}");
     world_ok(world, "PutResourcePolicy",
@@ -86,7 +80,7 @@ static void assert_record_kib(struct world *world, const char *input, int64_t ki
 }
 
 static void the_size_of_records_is_kept(void **state) {
-    struct world *world = with_stream();
+    struct world *world = world_with_stream();
     assert_record_kib(world, "{'StreamName':'s'}", 1024);
     world_ok(world, "UpdateMaxRecordSize",
              "{'StreamARN':'" WORLD_ARN "s','MaxRecordSizeInKiB':2048}");
@@ -106,7 +100,7 @@ static void the_size_of_records_is_kept(void **state) {
 }
 
 static void warm_throughput_is_for_on_demand(void **state) {
-    struct world *world = with_stream();
+    struct world *world = world_with_stream();
     world_call(world, "UpdateStreamWarmThroughput", "{'StreamName':'s','WarmThroughputMiBps':5}");
     assert_text(world, "__type", "ValidationException");
     world_call(world, "CreateStream", "{'StreamName':'t','ShardCount':1,'WarmThroughputMiBps':5}");

@@ -114,23 +114,18 @@ static int run_action(struct engine_run *run, struct engine_action *action, stru
     return result;
 }
 
-static void write_member(struct buf *out, const char *key, struct str value) {
-    json_write_key(out, key);
-    json_write_string(out, value);
-}
-
 /* The document of the error action (AWS IoT Core Developer Guide, "Error handling"). */
 static struct str write_report(struct engine_run *run) {
     const struct message *message = run->evaluation.message;
     struct buf *out = &run->frame->error_report;
     buf_clear(out);
     buf_add_u8(out, '{');
-    write_member(out, "ruleName", run->rule->rule->name);
-    write_member(out, "topic", message->topic);
-    write_member(out, "cloudwatchTraceId", rule_evaluation_trace_id(&run->evaluation));
-    write_member(out, "clientId", message->client_id.len ? message->client_id : STR("n/a"));
+    json_write_text(out, "ruleName", run->rule->rule->name);
+    json_write_text(out, "topic", message->topic);
+    json_write_text(out, "cloudwatchTraceId", rule_evaluation_trace_id(&run->evaluation));
+    json_write_text(out, "clientId", message->client_id.len ? message->client_id : STR("n/a"));
     if (message->source_ip.len)
-        write_member(out, "sourceIp", message->source_ip);
+        json_write_text(out, "sourceIp", message->source_ip);
     json_write_key(out, "base64OriginalPayload");
     buf_add_u8(out, '"');
     base64_write(out, message->payload);
@@ -142,21 +137,28 @@ static struct str write_report(struct engine_run *run) {
     return buf_str(out);
 }
 
-static void run_actions(struct engine_run *run, struct str payload) {
-    struct engine_rule *rule = run->rule;
+static void run_error_action(struct engine_run *run) {
     struct str resource;
+    struct err why;
+    run_action(run, run->rule->error_action, write_report(run), &resource, &why);
+}
+
+static void run_actions(struct engine_run *run, struct str payload) {
+    const struct engine_rule *rule = run->rule;
+    bool failed = false;
     buf_clear(&run->frame->failures);
     for (size_t i = 0; i < rule->rule->action_count; i++) {
+        struct str resource;
         struct err why; /* set on failure alone: clearing it would cost more than the action */
         int result = run_action(run, &rule->actions[i], payload, &resource, &why);
-        if (result < 0 && !comes_again(result) && rule->error_action)
-            note_failure(run, rule_action_failed_name(rule->actions[i].action), resource,
-                         str_of(why.text));
+        if (result >= 0 || comes_again(result) || !rule->error_action)
+            continue;
+        failed = true;
+        note_failure(run, rule_action_failed_name(rule->actions[i].action), resource,
+                     str_of(why.text));
     }
-    if (buf_len(&run->frame->failures)) {
-        struct err why;
-        run_action(run, rule->error_action, write_report(run), &resource, &why);
-    }
+    if (failed)
+        run_error_action(run);
 }
 
 static void evaluate(struct engine_run *run) {
@@ -279,14 +281,13 @@ static int push(struct message_sink *sink, const void *route_, const struct mess
 /* ---- failures that come later ---- */
 
 /* The statement runs again for its SET variables, which templates of the error action may use. */
-static int run_error_action(struct engine_run *run, const struct rule_failure *failure) {
-    struct str payload, resource;
-    struct err why;
+static int report_failure(struct engine_run *run, const struct rule_failure *failure) {
+    struct str payload;
     arena_reset(&run->frame->arena);
     rule_evaluate(run->rule->rule->plan, &run->evaluation, &run->frame->out, &payload);
     buf_clear(&run->frame->failures);
     note_failure(run, failure->failed_action, failure->resource, failure->why);
-    run_action(run, run->rule->error_action, write_report(run), &resource, &why);
+    run_error_action(run);
     return run->result;
 }
 
@@ -308,7 +309,7 @@ int rule_engine_fail(struct rule_engine *engine, const struct rule_failure *fail
     if (record->trace_id.len == UUID_CHARS)
         memcpy(run.frame->trace_id, record->trace_id.at, UUID_CHARS);
     begin_rule(&run, rule);
-    int result = run_error_action(&run, failure);
+    int result = report_failure(&run, failure);
     engine->depth--;
     return result;
 }

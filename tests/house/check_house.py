@@ -131,8 +131,8 @@ TESTED_ELSEWHERE = {
     "src/base/map.c": "list_map_test.c",
     "src/base/mem.c": "every test",
     "src/base/random.c": "clock_test.c",
+    "src/http/respond.c": "server_test.c, h2_test.c",
     "src/http/upgrade.c": "websocket_test.c; src/mqtt/websocket_test.c",
-    "src/io/tcp_listen.c": "tcp_test.c",
     "src/manage/manage.c": "broker_test.c",
     "src/mqtt/describe.c": "inquiry_test.c",
     "src/mqtt/channel.c": "worker_test.c: two workers over real TCP",
@@ -163,6 +163,7 @@ TESTED_ELSEWHERE = {
     "src/stream/commit.c": "crash_test.c, writer_test.c",
     "src/stream/log.c": "writer_test.c",
     "src/stream/segment_files.c": "recovery_test.c, retention_test.c",
+    "src/stream/sinks.c": "writer_test.c, kafka_test.c",
     "src/stream/stream.c": "writer_test.c",
 }
 
