@@ -1,8 +1,12 @@
 #include "action/batch.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/mem.h"
+
+/* Of the messages in one document: in base64 they must fit into a record. */
+enum { DOCUMENT_BYTES_MAX = 512 * 1024 };
 
 void action_batch_reserve(struct action_batch *batch, size_t items_max) {
     if (batch->items)
@@ -31,6 +35,7 @@ size_t action_batch_collect(struct action_batch *batch, struct action_target *ta
             continue;
         item->target = target;
         item->scratch = NULL;
+        item->request = 0;
         item->is_settled = false;
         batch->pending[count++] = item;
     }
@@ -94,6 +99,29 @@ void action_batch_commit(struct action_batch *batch, int status) {
 }
 
 /* ---- how it stands ---- */
+
+static bool shares_document(const struct action_batch_item *item,
+                            const struct action_batch_item *first) {
+    return item->state == ITEM_REFUSED && item->item.request &&
+           item->item.request == first->item.request &&
+           strcmp(item->item.why, first->item.why) == 0;
+}
+
+size_t action_batch_refused(const struct action_batch *batch, struct action_batch_item *first,
+                            struct action_batch_item **ret_items) {
+    size_t count = 0, bytes = first->item.record.original.len;
+    ret_items[count++] = first;
+    for (size_t i = 0; i < batch->count; i++) {
+        struct action_batch_item *item = &batch->items[i];
+        if (item == first || !shares_document(item, first))
+            continue;
+        bytes += item->item.record.original.len;
+        if (bytes > DOCUMENT_BYTES_MAX)
+            break;
+        ret_items[count++] = item;
+    }
+    return count;
+}
 
 struct action_batch_item *action_batch_first(const struct action_batch *batch,
                                              enum action_item_state state) {

@@ -52,6 +52,11 @@ void action_batch_commit(struct action_batch *batch, int status);
 struct action_batch_item *action_batch_first(const struct action_batch *batch,
                                              enum action_item_state state);
 
+/* Appends to `ret_items`, which has room for all, the REFUSED item `first` and those that were refused for the same
+ * reason with it in one request; at most what one document can hold. How many. */
+size_t action_batch_refused(const struct action_batch *batch, struct action_batch_item *first,
+                            struct action_batch_item **ret_items);
+
 /* The counter of the first item that is not DONE, or `end`. */
 uint64_t action_batch_counter(const struct action_batch *batch, uint64_t end);
 

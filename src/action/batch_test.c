@@ -120,6 +120,27 @@ static void what_waits_is_counted_from_the_oldest_on(void **state) {
     assert_int_equal(arrival_ms, 7);
 }
 
+/* Items 0, 1 and 3 went in one request; 1 is refused for another reason. */
+static void what_is_refused_in_one_request_shares_a_document(void **state) {
+    static const enum action_verdict verdicts[] = {ACTION_FAILED, ACTION_FAILED, ACTION_FAILED,
+                                                   ACTION_FAILED};
+    struct rig *rig = *state;
+    struct action_batch_item *found[ITEMS], *items = rig->batch.items;
+    send_all(rig, verdicts, ITEMS);
+    items[0].item.request = items[1].item.request = items[3].item.request = 11;
+    items[1].item.why[0] = 'N';
+    action_batch_review(&rig->batch, &rig->settings, 0);
+    assert_int_equal(action_batch_refused(&rig->batch, &items[0], found), 2);
+    assert_ptr_equal(found[0], &items[0]);
+    assert_ptr_equal(found[1], &items[3]);
+    assert_int_equal(action_batch_refused(&rig->batch, &items[1], found), 1);
+    assert_int_equal(action_batch_refused(&rig->batch, &items[2], found), 1);
+    assert_ptr_equal(found[0], &items[2]);
+    items[3].item.record.original.len = 600 * 1024;
+    assert_int_equal(action_batch_refused(&rig->batch, &items[0], found), 1);
+    assert_int_equal(action_batch_refused(&rig->batch, &items[3], found), 1);
+}
+
 static void a_record_that_cannot_be_read_is_done(void **state) {
     struct rig *rig = *state;
     struct stream_record broken = {.counter = 14, .data = STR("no such record")};
@@ -137,6 +158,7 @@ int main(void) {
         TEST(attempts_and_age_have_bounds),
         TEST(the_error_action_s_commit_decides),
         TEST(what_waits_is_counted_from_the_oldest_on),
+        TEST(what_is_refused_in_one_request_shares_a_document),
         TEST(a_record_that_cannot_be_read_is_done),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

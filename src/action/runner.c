@@ -153,6 +153,7 @@ static bool open_target(struct action_runner *runner) {
     runner->target->settled = on_settled;
     runner->target->ready = on_target_ready;
     runner->target->runner = runner;
+    runner->target->meter = &runner->meter;
     return true;
 }
 
@@ -406,22 +407,40 @@ static void log_refusal(struct action_runner *runner, const struct action_batch_
              name_of(runner), STR_ARG(item->item.record.topic), item->item.why, outcome, missed);
 }
 
-static int hand_over(struct action_runner *runner, struct action_batch_item *item) {
+static int tell(struct action_runner *runner, struct action_batch_item *const *items,
+                size_t count) {
     const struct action_services *services = runner->config.services;
-    const struct action_record *record = &item->item.record;
+    const struct action_item *first = &items[0]->item;
+    const struct action_record **records = xcalloc(count, sizeof(struct action_record *));
+    for (size_t i = 0; i < count; i++)
+        records[i] = &items[i]->item.record;
     struct action_failure failure = {
         .rule = runner->spec->rule,
         .failed_action = runner->spec->kind->failed_action,
-        .resource = resource_of(record),
-        .why = str_of(item->item.why),
-        .record = record,
+        .resource = resource_of(&first->record),
+        .why = str_of(first->why),
+        .record = &first->record,
+        .batch = first->request ? records : NULL,
+        .batch_count = first->request ? count : 0,
+        .is_across_topics = first->is_across_topics,
     };
-    int result = record->has_original ? services->fail(services->data, &failure) : MESSAGE_TAKEN;
-    log_refusal(runner, item, result);
-    if (result < 0)
-        return result;
-    metric_add(&runner->meter.failure, 1);
-    item->state = result == MESSAGE_STAGED ? ITEM_STAGED : ITEM_DONE;
+    int result =
+        first->record.has_original ? services->fail(services->data, &failure) : MESSAGE_TAKEN;
+    free(records);
+    return result;
+}
+
+/* With it go those that were refused together with it. */
+static int hand_over(struct action_runner *runner, struct action_batch_item *first) {
+    struct action_batch_item **items = xcalloc(runner->batch.count, sizeof *items);
+    size_t count = action_batch_refused(&runner->batch, first, items);
+    int result = tell(runner, items, count);
+    log_refusal(runner, first, result);
+    if (result >= 0)
+        metric_add(&runner->meter.failure, (int64_t)count);
+    for (size_t i = 0; result >= 0 && i < count; i++)
+        items[i]->state = result == MESSAGE_STAGED ? ITEM_STAGED : ITEM_DONE;
+    free(items);
     return result;
 }
 

@@ -17,6 +17,7 @@
 #include "base/clock.h"
 #include "base/json_write.h"
 #include "base/mem.h"
+#include "rule/report.h"
 #include "rule/route.h"
 #include "rule/trace.h"
 
@@ -119,6 +120,8 @@ static struct str write_report(struct engine_run *run) {
     const struct message *message = run->evaluation.message;
     struct buf *out = &run->frame->error_report;
     buf_clear(out);
+    if (run->frame->failed_batch)
+        return rule_report_batch(out, run->frame->failed_batch);
     buf_add_u8(out, '{');
     json_write_text(out, "ruleName", run->rule->rule->name);
     json_write_text(out, "topic", message->topic);
@@ -215,6 +218,7 @@ static struct engine_frame *enter(struct rule_engine *engine) {
         (*frame)->payload.json.bytes_max = EVALUATION_OUTPUT_BYTES_MAX;
     }
     (*frame)->payload.state = PAYLOAD_UNREAD;
+    (*frame)->failed_batch = NULL;
     (*frame)->trace_id[0] = '\0';
     return *frame;
 }
@@ -306,6 +310,8 @@ int rule_engine_fail(struct rule_engine *engine, const struct rule_failure *fail
     struct engine_run run;
     bool is_basic = str_starts(message.topic, STR("$aws/rules/"));
     begin_message(&run, engine, &message, is_basic ? rule->basic->topic_skip : 0);
+    if (failure->batch)
+        run.frame->failed_batch = failure;
     if (record->trace_id.len == UUID_CHARS)
         memcpy(run.frame->trace_id, record->trace_id.at, UUID_CHARS);
     begin_rule(&run, rule);
