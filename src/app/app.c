@@ -97,6 +97,7 @@ static int open_stream(struct app *app, const struct config_stream *settings, st
         .kind = STREAM_DATA,
         .shard_count = settings->shard_count,
         .retention_ms = settings->retention_ms,
+        .record_bytes_max = settings->record_bytes_max,
         .bytes_max = settings->bytes_max,
         .compression_level =
             settings->compression == CONFIG_ZSTD ? (int)settings->compression_level : 0,

@@ -27,8 +27,9 @@ static int push_record(struct sink *sink, struct str key, struct str data, struc
     if (key.len > RECORD_KEY_BYTES_MAX)
         return err_set(why, ERR_INVALID, "the partition key is longer than %d bytes",
                        RECORD_KEY_BYTES_MAX);
-    if (key.len + data.len > RECORD_BYTES_MAX)
-        return err_set(why, ERR_TOO_LARGE, "the record is larger than %d bytes", RECORD_BYTES_MAX);
+    if (key.len + data.len > RECORD_BYTES_DEFAULT)
+        return err_set(why, ERR_TOO_LARGE, "the record is larger than %d bytes",
+                       RECORD_BYTES_DEFAULT);
     int result = sink_push(sink, &record);
     return result < 0 ? err_set(why, result, "%s: %s", sink->name, err_text(result))
                       : MESSAGE_STAGED;

@@ -485,6 +485,10 @@ uint64_t stream_created_s(const struct stream *stream) {
     return stream->created_s;
 }
 
+int64_t stream_record_bytes_max(const struct stream *stream) {
+    return stream->config.record_bytes_max;
+}
+
 int64_t stream_retention_ms(const struct stream *stream) {
     return stream->seen.retention_ms;
 }

@@ -108,6 +108,8 @@ TESTED_ELSEWHERE = {
     "src/app/command_sense.c": "tests/e2e/test_commands.py",
     "src/app/command_stream.c": "tests/e2e/test_commands.py",
     "src/app/command_verify.c": "tests/e2e/test_streams.py",
+    "src/app/stream_source.c": "tests/e2e/test_engine_commands.py",
+    "src/stream/remote_view.c": "kinesis_test.c, tests/e2e/test_engine_commands.py",
     "src/app/lane.c": "tests/e2e",
     "src/app/mqtt_websocket.c": "tests/e2e/test_broker.py",
     "src/app/rules.c": "tests/e2e/test_rule_api.py",
