@@ -23,7 +23,7 @@ struct run {
     struct arena arena;  /* of the present request, as what follows */
     struct str key, old; /* `old`: `kept`, or empty if that is forgotten */
     struct buf kept, fresh, token, out;
-    uint64_t now_s;
+    uint64_t now_s, end_ns;
 };
 
 /* ---- answers ---- */
@@ -119,12 +119,12 @@ static bool note_forgotten(void *data, struct str key, struct str value) {
     return true;
 }
 
-/* The list is of what had been committed: this batch may have made one of them anew. */
+/* The list is of what had been committed: this batch may have made one of them anew, or is about to. */
 static bool remove_forgotten(struct run *run, struct str key) {
     struct shadow_batch *batch = run->batch;
     const char *table = batch->things->shadows.name;
     struct buf value = {0};
-    bool removed = !facts_write_get(run->write, table, key, &value) &&
+    bool removed = !str_eq(key, run->key) && !facts_write_get(run->write, table, key, &value) &&
                    shadow_document_forgotten(buf_str(&value), run->now_s) &&
                    !facts_delete(run->write, table, key);
     if (removed) {
@@ -255,9 +255,15 @@ static void apply_item(struct run *run, struct shadow_item *item) {
 
 /* ---- the batch ---- */
 
+static bool has_time(const struct run *run) {
+    return run->batch->done == 0 || clock_mono_ns() < run->end_ns;
+}
+
 static void apply_items(struct run *run) {
     struct shadow_batch *batch = run->batch;
-    while (batch->done < batch->count && buf_len(&batch->answers) < SHADOW_ANSWERS_BYTES_MAX)
+    run->end_ns = clock_mono_ns() + batch->ms_max * 1000000;
+    while (batch->done < batch->count && buf_len(&batch->answers) < SHADOW_ANSWERS_BYTES_MAX &&
+           has_time(run))
         apply_item(run, &batch->items[batch->done++]);
     if (batch->done == batch->count)
         batch->next_counter = batch->end_counter;

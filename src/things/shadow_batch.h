@@ -16,6 +16,10 @@
 /* Answers of one batch: beyond this what is left waits for the next. One request may overrun it. */
 enum { SHADOW_ANSWERS_BYTES_MAX = 4 << 20 };
 
+/* As well when the requests have taken so long: other loops wait for LMDB's writer lock meanwhile, and what takes
+ * microseconds mostly takes milliseconds with documents made for it. */
+enum { SHADOW_BATCH_MS_MAX = 25 };
+
 /* What somebody would hear of the request; the topics' tails are shadow_answer_tails. */
 enum shadow_answer { SHADOW_ACCEPTED, SHADOW_REJECTED, SHADOW_DOCUMENTS, SHADOW_DELTA };
 enum { SHADOW_ANSWERS = 4 };
@@ -39,6 +43,7 @@ struct shadow_batch {
     uint64_t next_counter; /* in: before the first item; out: behind what was applied */
     uint64_t end_counter;  /* behind the last item */
     bool had_answers;      /* answers of an earlier batch are kept */
+    uint64_t ms_max;       /* 0: one request */
 
     size_t done; /* items that were applied; the others did not fit */
     struct buf answers;

@@ -15,7 +15,8 @@ static struct shadow_item item(enum shadow_operation operation, const char *payl
 static void apply(struct world *world, struct shadow_batch *batch, struct shadow_item *items,
                   size_t count, struct buf *told) {
     struct shadow_told answer;
-    *batch = (struct shadow_batch){.things = world->things, .items = items, .count = count};
+    *batch = (struct shadow_batch){
+        .things = world->things, .items = items, .count = count, .ms_max = 60000};
     shadow_batch_apply(batch);
     assert_int_equal(batch->status, 0);
     buf_clear(told);
@@ -207,6 +208,52 @@ static void answers_have_a_bound(void **state) {
     world_end(&world);
 }
 
+/* One is always done, so that what takes long does not stand in the way for ever. */
+static void a_batch_whose_time_is_over_leaves_the_rest(void **state) {
+    struct world world;
+    world_begin(&world);
+    struct shadow_item items[] = {item(SHADOW_UPDATE, "{\"state\":{}}"),
+                                  item(SHADOW_UPDATE, "{\"state\":{}}")};
+    items[0].next_counter = 7;
+    items[1].next_counter = 8;
+    struct shadow_batch batch = {
+        .things = world.things, .items = items, .count = 2, .end_counter = 8};
+    shadow_batch_apply(&batch);
+    assert_int_equal(batch.status, 0);
+    assert_int_equal(batch.done, 1);
+    assert_int_equal(batch.next_counter, 7);
+    done(&batch);
+    world_end(&world);
+}
+
+/* The shadow that needs the room was itself deleted long ago: it is counted once. */
+static void a_shadow_made_anew_in_the_last_room_is_counted_once(void **state) {
+    struct world world;
+    struct shadow_batch batch;
+    struct buf told = {0}, payload = {0};
+    struct err err;
+    world_begin(&world);
+    struct arena arena = {0};
+    struct str key = things_shadow_key(&arena, STR("a"), (struct str){0});
+    struct str old = STR("{\"version\":3,\"deleted\":1}");
+    assert_int_equal(
+        things_put(world.things, &world.things->shadows, key, (struct str){0}, old, &err), 0);
+    int64_t others = THINGS_BYTES_MAX - metric_get(&world.things->bytes);
+    metric_add(&world.things->bytes, others);
+    buf_add_str(&payload, STR("{\"state\":{\"desired\":{\"a\":\"0123456789\"}}}"));
+    struct shadow_item items[] = {item(SHADOW_UPDATE, buf_cstr(&payload))};
+    apply(&world, &batch, items, 1, &told);
+    assert_int_equal(items[0].code, ERR_FULL);
+    assert_int_equal(metric_get(&world.things->shadows.count), 1);
+    assert_int_equal(metric_get(&world.things->bytes), THINGS_BYTES_MAX);
+    done(&batch);
+    metric_add(&world.things->bytes, -others);
+    buf_done(&told);
+    buf_done(&payload);
+    arena_done(&arena);
+    world_end(&world);
+}
+
 static void cut_answers_are_not_read(void **state) {
     struct world world;
     struct shadow_batch batch;
@@ -232,6 +279,8 @@ int main(void) {
         cmocka_unit_test(calls_are_answered),
         cmocka_unit_test(answers_stay_until_the_next_batch),
         cmocka_unit_test(answers_have_a_bound),
+        cmocka_unit_test(a_batch_whose_time_is_over_leaves_the_rest),
+        cmocka_unit_test(a_shadow_made_anew_in_the_last_room_is_counted_once),
         cmocka_unit_test(cut_answers_are_not_read),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -204,7 +204,8 @@ static void begin_batch(struct shadow_runner *runner) {
                                           .items = runner->items,
                                           .next_counter = runner->counter,
                                           .end_counter = runner->counter,
-                                          .had_answers = runner->keeps_answers};
+                                          .had_answers = runner->keeps_answers,
+                                          .ms_max = SHADOW_BATCH_MS_MAX};
 }
 
 static struct shadow_item *add_item(struct shadow_runner *runner,
