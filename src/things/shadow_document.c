@@ -12,14 +12,15 @@
  * for each of their items, as AWS's do. A section left without members is left out. The delta is what of
  * `desired` differs from `reported`, arrays compared whole.
  *
- * Members are looked for one by one, so the work grows with their number squared; SHADOW_STATE_BYTES_MAX
- * bounds it.
+ * Who asks for shadows chooses what they hold, and all wait for each: members of large objects are looked for
+ * with an index, so that the work grows with their number and not with its square.
  */
 #include "things/shadow_document.h"
 
 #include <string.h>
 
 #include "base/json_write.h"
+#include "base/map.h"
 #include "base/utf8.h"
 
 struct merge {
@@ -42,9 +43,52 @@ static void add_key(struct buf *out, struct json_value key) {
     buf_add_u8(out, ':');
 }
 
-static struct json_value member(struct merge *merge, struct json_value object,
+/* ---- members by name ---- */
+
+enum { MEMBERS_INDEXED_MIN = 16 };
+
+struct members {
+    struct json_value object;
+    struct map by_name; /* struct json_entry of the value; empty: there are few */
+};
+
+static struct members members_of(struct merge *merge, struct json_value object) {
+    struct members members = {.object = object};
+    if (!is_object(object) || json_count(object) < MEMBERS_INDEXED_MIN)
+        return members;
+    for (struct json_cursor cursor = json_each(object); json_next(&cursor);)
+        map_put(&members.by_name, json_str(cursor.key, &merge->arena),
+                (void *)json_entry(cursor.value));
+    return members;
+}
+
+static struct json_value member(struct merge *merge, const struct members *members,
                                 struct json_value key) {
-    return json_member(object, json_str(key, &merge->arena));
+    struct json_value object = members->object;
+    struct str name = json_str(key, &merge->arena);
+    if (!members->by_name.count)
+        return json_member(object, name);
+    const struct json_entry *found = map_get(&members->by_name, name);
+    return found ? (struct json_value){object.json, (uint32_t)(found - object.json->entries)}
+                 : absent();
+}
+
+static void members_done(struct members *members) {
+    map_done(&members->by_name);
+}
+
+/* ---- values ---- */
+
+static bool equal(struct merge *merge, struct json_value a, struct json_value b);
+
+/* Of two with as many members. */
+static bool objects_equal(struct merge *merge, struct json_value a, struct json_value b) {
+    struct members others = members_of(merge, b);
+    bool same = true;
+    for (struct json_cursor cursor = json_each(a); same && json_next(&cursor);)
+        same = equal(merge, cursor.value, member(merge, &others, cursor.key));
+    members_done(&others);
+    return same;
 }
 
 /* By value; the order of members does not count. */
@@ -55,14 +99,12 @@ static bool equal(struct merge *merge, struct json_value a, struct json_value b)
         return str_eq(json_str(a, &merge->arena), json_str(b, &merge->arena));
     if (json_type(a) < JSON_ARRAY)
         return str_eq(json_raw(a), json_raw(b));
+    if (is_object(a))
+        return objects_equal(merge, a, b);
     struct json_cursor left = json_each(a), right = json_each(b);
-    while (json_next(&left)) {
-        bool has_right = json_next(&right);
-        struct json_value other =
-            is_object(a) ? member(merge, b, left.key) : (has_right ? right.value : absent());
-        if (!equal(merge, left.value, other))
+    while (json_next(&left) && json_next(&right))
+        if (!equal(merge, left.value, right.value))
             return false;
-    }
     return true;
 }
 
@@ -124,16 +166,21 @@ static void merge_member(struct merge *merge, struct json_value key, struct json
 
 static void merge_objects(struct merge *merge, struct json_value old, struct json_value old_times,
                           struct json_value request) {
+    struct members known = members_of(merge, old), times = members_of(merge, old_times),
+                   changes = members_of(merge, request);
     buf_add_u8(merge->state, '{');
     buf_add_u8(merge->metadata, '{');
     for (struct json_cursor cursor = json_each(old); json_next(&cursor);)
-        merge_member(merge, cursor.key, cursor.value, member(merge, old_times, cursor.key),
-                     member(merge, request, cursor.key));
+        merge_member(merge, cursor.key, cursor.value, member(merge, &times, cursor.key),
+                     member(merge, &changes, cursor.key));
     for (struct json_cursor cursor = json_each(request); json_next(&cursor);)
-        if (json_type(member(merge, old, cursor.key)) == JSON_ABSENT)
+        if (json_type(member(merge, &known, cursor.key)) == JSON_ABSENT)
             merge_member(merge, cursor.key, absent(), absent(), cursor.value);
     buf_add_u8(merge->state, '}');
     buf_add_u8(merge->metadata, '}');
+    members_done(&known);
+    members_done(&times);
+    members_done(&changes);
 }
 
 /* `out` has grown by an empty object: its key goes as well. */
@@ -168,24 +215,28 @@ static void add_times_of(struct merge *merge, struct buf *out, struct json_value
         buf_add_str(out, json_raw(times));
         return;
     }
+    struct members known = members_of(merge, times);
     buf_add_u8(out, '{');
     for (struct json_cursor cursor = json_each(pattern); json_next(&cursor);) {
-        struct json_value inner = member(merge, times, cursor.key);
+        struct json_value inner = member(merge, &known, cursor.key);
         if (json_type(inner) == JSON_ABSENT)
             continue;
         add_key(out, cursor.key);
         add_times_of(merge, out, cursor.value, inner);
     }
     buf_add_u8(out, '}');
+    members_done(&known);
 }
 
 static bool differs(struct merge *merge, struct json_value desired, struct json_value reported) {
     if (!is_object(desired) || !is_object(reported))
         return !equal(merge, desired, reported);
-    for (struct json_cursor cursor = json_each(desired); json_next(&cursor);)
-        if (differs(merge, cursor.value, member(merge, reported, cursor.key)))
-            return true;
-    return false;
+    struct members others = members_of(merge, reported);
+    bool found = false;
+    for (struct json_cursor cursor = json_each(desired); !found && json_next(&cursor);)
+        found = differs(merge, cursor.value, member(merge, &others, cursor.key));
+    members_done(&others);
+    return found;
 }
 
 static void add_delta(struct merge *merge, struct json_value desired, struct json_value reported,
@@ -195,18 +246,21 @@ static void add_delta(struct merge *merge, struct json_value desired, struct jso
         buf_add_str(merge->metadata, json_raw(times));
         return;
     }
+    struct members others = members_of(merge, reported), known = members_of(merge, times);
     buf_add_u8(merge->state, '{');
     buf_add_u8(merge->metadata, '{');
     for (struct json_cursor cursor = json_each(desired); json_next(&cursor);) {
-        struct json_value other = member(merge, reported, cursor.key);
+        struct json_value other = member(merge, &others, cursor.key);
         if (!differs(merge, cursor.value, other))
             continue;
         add_key(merge->state, cursor.key);
         add_key(merge->metadata, cursor.key);
-        add_delta(merge, cursor.value, other, member(merge, times, cursor.key));
+        add_delta(merge, cursor.value, other, member(merge, &known, cursor.key));
     }
     buf_add_u8(merge->state, '}');
     buf_add_u8(merge->metadata, '}');
+    members_done(&others);
+    members_done(&known);
 }
 
 /* ---- the request ---- */
@@ -222,14 +276,22 @@ static unsigned depth_of(struct json_value value) {
     return deepest + 1;
 }
 
+static bool names_unique(struct json_value object, struct arena *arena) {
+    struct map names = {0};
+    bool unique = true;
+    for (struct json_cursor cursor = json_each(object); unique && json_next(&cursor);)
+        unique = !map_put(&names, json_str(cursor.key, arena), (void *)json_entry(cursor.value));
+    map_done(&names);
+    return unique;
+}
+
 /* Neither null in an array nor two members of one name, of which one could not be told from the other later. */
 static bool is_plain(struct json_value value, struct arena *arena) {
+    if (is_object(value) && !names_unique(value, arena))
+        return false;
     for (struct json_cursor cursor = json_each(value); json_next(&cursor);) {
-        bool is_unique =
-            !is_object(value) ||
-            json_member(value, json_str(cursor.key, arena)).index == cursor.value.index;
         bool is_null_item = !is_object(value) && json_type(cursor.value) == JSON_NULL;
-        if (!is_unique || is_null_item || !is_plain(cursor.value, arena))
+        if (is_null_item || !is_plain(cursor.value, arena))
             return false;
     }
     return true;
@@ -278,6 +340,8 @@ static int check_request(struct json_value request, struct arena *arena, struct 
         if (!json_str_eq(cursor.key, STR("desired")) && !json_str_eq(cursor.key, STR("reported")))
             return err_set(err, ERR_INVALID, "State contains an invalid node: '%.*s'",
                            STR_ARG(json_raw(cursor.key)));
+    if (!names_unique(state, arena))
+        return err_set(err, ERR_INVALID, "State contains an invalid node: a name that comes twice");
     int code = check_section(json_member(state, STR("desired")), "Desired", arena, err);
     return code ? code : check_section(json_member(state, STR("reported")), "Reported", arena, err);
 }

@@ -65,6 +65,40 @@ static void the_delta_is_what_is_desired_and_not_reported(void **state) {
           "\"metadata\":{\"desired\":{\"a\":" T100 "},\"reported\":{\"a\":" T200 "}}}");
 }
 
+/* What is looked for with an index: an object of many members at each level, an escaped name, an empty one. */
+static void large_objects_merge_as_small_ones(void **state) {
+    enum { MEMBERS = 100 };
+    struct buf first = {0}, second = {0}, third = {0}, accepted = {0}, request = {0};
+    struct err err;
+    buf_add_str(&request, STR("{\"state\":{\"desired\":{\"\":0,\"in\":{\"\\u0061\":1"));
+    for (int i = 0; i < MEMBERS; i++)
+        buf_printf(&request, ",\"m%d\":%d", i, i);
+    buf_add_str(&request, STR("}}}}"));
+    assert_int_equal(
+        shadow_document_update((struct str){0}, buf_str(&request), 100, &first, &accepted, &err),
+        0);
+    buf_clear(&request);
+    buf_add_str(&request, STR("{\"state\":{\"reported\":{\"in\":{"));
+    for (int i = MEMBERS - 1; i >= 0; i--)
+        buf_printf(&request, "\"m%d\":%d,", i, i == 42 ? 0 : i);
+    buf_add_str(&request, STR("\"a\":1},\"\":0}}}"));
+    assert_int_equal(
+        shadow_document_update(buf_str(&first), buf_str(&request), 200, &second, &accepted, &err),
+        0);
+    assert_non_null(strstr(buf_cstr(&second), "\"delta\":{\"in\":{\"m42\":42}}}"));
+    assert_non_null(strstr(buf_cstr(&second), "\"delta\":{\"in\":{\"m42\":" T100 "}}}"));
+    struct str again = STR("{\"state\":{\"reported\":{\"in\":{\"m42\":42,\"m1\":null}}}}");
+    assert_int_equal(shadow_document_update(buf_str(&second), again, 300, &third, &accepted, &err),
+                     0);
+    assert_non_null(strstr(buf_cstr(&third), "\"delta\":{\"in\":{\"m1\":1}}}"));
+    assert_non_null(strstr(buf_cstr(&third), "\"m42\":{\"timestamp\":300}"));
+    buf_done(&first);
+    buf_done(&second);
+    buf_done(&third);
+    buf_done(&accepted);
+    buf_done(&request);
+}
+
 static void what_was_accepted_is_told(void **state) {
     struct buf fresh = {0}, accepted = {0};
     struct err err;
@@ -104,6 +138,8 @@ static void what_is_no_update_is_refused(void **state) {
         {"{\"state\":1}", ERR_INVALID, "State node must be an object"},
         {"{\"state\":{\"desired\":1}}", ERR_INVALID, "Desired node must be an object"},
         {"{\"state\":{\"reported\":[]}}", ERR_INVALID, "Reported node must be an object"},
+        {"{\"state\":{\"reported\":{},\"reported\":[null]}}", ERR_INVALID,
+         "State contains an invalid node: a name that comes twice"},
         {"{\"state\":{\"other\":{}}}", ERR_INVALID, "State contains an invalid node: '\"other\"'"},
         {"{\"state\":{},\"version\":2}", ERR_EXISTS, "Version conflict"},
         {"{\"state\":{},\"version\":\"3\"}", ERR_INVALID, "Invalid version"},
@@ -167,6 +203,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(updates_merge),
         cmocka_unit_test(the_delta_is_what_is_desired_and_not_reported),
+        cmocka_unit_test(large_objects_merge_as_small_ones),
         cmocka_unit_test(what_was_accepted_is_told),
         cmocka_unit_test(what_is_no_update_is_refused),
         cmocka_unit_test(the_state_is_bounded),
