@@ -1,5 +1,6 @@
 #include "app/stream_source.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -31,10 +32,11 @@ static const struct config_stream *find(const struct stream_source *source, cons
     return source->config ? config_find_stream(source->config, name) : NULL;
 }
 
+/* What cannot be looked at is told when it is opened. */
 static bool is_in_directory(const struct stream_source *source, const char *name) {
     struct stat stat_now;
     char *path = xprintf("%s/streams/%s/stream.meta", source->data, name);
-    bool found = stat(path, &stat_now) == 0;
+    bool found = stat(path, &stat_now) == 0 || (errno != ENOENT && errno != ENOTDIR);
     free(path);
     return found;
 }
@@ -51,11 +53,11 @@ int stream_source_open(const struct stream_source *source, const char *name,
             .kinesis = stream->kinesis.head.conf ? &stream->kinesis : NULL};
         return stream_view_open_engine(&config, ret_view, err);
     }
-    if (!source->config && !is_in_directory(source, name))
-        return err_set(err, ERR_NOT_FOUND,
-                       "there is no stream %s in %s; one on Kafka or another Kinesis is found with "
-                       "-c FILE, the configuration that describes it",
-                       name, source->data);
+    if (!is_in_directory(source, name))
+        return err_set(err, ERR_NOT_FOUND, "there is no stream %s in %s%s", name, source->data,
+                       source->config ? ", and the configuration puts none of this name elsewhere"
+                                      : "; one on Kafka or another Kinesis is found with -c FILE, "
+                                        "the configuration that describes it");
     return stream_view_open(source->data, name, ret_view, err);
 }
 

@@ -31,7 +31,7 @@
 #include "stream/kinesis.h"
 #include "stream/log.h"
 
-enum { BEHIND_MS = 200, RETRY_MS = 1000, LOG_MS = 10000 };
+enum { BEHIND_MS = 200, RETRY_MS = 1000, LOG_MS = 10000, BYTES_KEPT = 1024 * 1024 };
 
 enum state { IDLE, FETCHING, POSTED, CLOSED };
 
@@ -172,11 +172,19 @@ static void take_iterator(struct kinesis_reader *reader, struct json_value answe
         reader->iterator = str_dup(text);
 }
 
+/* An answer may have had 10 MiB, and a reader waits for the next one most of its time. */
+static void empty_batch(struct kinesis_reader *reader) {
+    reader->count = 0;
+    if (reader->bytes.cap > BYTES_KEPT)
+        buf_done(&reader->bytes);
+    else
+        buf_clear(&reader->bytes);
+}
+
 static void on_unknown_number(struct kinesis_reader *reader) {
     snprintf(reader->call.why, sizeof reader->call.why,
              "its sequence numbers are not of the layout that Kinesis has");
-    reader->count = 0;
-    buf_clear(&reader->bytes);
+    empty_batch(reader);
     on_failed(reader, ERR_REFUSED);
 }
 
@@ -301,8 +309,7 @@ static void on_fetch(struct task *task) {
     bool was_empty = reader->told && !reader->count && !reader->behind_ms;
     if (reader->behind_ms)
         reader->told = false;
-    reader->count = 0;
-    buf_clear(&reader->bytes);
+    empty_batch(reader);
     if (atomic_load(&reader->state) == CLOSED)
         return; /* The other task is on its way. */
     if (moved) {

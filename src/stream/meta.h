@@ -30,7 +30,7 @@ struct meta_shard {
     uint64_t end_counter;          /* of a closed shard: its records are below it */
 };
 
-/* In the file and in metrics: "data", "delivery", "action". */
+/* In the file and in metrics. */
 enum { STREAM_KINDS = 5 };
 extern const char *const meta_kind_names[STREAM_KINDS];
 

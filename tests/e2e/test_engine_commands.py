@@ -110,6 +110,11 @@ def test_without_the_configuration_it_is_told_where_to_look(weir):
         assert result.returncode == 1 and "-c FILE" in result.stderr
 
 
+def test_a_name_that_is_nowhere_is_told(make_weir):
+    result = run(make_weir(api_config({"beside": {}})), "read", "none")
+    assert result.returncode == 1 and "there is no stream none in" in result.stderr and "the configuration" in result.stderr
+
+
 def test_an_engine_that_is_down_is_named_and_hides_no_other(make_weir):
     weir = make_weir(api_config({"beside": {}}))
     other = {"endpoint": "http://127.0.0.1:1", "access_key_id": "a", "secret_access_key": "b"}
