@@ -21,12 +21,15 @@ static void write_escape(struct buf *out, unsigned char c) {
     }
 }
 
+enum { DELETE = 0x7f };
+
 /* Length of the run at the beginning that needs no change. */
-static size_t plain_run(struct str s) {
+static inline size_t plain_run(struct str s, bool page) {
     size_t i = 0;
     while (i < s.len) {
         unsigned char c = (unsigned char)s.at[i];
-        if (c < 0x80 && (escapes[c] || (c == '/' && i && s.at[i - 1] == '<')))
+        bool tag = page && c == '/' && i && s.at[i - 1] == '<';
+        if (c < 0x80 && (tag || (escapes[c] && (page || c != DELETE))))
             break;
         size_t step = c < 0x80 ? 1 : utf8_sequence(str_skip(s, i));
         if (step == 0)
@@ -36,10 +39,10 @@ static size_t plain_run(struct str s) {
     return i;
 }
 
-void json_write_string(struct buf *out, struct str s) {
+static inline void write_string(struct buf *out, struct str s, bool page) {
     buf_add_u8(out, '"');
     while (s.len) {
-        size_t run = plain_run(s);
+        size_t run = plain_run(s, page);
         buf_add(out, s.at, run);
         if (run == s.len)
             break;
@@ -53,6 +56,14 @@ void json_write_string(struct buf *out, struct str s) {
         s = str_skip(s, run + 1);
     }
     buf_add_u8(out, '"');
+}
+
+void json_write_string(struct buf *out, struct str s) {
+    write_string(out, s, true);
+}
+
+void json_write_plain_string(struct buf *out, struct str s) {
+    write_string(out, s, false);
 }
 
 void json_write_comma(struct buf *out) {

@@ -30,7 +30,9 @@ void *rule_evaluation_alloc(struct evaluation *evaluation, size_t size) {
 struct value rule_evaluation_take_scratch(struct evaluation *evaluation) {
     struct buf *scratch = evaluation->scratch;
     size_t len = buf_len(scratch);
-    char *copy = rule_evaluation_alloc(evaluation, len);
+    char *copy = rule_evaluation_spend_bytes(evaluation, len)
+                     ? rule_evaluation_alloc(evaluation, len)
+                     : NULL;
     if (copy && len)
         memcpy(copy, buf_at(scratch), len);
     buf_clear(scratch);
@@ -40,6 +42,7 @@ struct value rule_evaluation_take_scratch(struct evaluation *evaluation) {
 size_t rule_evaluation_measure(struct evaluation *evaluation, struct value value) {
     rule_value_write(evaluation, evaluation->scratch, value);
     size_t len = buf_len(evaluation->scratch);
+    rule_evaluation_spend_bytes(evaluation, len);
     buf_clear(evaluation->scratch);
     return len;
 }

@@ -86,6 +86,12 @@ struct str rule_evaluation_trace_id(struct evaluation *evaluation);
 /* Counts `steps` of effort. False, and exhausted, if there is not so much left. */
 bool rule_evaluation_spend(struct evaluation *evaluation, size_t steps);
 
+/* The same for work that goes through so many bytes of text. */
+static inline bool rule_evaluation_spend_bytes(struct evaluation *evaluation, size_t bytes) {
+    enum { BYTES_PER_STEP = 16 };
+    return rule_evaluation_spend(evaluation, bytes / BYTES_PER_STEP);
+}
+
 /* Memory for a value; NULL, and exhausted, if there is not so much left. */
 void *rule_evaluation_alloc(struct evaluation *evaluation, size_t size);
 

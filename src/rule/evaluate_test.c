@@ -172,6 +172,54 @@ static void evaluation_is_bounded(void **state) {
     buf_done(&payload);
 }
 
+/* Work that goes through a long text for each element of an array is counted by the byte. */
+static void long_texts_are_bounded(void **state) {
+    enum { BYTES = 60000, ELEMENTS = 20000 };
+    static const char *const conditions[] = {
+        "s - 1 = 1",
+        "n > 1",
+        "length(s) = 1",
+        "indexof(s, 'zz') = 1",
+        "trim(s) = 'x'",
+        "isNull(n)",
+        "cast(s AS Int) = 1",
+        "substring(s, 50000) = ''",
+        "md2(s) = ''",
+        "upper(s) = ''",
+        "s = t",
+        "topic(s) = ''",
+        "decode(s, 'base64') = 1",
+        "get(a, s) = 2",
+        "escaped = 'x'",
+    };
+    struct buf payload = {0};
+    buf_add_str(&payload, STR("{\"s\":\""));
+    memset(buf_room(&payload, BYTES), '1', BYTES);
+    buf_added(&payload, BYTES);
+    buf_add_str(&payload, STR("\",\"t\":\""));
+    memset(buf_room(&payload, BYTES), '1', BYTES);
+    buf_added(&payload, BYTES);
+    buf_add_str(&payload, STR("\",\"n\":"));
+    memset(buf_room(&payload, BYTES), '1', BYTES);
+    buf_added(&payload, BYTES);
+    buf_add_str(&payload, STR(",\"escaped\":\""));
+    for (int i = 0; i < BYTES / 6; i++)
+        buf_add_str(&payload, STR("\\u00e9"));
+    buf_add_str(&payload, STR("\",\"a\":[0"));
+    for (int i = 1; i < ELEMENTS; i++)
+        buf_add_str(&payload, STR(",0"));
+    buf_add_str(&payload, STR("]}"));
+    for (size_t i = 0; i < COUNT_OF(conditions); i++) {
+        char sql[200];
+        snprintf(sql, sizeof sql, "SELECT VALUE (SELECT VALUE 1 FROM a WHERE %s) FROM 'dev/#'",
+                 conditions[i]);
+        char *got = sql_result(V2, sql, test_message(str_of(buf_cstr(&payload))));
+        assert_string_equal(got, "exhausted");
+        free(got);
+    }
+    buf_done(&payload);
+}
+
 /* AWS: all variables together at most 128 KiB as JSON, and what transform() makes. */
 static void values_are_bounded(void **state) {
     enum { LIMIT = 128 * 1024 };
@@ -208,6 +256,7 @@ int main(void) {
         cmocka_unit_test(set_variables),
         cmocka_unit_test(payloads_that_are_no_document),
         cmocka_unit_test(evaluation_is_bounded),
+        cmocka_unit_test(long_texts_are_bounded),
         cmocka_unit_test(values_are_bounded),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

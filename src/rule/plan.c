@@ -376,7 +376,7 @@ static bool natural_name(const struct ast_node *node, struct str *ret_name) {
 
 static struct str write_key(struct arena *arena, struct str key) {
     struct buf written = {0};
-    json_write_string(&written, key);
+    json_write_plain_string(&written, key);
     buf_add_u8(&written, ':');
     struct str copy = {arena_strdup(arena, buf_str(&written)), buf_len(&written)};
     buf_done(&written);
