@@ -2,14 +2,47 @@
 
 #include "base/utf8.h"
 
-/* What stands behind the backslash; 'u' means \u00XX; 0 means the byte goes out as it is. */
-static const char escapes[128] = {
-    ['\b'] = 'b',  ['\t'] = 't', ['\n'] = 'n', ['\f'] = 'f', ['\r'] = 'r', ['"'] = '"',
-    ['\\'] = '\\', [0] = 'u',    [1] = 'u',    [2] = 'u',    [3] = 'u',    [4] = 'u',
-    [5] = 'u',     [6] = 'u',    [7] = 'u',    [11] = 'u',   [14] = 'u',   [15] = 'u',
-    [16] = 'u',    [17] = 'u',   [18] = 'u',   [19] = 'u',   [20] = 'u',   [21] = 'u',
-    [22] = 'u',    [23] = 'u',   [24] = 'u',   [25] = 'u',   [26] = 'u',   [27] = 'u',
-    [28] = 'u',    [29] = 'u',   [30] = 'u',   [31] = 'u',   [127] = 'u',
+/* What stands behind the backslash; 'u' means \u00XX; 0 means the byte goes out as it is. LOOK: that
+ * depends on what stands beside it. */
+enum { LOOK = 1, DELETE = 0x7f };
+static const char escapes[256] = {
+    ['\b'] = 'b',
+    ['\t'] = 't',
+    ['\n'] = 'n',
+    ['\f'] = 'f',
+    ['\r'] = 'r',
+    ['"'] = '"',
+    ['\\'] = '\\',
+    [0] = 'u',
+    [1] = 'u',
+    [2] = 'u',
+    [3] = 'u',
+    [4] = 'u',
+    [5] = 'u',
+    [6] = 'u',
+    [7] = 'u',
+    [11] = 'u',
+    [14] = 'u',
+    [15] = 'u',
+    [16] = 'u',
+    [17] = 'u',
+    [18] = 'u',
+    [19] = 'u',
+    [20] = 'u',
+    [21] = 'u',
+    [22] = 'u',
+    [23] = 'u',
+    [24] = 'u',
+    [25] = 'u',
+    [26] = 'u',
+    [27] = 'u',
+    [28] = 'u',
+    [29] = 'u',
+    [30] = 'u',
+    [31] = 'u',
+    [DELETE] = 'u',
+    ['/'] = LOOK,
+    [0x80 ... 0xff] = LOOK,
 };
 
 static void write_escape(struct buf *out, unsigned char c) {
@@ -21,22 +54,26 @@ static void write_escape(struct buf *out, unsigned char c) {
     }
 }
 
-enum { DELETE = 0x7f };
+/* Bytes at `i` that need no change; 0: it must be escaped or replaced. */
+static size_t plain_step(struct str s, size_t i, bool page) {
+    unsigned char c = (unsigned char)s.at[i];
+    if (c >= 0x80)
+        return utf8_sequence(str_skip(s, i));
+    if (c == '/')
+        return !page || i == 0 || s.at[i - 1] != '<';
+    return c == DELETE && !page;
+}
 
 /* Length of the run at the beginning that needs no change. */
 static inline size_t plain_run(struct str s, bool page) {
-    size_t i = 0;
-    while (i < s.len) {
-        unsigned char c = (unsigned char)s.at[i];
-        bool tag = page && c == '/' && i && s.at[i - 1] == '<';
-        if (c < 0x80 && (tag || (escapes[c] && (page || c != DELETE))))
-            break;
-        size_t step = c < 0x80 ? 1 : utf8_sequence(str_skip(s, i));
+    for (size_t i = 0;;) {
+        while (i < s.len && !escapes[(unsigned char)s.at[i]])
+            i++;
+        size_t step = i < s.len ? plain_step(s, i, page) : 0;
         if (step == 0)
-            break;
+            return i;
         i += step;
     }
-    return i;
 }
 
 static inline void write_string(struct buf *out, struct str s, bool page) {
