@@ -65,6 +65,7 @@ static void star_and_more(void **state) {
         {"{ \"a\" : 1.0 ,\t\"b\":[ 1.5, 2 ],\"c\":[1.0, 2] }", "SELECT *, 1 AS x FROM 'dev/#'",
          "{\"a\":1,\"b\":[1.5,2],\"c\":[1,2],\"x\":1}"},
         {"{\"k\\u0065y\":1}", "SELECT *, 2 AS key FROM 'dev/#'", "{\"key\":2}"},
+        {"{\"a\":-0,\"b\":[-0]}", "SELECT *, b AS c FROM 'dev/#'", "{\"a\":0,\"b\":[0],\"c\":[0]}"},
         {"{\"a\":1,\"b\":2,\"a\":3}", "SELECT *, 9 AS a FROM 'dev/#'", "{\"a\":9,\"b\":2}"},
         {"{}", "SELECT *, 1 AS x.y FROM 'dev/#'", "{\"x\":{\"y\":1}}"},
         {"{\"x\":0}", "SELECT *, 1 AS x.y FROM 'dev/#'", "{\"x\":{\"y\":1}}"},

@@ -287,8 +287,8 @@ static size_t minified_bytes(const struct json_entry *entry) {
 }
 
 /*
- * Whether what the payload has is written as it would be here: no white space, no escapes, and in
- * 2016-03-23 no whole number with a fraction or an exponent. So the text of a value, its length and its
+ * Whether what the payload has is written as it would be here: no white space, no escapes, no -0, and
+ * in 2016-03-23 no whole number with a fraction or an exponent. So the text of a value, its length and its
  * digest do not depend on how the device wrote it.
  */
 static bool goes_unchanged(struct evaluation *evaluation, struct json_value json) {
@@ -299,11 +299,13 @@ static bool goes_unchanged(struct evaluation *evaluation, struct json_value json
     rule_evaluation_spend(evaluation, (size_t)(end - entry) / 4);
     for (; entry < end; entry++) {
         bytes += minified_bytes(entry);
-        if (entry->info & JSON_ESCAPED)
+        const char *at = json.json->text.at + entry->at;
+        bool minus_zero = entry->len == 2 && at[0] == '-' && at[1] == '0';
+        if (entry->info & JSON_ESCAPED || minus_zero)
             return false;
         if (!whole_are_ints || !(entry->info & JSON_FRACTIONAL))
             continue;
-        struct str text = str_from(json.json->text.at + entry->at, entry->len);
+        struct str text = str_from(at, entry->len);
         spend_on_number(evaluation, text.len);
         if (rule_number_read(text, &number) && number.exponent == 0)
             return false;
