@@ -5,7 +5,9 @@
  *
  * It runs for each message, so what nearly always comes next is asked for first: the colon right behind
  * a name, the comma right behind a value. White space is looked for where that is not so. Room on the
- * tape is made once per value, for its name as well.
+ * tape is made once per value, for its name as well. And the loop is compiled twice: where the last byte is
+ * a bracket, white space, numbers and words end before it at the latest, and only behind a closing bracket
+ * can the text be at its end; so it is asked for there alone. Any other text may end anywhere.
  *
  * Strings are scanned for what is special, 16 or eight bytes at a time: a quote, a backslash, a control
  * character, a byte above 0x7f (which makes the string be checked as UTF-8).
@@ -40,6 +42,7 @@ struct tape {
     uint32_t container; /* index of the innermost open array or object */
     unsigned depth;
     const char *begin, *end;
+    bool ends_in_bracket;
 };
 
 void json_done(struct json *json) {
@@ -79,9 +82,17 @@ ALWAYS_INLINE void tape_add(struct tape *tape, uint32_t info, const char *at, si
     entry->info = info;
 }
 
-ALWAYS_INLINE const char *skip_blank(const char *at, const char *end) {
-    while (at < end && (unsigned char)*at <= ' ' &&
-           (*at == ' ' || *at == '\n' || *at == '\r' || *at == '\t'))
+/* Not behind a closing bracket, see above. */
+ALWAYS_INLINE bool at_end(const struct tape *tape, const char *at) {
+    return !tape->ends_in_bracket && at == tape->end;
+}
+
+ALWAYS_INLINE bool is_blank(char c) {
+    return (unsigned char)c <= ' ' && (c == ' ' || c == '\n' || c == '\r' || c == '\t');
+}
+
+ALWAYS_INLINE const char *skip_blank(const struct tape *tape, const char *at) {
+    while (!at_end(tape, at) && is_blank(*at))
         at++;
     return at;
 }
@@ -184,30 +195,30 @@ ALWAYS_INLINE const char *read_string(struct reader *reader, struct tape *tape, 
     return at + 1;
 }
 
-ALWAYS_INLINE const char *skip_digits(const char *at, const char *end) {
-    while (at < end && (unsigned char)(*at - '0') <= 9)
+ALWAYS_INLINE const char *skip_digits(const struct tape *tape, const char *at) {
+    while (!at_end(tape, at) && (unsigned char)(*at - '0') <= 9)
         at++;
     return at;
 }
 
 /* RFC 8259 section 6: [ minus ] int [ frac ] [ exp ]. */
 ALWAYS_INLINE const char *read_number(struct reader *reader, struct tape *tape, const char *begin) {
-    const char *end = tape->end, *at = begin + (*begin == '-'), *digits = at;
+    const char *at = begin + (*begin == '-'), *digits = at;
     uint32_t info = JSON_NUMBER;
-    at = skip_digits(at, end);
+    at = skip_digits(tape, at);
     bool good = at > digits && (*digits != '0' || at - digits == 1);
-    if (at < end && *at == '.') {
+    if (!at_end(tape, at) && *at == '.') {
         info |= JSON_FRACTIONAL;
         digits = ++at;
-        at = skip_digits(at, end);
+        at = skip_digits(tape, at);
         good = good && at > digits;
     }
-    if (at < end && (*at | 0x20) == 'e') {
+    if (!at_end(tape, at) && (*at | 0x20) == 'e') {
         info |= JSON_FRACTIONAL;
         at++;
-        at += at < end && (*at == '+' || *at == '-');
+        at += !at_end(tape, at) && (*at == '+' || *at == '-');
         digits = at;
-        at = skip_digits(at, end);
+        at = skip_digits(tape, at);
         good = good && at > digits;
     }
     if (!good)
@@ -282,58 +293,64 @@ ALWAYS_INLINE const char *close_container(struct tape *tape, const char *at) {
 
 /* The key of a member and its colon. */
 ALWAYS_INLINE const char *read_key(struct reader *reader, struct tape *tape, const char *at) {
-    const char *end = tape->end;
-    if (at == end || *at != '"') {
-        at = skip_blank(at, end);
-        if (at == end || *at != '"')
+    if (at_end(tape, at) || *at != '"') {
+        at = skip_blank(tape, at);
+        if (at_end(tape, at) || *at != '"')
             return fail(reader, at, "a member must begin with its name in quotes");
     }
     at = read_string(reader, tape, at + 1);
     if (!at)
         return NULL;
-    if (at < end && *at == ':')
-        return at + 1;
-    at = skip_blank(at, end);
-    return at < end && *at == ':' ? at + 1 : fail(reader, at, "a colon is missing");
+    if (at_end(tape, at) || *at != ':') {
+        at = skip_blank(tape, at);
+        if (at_end(tape, at) || *at != ':')
+            return fail(reader, at, "a colon is missing");
+    }
+    return at + 1;
+}
+
+/* Opens what begins at `at`. Returns what follows, where a name must stand if *ret_named, or else a value;
+ * *ret_empty: where its closing bracket stands. */
+ALWAYS_INLINE const char *begin_container(struct reader *reader, struct tape *tape, const char *at,
+                                          bool *ret_named, bool *ret_empty) {
+    *ret_named = *at == '{';
+    at = open_container(reader, tape, at, *ret_named ? JSON_OBJECT : JSON_ARRAY);
+    if (!at)
+        return NULL;
+    at = skip_blank(tape, at);
+    *ret_empty = !at_end(tape, at) && *at == (*ret_named ? '}' : ']');
+    tape_reserve(tape, reader->json);
+    return at;
 }
 
 /* One turn of the outer loop per value, of the inner one per container that ends behind it. A
  * container is asked for its closing bracket only when it opens and behind a value, so that "[1,]"
  * is none. */
-static const char *read_values(struct reader *reader, const char *at) {
+ALWAYS_INLINE const char *read_values(struct reader *reader, const char *at, bool ends_in_bracket) {
     struct json *json = reader->json;
     const char *end = reader->end;
     struct tape tape = {.entries = json->entries,
                         .cap = (uint32_t)json->cap,
                         .container = NO_CONTAINER,
                         .begin = at,
-                        .end = end};
-    for (bool named = false;;) {
-        if (named) { /* a member begins */
-            at = read_key(reader, &tape, at);
-            if (!at)
-                return NULL;
-        } else {
-            tape_reserve(&tape, json);
-        }
-        at = skip_blank(at, end);
-        if (at == end)
+                        .end = end,
+                        .ends_in_bracket = ends_in_bracket};
+    tape_reserve(&tape, json);
+    for (bool named = false, empty = false;; empty = false) {
+        at = named ? read_key(reader, &tape, at) : at;
+        if (!at)
+            return NULL;
+        at = skip_blank(&tape, at);
+        if (at_end(&tape, at))
             return fail(reader, at, "the text ends too early");
-        if (*at == '{' || *at == '[') {
-            at = open_container(reader, &tape, at, *at == '{' ? JSON_OBJECT : JSON_ARRAY);
-            at = at ? skip_blank(at, end) : NULL;
-            if (!at)
-                return NULL;
-            named = is_keyed(innermost(&tape));
-            tape_reserve(&tape, json);
-            if (at == end || *at != (named ? '}' : ']'))
-                continue;
-            at = close_container(&tape, at);
-        } else {
-            at = read_scalar(reader, &tape, at);
-            if (!at)
-                return NULL;
-        }
+        bool opens = *at == '{' || *at == '[';
+        at = opens ? begin_container(reader, &tape, at, &named, &empty)
+                   : read_scalar(reader, &tape, at);
+        if (!at)
+            return NULL;
+        if (opens && !empty)
+            continue;
+        at = empty ? close_container(&tape, at) : at;
         for (;;) { /* behind a value: all that ends here */
             if (tape.container == NO_CONTAINER) {
                 json->count = tape.count;
@@ -342,7 +359,7 @@ static const char *read_values(struct reader *reader, const char *at) {
             struct json_entry *container = innermost(&tape);
             container->info += JSON_ONE;
             if (at == end || *at != ',')
-                at = skip_blank(at, end);
+                at = at == end ? end : skip_blank(&tape, at);
             if (at == end)
                 return fail(reader, at, "the text ends too early");
             if (*at == ',') {
@@ -356,6 +373,14 @@ static const char *read_values(struct reader *reader, const char *at) {
             at = close_container(&tape, at);
         }
     }
+}
+
+static const char *read_bracketed(struct reader *reader, const char *at) {
+    return read_values(reader, at, true);
+}
+
+static const char *read_any(struct reader *reader, const char *at) {
+    return read_values(reader, at, false);
 }
 
 int json_parse(struct json *json, struct str text) {
@@ -376,8 +401,14 @@ int json_parse(struct json *json, struct str text) {
         return ERR_INVALID;
     }
     reader.end = text.at + text.len;
-    const char *behind = read_values(&reader, text.at);
-    behind = behind ? skip_blank(behind, reader.end) : NULL;
+    while (reader.end > text.at + 1 && is_blank(reader.end[-1]))
+        reader.end--;
+    char last = reader.end[-1];
+    const char *behind =
+        last == '}' || last == ']' ? read_bracketed(&reader, text.at) : read_any(&reader, text.at);
+    if (behind)
+        while (behind < reader.end && is_blank(*behind))
+            behind++;
     if (behind && behind < reader.end)
         fail(&reader, behind, "something follows the value");
     if (reader.result < 0)
