@@ -40,10 +40,8 @@ void arena_done(struct arena *arena) {
     *arena = (struct arena){0};
 }
 
-void arena_reset(struct arena *arena) {
+void arena_forget(struct arena *arena) {
     struct arena_block *kept = arena->blocks;
-    if (!kept)
-        return;
     run_cleanups(arena);
     if (kept->next) {
         struct arena rest = {.blocks = kept->next};

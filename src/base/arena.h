@@ -20,8 +20,13 @@ struct arena {
 /* Frees everything. */
 void arena_done(struct arena *arena);
 
+void arena_forget(struct arena *arena);
+
 /* Forgets everything and keeps one block for the next use. */
-void arena_reset(struct arena *arena);
+static inline void arena_reset(struct arena *arena) {
+    if (arena->used_bytes)
+        arena_forget(arena);
+}
 
 /* Aligned for any type; not cleared. */
 void *arena_alloc(struct arena *arena, size_t size);

@@ -12,14 +12,24 @@
 enum { POLYNOMIAL = (int)0x82f63b78u, LANE_BYTES = 1024 };
 
 static uint32_t byte_table[256];
-static uint32_t shift_table[4]
-                           [256]; /* CRC advanced over LANE_BYTES zero bytes, one table per byte */
+/* A CRC advanced over LANE_BYTES zero bytes, one table per byte of it. */
+static uint32_t shift_table[4][256];
 static bool have_sse42;
 
 static uint32_t table_step(uint32_t crc, const uint8_t *at, size_t len) {
     for (size_t i = 0; i < len; i++)
         crc = byte_table[(crc ^ at[i]) & 0xff] ^ crc >> 8;
     return crc;
+}
+
+/* Advancing is linear: what holds for single bits holds for their sums. */
+static void set_up_shift(uint32_t *table, int part) {
+    static const uint8_t zeros[LANE_BYTES];
+    for (uint32_t i = 1; i < 256; i++) {
+        uint32_t bit = i & -i;
+        table[i] =
+            i == bit ? table_step(i << 8 * part, zeros, LANE_BYTES) : table[bit] ^ table[i ^ bit];
+    }
 }
 
 static void set_up(void) {
@@ -29,10 +39,8 @@ static void set_up(void) {
             crc = crc & 1 ? crc >> 1 ^ (uint32_t)POLYNOMIAL : crc >> 1;
         byte_table[i] = crc;
     }
-    static const uint8_t zeros[LANE_BYTES];
     for (int part = 0; part < 4; part++)
-        for (uint32_t i = 0; i < 256; i++)
-            shift_table[part][i] = table_step(i << 8 * part, zeros, LANE_BYTES);
+        set_up_shift(shift_table[part], part);
 #if defined(__x86_64__)
     have_sse42 = __builtin_cpu_supports("sse4.2");
 #endif

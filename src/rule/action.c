@@ -4,16 +4,20 @@
 #include "rule/engine.h"
 #include "rule/outside.h"
 
-static struct sink *find_sink(struct rule_engine *engine, struct engine_action *action,
-                              enum sink_kind kind, struct str name, struct err *why) {
-    struct sink *sink =
-        action->sink ? action->sink : engine->sinks->find(engine->sinks, kind, name);
+static struct sink *look_up_sink(struct rule_engine *engine, struct engine_action *action,
+                                 enum sink_kind kind, struct str name, struct err *why) {
+    struct sink *sink = engine->sinks->find(engine->sinks, kind, name);
     if (!sink)
         err_set(why, ERR_NOT_FOUND, "there is no %s \"%.*s\"",
                 kind == SINK_STREAM ? "stream" : "delivery stream", STR_ARG(name));
     else if (action->action->target.kind == TEMPLATE_TEXT)
         action->sink = sink;
     return sink;
+}
+
+static inline struct sink *find_sink(struct rule_engine *engine, struct engine_action *action,
+                                     enum sink_kind kind, struct str name, struct err *why) {
+    return action->sink ? action->sink : look_up_sink(engine, action, kind, name, why);
 }
 
 static int push_record(struct sink *sink, struct str key, struct str data, struct err *why) {
@@ -31,9 +35,12 @@ static int push_record(struct sink *sink, struct str key, struct str data, struc
 }
 
 /* The text of a template, with the evaluation's bounds as a reason to fail. */
-static int evaluate_template(const struct rule_template *template, struct evaluation *evaluation,
-                             struct buf *room, struct str *ret_text, struct err *why) {
+static inline int evaluate_template(const struct rule_template *template,
+                                    struct evaluation *evaluation, struct buf *room,
+                                    struct str *ret_text, struct err *why) {
     *ret_text = rule_template_evaluate(template, evaluation, room);
+    if (template->kind <= TEMPLATE_TOPIC)
+        return 0;
     if (evaluation->exhausted)
         return err_set(why, ERR_FULL, "a template is too much work for one message");
     return evaluation->failure ? err_set(why, ERR_REFUSED, "%s", evaluation->failure) : 0;

@@ -142,21 +142,28 @@ static struct str write_report(struct engine_run *run) {
     return buf_str(out);
 }
 
-static void run_actions(struct engine_run *run, struct str payload) {
-    struct engine_rule *rule = run->rule;
+static void run_error_action(struct engine_run *run) {
     struct str resource;
+    struct err why;
+    run_action(run, run->rule->error_action, write_report(run), &resource, &why);
+}
+
+static void run_actions(struct engine_run *run, struct str payload) {
+    const struct engine_rule *rule = run->rule;
+    bool failed = false;
     buf_clear(&run->frame->failures);
     for (size_t i = 0; i < rule->rule->action_count; i++) {
+        struct str resource;
         struct err why; /* set on failure alone: clearing it would cost more than the action */
         int result = run_action(run, &rule->actions[i], payload, &resource, &why);
-        if (result < 0 && !comes_again(result) && rule->error_action)
-            note_failure(run, rule_action_failed_name(rule->actions[i].action), resource,
-                         str_of(why.text));
+        if (result >= 0 || comes_again(result) || !rule->error_action)
+            continue;
+        failed = true;
+        note_failure(run, rule_action_failed_name(rule->actions[i].action), resource,
+                     str_of(why.text));
     }
-    if (buf_len(&run->frame->failures)) {
-        struct err why;
-        run_action(run, rule->error_action, write_report(run), &resource, &why);
-    }
+    if (failed)
+        run_error_action(run);
 }
 
 static void evaluate(struct engine_run *run) {
@@ -279,14 +286,13 @@ static int push(struct message_sink *sink, const void *route_, const struct mess
 /* ---- failures that come later ---- */
 
 /* The statement runs again for its SET variables, which templates of the error action may use. */
-static int run_error_action(struct engine_run *run, const struct rule_failure *failure) {
-    struct str payload, resource;
-    struct err why;
+static int report_failure(struct engine_run *run, const struct rule_failure *failure) {
+    struct str payload;
     arena_reset(&run->frame->arena);
     rule_evaluate(run->rule->rule->plan, &run->evaluation, &run->frame->out, &payload);
     buf_clear(&run->frame->failures);
     note_failure(run, failure->failed_action, failure->resource, failure->why);
-    run_action(run, run->rule->error_action, write_report(run), &resource, &why);
+    run_error_action(run);
     return run->result;
 }
 
@@ -308,7 +314,7 @@ int rule_engine_fail(struct rule_engine *engine, const struct rule_failure *fail
     if (record->trace_id.len == UUID_CHARS)
         memcpy(run.frame->trace_id, record->trace_id.at, UUID_CHARS);
     begin_rule(&run, rule);
-    int result = run_error_action(&run, failure);
+    int result = report_failure(&run, failure);
     engine->depth--;
     return result;
 }

@@ -392,8 +392,8 @@ static void write_value(const struct plan *plan, struct evaluation *evaluation, 
         rule_value_write(evaluation, out, value);
 }
 
-enum rule_outcome rule_evaluate(const struct plan *plan, struct evaluation *evaluation,
-                                struct buf *out, struct str *ret_payload) {
+enum rule_outcome rule_evaluate_statement(const struct plan *plan, struct evaluation *evaluation,
+                                          struct buf *out, struct str *ret_payload) {
     evaluate_variables(plan, evaluation);
     bool passed = !plan->select.where || is_true(evaluate(plan->select.where, evaluation));
     if (evaluation->exhausted)

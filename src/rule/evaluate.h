@@ -80,9 +80,18 @@ enum rule_outcome {
     RULE_FAILED,     /* a function that reaches outside failed: evaluation->failure */
 };
 
+enum rule_outcome rule_evaluate_statement(const struct plan *plan, struct evaluation *evaluation,
+                                          struct buf *out, struct str *ret_payload);
+
 /* The outgoing payload is a view into the message or into `out`, which is cleared before. */
-enum rule_outcome rule_evaluate(const struct plan *plan, struct evaluation *evaluation,
-                                struct buf *out, struct str *ret_payload);
+static inline enum rule_outcome rule_evaluate(const struct plan *plan,
+                                              struct evaluation *evaluation, struct buf *out,
+                                              struct str *ret_payload) {
+    if (!plan->takes_all)
+        return rule_evaluate_statement(plan, evaluation, out, ret_payload);
+    *ret_payload = evaluation->message->payload;
+    return RULE_RESULT;
+}
 
 /* One expression: of a template, after rule_evaluate() on the same evaluation gave the variables
  * their values. */

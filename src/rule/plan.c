@@ -509,9 +509,11 @@ int rule_plan_statement(struct arena *arena, struct str sql, enum rule_version v
     result = plan_variables(&planner, select->variables, plan);
     if (result == 0)
         result = plan_select(&planner, select, &plan->select);
-    if (result == 0)
-        *ret_plan = plan;
-    return result;
+    if (result < 0)
+        return result;
+    plan->takes_all = plan->select.star_alone && !plan->select.where && plan->variable_count == 0;
+    *ret_plan = plan;
+    return 0;
 }
 
 int rule_plan_template(struct arena *arena, struct str text, const struct plan *plan,

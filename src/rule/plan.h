@@ -83,6 +83,7 @@ struct plan {
     struct plan_expression *variables[PLAN_VARIABLES_MAX]; /* SET, in order */
     struct str variable_names[PLAN_VARIABLES_MAX];
     size_t variable_count;
+    bool takes_all; /* SELECT * without WHERE and SET: there is nothing to evaluate */
 };
 
 /* `sql` must outlive the arena. Errors begin with "LINE:COLUMN: " in the SQL: INVALID, or

@@ -27,7 +27,7 @@ static void a_rule_of_each_action(void **state) {
     assert_int_equal(rule->plan->version, RULE_VERSION_2016_03_23);
     assert_int_equal(rule->action_count, 3);
     assert_str(rule->actions[0].target.text, "s");
-    assert_int_equal(rule->actions[0].key.kind, TEMPLATE_MIXED);
+    assert_int_equal(rule->actions[0].key.kind, TEMPLATE_VALUE);
     assert_str(rule->actions[1].separator, "\r\n");
     assert_true(rule->actions[1].batch);
     assert_str(rule->actions[2].target.pieces[0].text, "$aws/things/");

@@ -14,17 +14,22 @@ static size_t find_opening(struct str text, size_t from) {
     return text.len;
 }
 
-static bool is_uuid_alone(const struct rule_template *template) {
-    const struct plan_expression *only =
-        template->count == 1 ? template->pieces[0].expression : NULL;
-    return only && only->kind == PLAN_CALL && only->function->call == rule_function_newuuid;
+static enum template_kind kind_of_one(const struct plan_expression *only) {
+    if (!only)
+        return TEMPLATE_TEXT;
+    if (only->kind != PLAN_CALL || only->count)
+        return TEMPLATE_VALUE;
+    if (only->function->call == rule_function_topic)
+        return TEMPLATE_TOPIC;
+    return only->function->call == rule_function_newuuid ? TEMPLATE_UUID : TEMPLATE_VALUE;
 }
 
 static void classify(struct rule_template *template) {
-    if (template->count == 0 || (template->count == 1 && !template->pieces[0].expression))
+    if (template->count == 0)
         template->kind = TEMPLATE_TEXT;
     else
-        template->kind = is_uuid_alone(template) ? TEMPLATE_UUID : TEMPLATE_MIXED;
+        template->kind =
+            template->count == 1 ? kind_of_one(template->pieces[0].expression) : TEMPLATE_MIXED;
 }
 
 int rule_template_compile(struct arena *arena, struct str text, const struct plan *plan,
@@ -58,9 +63,21 @@ int rule_template_compile(struct arena *arena, struct str text, const struct pla
     return 0;
 }
 
+/* A text need not be copied. */
+static struct str expand_value(const struct plan_expression *expression,
+                               struct evaluation *evaluation, struct buf *room) {
+    struct value value = rule_evaluate_expression(expression, evaluation);
+    if (value.type == VALUE_STRING)
+        return value.text;
+    rule_value_add_text(evaluation, room, value);
+    return buf_str(room);
+}
+
 struct str rule_template_expand(const struct rule_template *template, struct evaluation *evaluation,
                                 struct buf *room) {
     buf_clear(room);
+    if (template->kind == TEMPLATE_VALUE)
+        return expand_value(template->pieces[0].expression, evaluation, room);
     if (template->kind == TEMPLATE_UUID) {
         evaluation->environment->uuid(evaluation->environment, (char *)buf_room(room, UUID_CHARS));
         buf_added(room, UUID_CHARS);

@@ -12,8 +12,10 @@
 #include "rule/plan.h"
 
 enum template_kind {
-    TEMPLATE_TEXT, /* constant: `text` */
-    TEMPLATE_UUID, /* "${newuuid()}" and nothing else */
+    TEMPLATE_TEXT,  /* constant: `text` */
+    TEMPLATE_TOPIC, /* "${topic()}" and nothing else: the usual partition key */
+    TEMPLATE_UUID,  /* "${newuuid()}" and nothing else */
+    TEMPLATE_VALUE, /* one expression and nothing else */
     TEMPLATE_MIXED,
 };
 
@@ -34,14 +36,18 @@ struct rule_template {
 int rule_template_compile(struct arena *arena, struct str text, const struct plan *plan,
                           struct rule_template *ret_template, struct err *err);
 
-/* The text for this message: a view into the template or into `room`, which is cleared before. */
 struct str rule_template_expand(const struct rule_template *template, struct evaluation *evaluation,
                                 struct buf *room);
 
+/* The text for this message: a view into the template, the message, the evaluation's arena, or into
+ * `room`, which may be cleared before. */
 static inline struct str rule_template_evaluate(const struct rule_template *template,
                                                 struct evaluation *evaluation, struct buf *room) {
-    return template->kind == TEMPLATE_TEXT ? template->text
-                                           : rule_template_expand(template, evaluation, room);
+    if (template->kind == TEMPLATE_TEXT)
+        return template->text;
+    if (template->kind == TEMPLATE_TOPIC)
+        return evaluation->topic;
+    return rule_template_expand(template, evaluation, room);
 }
 
 #endif

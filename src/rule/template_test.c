@@ -26,6 +26,12 @@ static void texts_and_expressions(void **state) {
         {"${missing}", ""},
         {"[${nul}]", "[]"},
         {"${a}", "{\"b\":7}"},
+        {"${s}", "x y"},
+        {"${''}", ""},
+        {"${nul}", ""},
+        {"${topic()}", "dev/a1/t"},
+        {"${topic(3)}", "t"},
+        {"${topic(9)}", ""},
         {"${clientid()}${topic()}", "client-7dev/a1/t"},
         {"${timestamp()}", "1700000000123"},
         {"${get({'k': 1}, 'k')}", "1"},
@@ -52,7 +58,10 @@ static void the_simple_kinds_are_known_beforehand(void **state) {
     } cases[] = {
         {"sensors", TEMPLATE_TEXT},        {"", TEMPLATE_TEXT},
         {"${newuuid()}", TEMPLATE_UUID},   {"${NewUUID()}", TEMPLATE_UUID},
-        {"${newuuid(1)}", TEMPLATE_MIXED}, {"${newuuid()}x", TEMPLATE_MIXED},
+        {"${newuuid(1)}", TEMPLATE_VALUE}, {"${newuuid()}x", TEMPLATE_MIXED},
+        {"${topic()}", TEMPLATE_TOPIC},    {"${Topic( )}", TEMPLATE_TOPIC},
+        {"${topic(1)}", TEMPLATE_VALUE},   {"${topic()}/x", TEMPLATE_MIXED},
+        {"${s}", TEMPLATE_VALUE},          {"${clientid()}", TEMPLATE_VALUE},
     };
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
         struct sql_run run;

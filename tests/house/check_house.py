@@ -161,6 +161,7 @@ TESTED_ELSEWHERE = {
     "src/stream/commit.c": "crash_test.c, writer_test.c",
     "src/stream/log.c": "writer_test.c",
     "src/stream/segment_files.c": "recovery_test.c, retention_test.c",
+    "src/stream/sinks.c": "writer_test.c, kafka_test.c",
     "src/stream/stream.c": "writer_test.c",
 }
 
