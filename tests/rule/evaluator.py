@@ -18,14 +18,17 @@ UNDEFINED = type("Undefined", (), {"__repr__": lambda self: "Undefined"})()
 CONTEXT = Context(prec=34, Emax=999999, Emin=-999999)  # half even; the dialect's own range is checked by hand
 WIDE = Context(prec=4000, Emax=999999, Emin=-999999)
 PATTERN = re.compile(r"-?[0-9]+(\.[0-9]+)?([eE]-?[0-9]+)?", re.ASCII)
+LONG_SEARCH_CHARACTERS = 500  # at two bytes each
 NOW_MS, RANDOM, UUID, ACCOUNT = 1700000000123, 0.25, "6fa459ea-ee8a-4ca4-894e-db77e160355e", "123456789012"
 
 
 class Num:
-    """A number; `text` is how it was written, as long as it is only passed on; `beyond`: the dialect has no room for it."""
+    """A number; there is no negative zero. `text` is how it was written, as long as it is only passed on; `beyond`: the dialect has no
+    room for it."""
 
     def __init__(self, value, is_int, text=None, beyond=False):
-        self.value, self.is_int, self.text, self.beyond = value, is_int, text, beyond
+        self.value = value if value is None or value != 0 else value.copy_abs()
+        self.is_int, self.text, self.beyond = is_int, text, beyond
 
     def __repr__(self):
         return f"Num({self.value}, {'Int' if self.is_int else 'Decimal'}, {self.text})"
@@ -52,6 +55,7 @@ class World:
         self.payload_bytes = payload.encode(errors="surrogateescape")
         self.payload = {} if not payload else self.document(payload)
         self.missed = False  # * of a payload that is no document
+        self.long_search = False  # a regular expression went over more than Weir searches, which then may give nothing
         self.variables = {}
         self.scopes = []  # (element, name), innermost last
 
@@ -419,6 +423,7 @@ def on_texts(names, implementation, arity):
 
     def call(world, *values):
         texts = [world.to_string(value) for value in values]
+        world.long_search |= names.startswith("regexp_") and len((texts[:1] or [""])[0] or "") > LONG_SEARCH_CHARACTERS
         return UNDEFINED if len(values) != arity or None in texts else implementation(*texts)
 
     FUNCTIONS[names] = call

@@ -15,16 +15,18 @@ ANSWER = os.path.join(os.environ.get("WEIR_BUILD", os.path.join(ROOT, "build", "
 
 
 def question(generator):
-    """(version, SQL or template, payload, topic, properties in hexadecimal digits, what is expected)"""
+    """(version, SQL or template, payload, topic, properties in hexadecimal digits, the answers that are right)"""
     version = NEW if generator.random.random() < 0.75 else OLD
     payload, topic, (properties, written) = generator.payload(), generator.pick(TOPICS), generator.properties()
     world = World(version, payload, topic, properties)
     generator.stars = world.payload is not UNDEFINED
     if generator.random.random() < 0.05:
         template = generator.template(version)
-        return version, show_template(template), payload, topic, written.hex(), world.template(template)
-    statement = generator.statement(version)
-    return version, show_statement(statement), payload, topic, written.hex(), world.statement(statement)
+        sql, answer = show_template(template), world.template(template)
+    else:
+        statement = generator.statement(version)
+        sql, answer = show_statement(statement), world.statement(statement)
+    return version, sql, payload, topic, written.hex(), (answer, "! exhausted") if world.long_search else (answer,)
 
 
 def questions(count, seed):
@@ -45,8 +47,8 @@ def ask(asked):
 def differences(count, seed):
     asked = list(questions(count, seed))
     for (version, sql, payload, topic, properties, expected), answer in zip(asked, ask(asked)):
-        if answer != expected:
-            yield f"{version}\n  {sql}\n  on {payload!r}, {topic}, {properties}\n  gives   {answer!r}\n  and not {expected!r}"
+        if answer not in expected:
+            yield f"{version}\n  {sql}\n  on {payload!r}, {topic}, {properties}\n  gives   {answer!r}\n  and not {expected[0]!r}"
 
 
 def test_statements_give_what_the_slow_evaluator_gives():
@@ -56,7 +58,7 @@ def test_statements_give_what_the_slow_evaluator_gives():
 
 def test_the_statements_are_not_all_alike():
     """The generator would be worth nothing if most rules made nothing of their messages."""
-    results = [one[-1] for one in questions(2000, 2)]
+    results = [one[-1][0] for one in questions(2000, 2)]
     assert sum(result not in ("-", "", "{}") for result in results) > 700
     assert len(set(results)) > 600
 
