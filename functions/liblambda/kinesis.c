@@ -101,14 +101,19 @@ static void take_arrival(struct lambda_json *json, int64_t *ret_ms) {
         *ret_ms = milliseconds(number);
 }
 
+/* What is no object is passed over. */
+static bool begin_object(struct lambda_json *json) {
+    if (lambda_json_peek(json) == '{')
+        return lambda_json_take(json, '{');
+    lambda_json_skip(json);
+    return false;
+}
+
 static void take_kinesis(struct lambda_json *json, struct lambda_kinesis_record *record) {
     struct lambda_bytes name;
     bool first = true;
-    if (lambda_json_peek(json) != '{') {
-        lambda_json_skip(json);
+    if (!begin_object(json))
         return;
-    }
-    lambda_json_take(json, '{');
     while (lambda_json_member(json, &first, &name)) {
         if (bytes_equal(name, "data"))
             take_string(json, &record->data);
@@ -126,11 +131,8 @@ static void take_kinesis(struct lambda_json *json, struct lambda_kinesis_record 
 static void take_record(struct lambda_json *json, struct lambda_kinesis_record *record) {
     struct lambda_bytes name;
     bool first = true;
-    if (lambda_json_peek(json) != '{') {
-        lambda_json_skip(json);
+    if (!begin_object(json))
         return;
-    }
-    lambda_json_take(json, '{');
     while (lambda_json_member(json, &first, &name)) {
         if (bytes_equal(name, "eventID"))
             take_string(json, &record->shard_id);

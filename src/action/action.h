@@ -37,6 +37,7 @@
 #include "flow/message.h"
 #include "flow/sink.h"
 #include "http/http.h"
+#include "http/rest.h"
 #include "io/facts.h"
 #include "io/loop.h"
 #include "stream/stream.h"
@@ -52,12 +53,19 @@ struct action_failure {
     const char *failed_action; /* "HttpAction" */
     struct str resource, why;
     const struct action_record *record;
+    /* Of a request that held several messages: those that are told in one document, of which `record` is the
+     * first. NULL: it stood alone. */
+    const struct action_record *const *batch;
+    size_t batch_count;
+    bool is_across_topics; /* the batch may hold messages of several topics */
 };
 
 /* What a function's invocation came to. `why` is NULL when ok. */
 typedef void action_invoked_cb(void *data, bool ok, const char *why);
 
-/* What actions need of other parts; all of it outlives the host. */
+struct destinations;
+
+/* What actions need of other parts; all of it outlives the host and the destinations. */
 struct action_services {
     struct stream_log *log;
     enum stream_corrupted corrupted; /* of logs that are made */
@@ -69,6 +77,7 @@ struct action_services {
     /* Begins the address that confirms a destination; /confirmdestination/TOKEN follows. May be filled
      * in after the host was opened, before the loop goes on. */
     const char *confirm_url;
+    struct destinations *destinations; /* of http actions */
 
     /* Hands a failure to the rule's error action on this thread. MESSAGE_TAKEN: there is none, or
      * nothing to wait for; MESSAGE_STAGED: done when the gate's present ticket has committed;
@@ -105,13 +114,29 @@ void action_host_prepare(struct action_host *host, const struct action_specs *sp
 void action_host_apply(struct action_host *host, const struct action_specs *specs);
 void action_host_give_up(struct action_host *host, const struct action_specs *specs);
 
-/* A destination's token came back (GET /confirmdestination/TOKEN): NOT_FOUND if it is none. Also by the
- * word ConfirmTopicRuleDestination of the API. */
-int action_host_confirm(struct action_host *host, struct str token);
-
 /* Lets what is under way end within `grace_ms`, writes checkpoints, then `closed`, and the memory is
  * gone. */
 void action_host_close(struct action_host *host, unsigned grace_ms, void (*closed)(void *data),
                        void *data);
+
+/*
+ * Topic rule destinations: URLs whose owners were asked to want what `http` actions post there, and the
+ * operations on them (AWS IoT API reference). Opened before the host, whose services name them, closed after it
+ * and after what serves their operations. `services` need no destinations.
+ */
+struct destinations *action_destinations_open(struct loop *loop,
+                                              const struct action_services *services);
+void action_destinations_close(struct destinations *destinations); /* NULL is fine */
+
+/* A token came back (GET /confirmdestination/TOKEN, or ConfirmTopicRuleDestination). NOT_FOUND: it is none, or
+ * its time has passed; IO, NO_SPACE. */
+int action_destinations_confirm(struct destinations *destinations, struct str token);
+
+/* `changed` runs, also from inside other calls, when messages that waited may go. One at a time; NULL: nobody. */
+void action_destinations_watch(struct destinations *destinations, void (*changed)(void *data),
+                               void *data);
+
+/* For aws_services.rest. */
+const struct rest_service *action_destinations_service(const struct destinations *destinations);
 
 #endif

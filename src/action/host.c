@@ -14,7 +14,6 @@
  */
 #include <stdlib.h>
 
-#include "action/destination.h"
 #include "action/runner.h"
 #include "base/log.h"
 #include "base/map.h"
@@ -372,14 +371,14 @@ void action_host_prepare(struct action_host *host, const struct action_specs *sp
     timer_start(host->loop, &order->timer, 0, 0, on_order);
 }
 
-int action_host_confirm(struct action_host *host, struct str token) {
-    int code = destination_confirm(host->services->facts, token);
+/* Messages that waited for a destination's owner may go. */
+static void on_destinations(void *data) {
+    struct action_host *host = data;
     LIST_EACH(item, &host->logs) {
         struct action_log *log = LIST_ITEM(item, struct action_log, link);
-        if (!code && log->runner)
+        if (log->runner && log->state == READY)
             action_runner_hurry(log->runner);
     }
-    return code;
 }
 
 /* ---- opening ---- */
@@ -415,6 +414,8 @@ int action_host_open(struct loop *loop, const struct action_services *services,
     list_init(&host->logs);
     list_init(&host->orders);
     stream_each_kind(services->log, STREAM_ACTION, add_ready, host);
+    if (services->destinations)
+        action_destinations_watch(services->destinations, on_destinations, host);
     *ret_host = host;
     return apply(host, specs, err);
 }
@@ -458,6 +459,8 @@ void action_host_close(struct action_host *host, unsigned grace_ms, void (*close
                        void *data) {
     ASSERT(!host->is_closing);
     host->is_closing = true;
+    if (host->services->destinations)
+        action_destinations_watch(host->services->destinations, NULL, NULL);
     host->closed = closed;
     host->closed_data = data;
     host->under_way++;

@@ -11,6 +11,7 @@
 
 #include "action/destination.h"
 #include "action/kinds.h"
+#include "action/meter.h"
 #include "action/web_hook.h"
 #include "base/clock.h"
 #include "base/json.h"
@@ -37,7 +38,6 @@ struct hook {
     struct loop *loop;
     const struct action_services *services;
     const struct web_hook_settings *settings;
-    struct destination destination;
     struct action_walk walk;
     struct action_item *leaders[BATCH_ITEMS_MAX]; /* the first item of each post */
     struct link posts;
@@ -46,6 +46,10 @@ struct hook {
 
 static struct str url_of(const struct action_item *item) {
     return action_param_get(&item->record.params, "url");
+}
+
+static struct str confirmation_of(const struct hook *hook, const struct action_item *item) {
+    return web_hook_confirmation(hook->settings, &item->record);
 }
 
 /* ---- posts ---- */
@@ -86,6 +90,7 @@ static bool fits(const struct hook *hook, const struct post *post, const struct 
     return post->is_open && post->count < (size_t)batch->count_max &&
            buf_len(&post->body) + item->record.payload.len + 2 <= (size_t)batch->bytes_max &&
            str_eq(url_of(first), url_of(item)) &&
+           str_eq(confirmation_of(hook, first), confirmation_of(hook, item)) &&
            (batch->across_topics || str_eq(first->record.topic, item->record.topic));
 }
 
@@ -117,12 +122,21 @@ static void add_item(struct hook *hook, struct action_item *item) {
     post->is_json = is_json(hook, payload);
 }
 
+static void close_batch(struct post *post) {
+    const struct web_hook_batch *batch = &post->hook->settings->batch;
+    buf_add_u8(&post->body, ']');
+    for (size_t i = 0; i < post->count; i++) {
+        post->items[i]->request = post->items[0]->counter + 1;
+        post->items[i]->is_across_topics = batch->across_topics;
+    }
+}
+
 static size_t close_posts(struct hook *hook) {
     size_t count = 0;
     LIST_EACH(link, &hook->posts) {
         struct post *post = LIST_ITEM(link, struct post, link);
         if (post->is_open)
-            buf_add_u8(&post->body, ']');
+            close_batch(post);
         hook->leaders[count++] = post->items[0];
     }
     return count;
@@ -154,6 +168,7 @@ static void on_answer(void *data, const struct http_answer *answer) {
     struct action_item *leader = post->items[0];
     struct str url = url_of(leader);
     post->call = NULL;
+    action_meter_answer(hook->target.meter, answer);
     if (answer->status)
         action_walk_settle(&hook->walk, leader, judge(answer->status),
                            "POST %.*s: answered with %d", STR_ARG(url), answer->status);
@@ -185,37 +200,47 @@ static void send_post(struct hook *hook, struct post *post) {
 }
 
 /* The host must be the same too: what follows "https://host" could go on with another one. */
-static bool is_confirmed(const struct web_hook_settings *settings, struct str url) {
-    struct str confirmation = str_of(settings->confirmation_url);
+static bool is_below(struct str url, struct str confirmation) {
     struct web_hook_url ours, theirs;
-    return !settings->confirmation_url ||
-           (str_starts(url, confirmation) && web_hook_url_read(url, &ours) &&
-            web_hook_url_read(confirmation, &theirs) && str_eq(ours.authority, theirs.authority));
+    return str_starts(url, confirmation) && web_hook_url_read(url, &ours) &&
+           web_hook_url_read(confirmation, &theirs) && str_eq(ours.authority, theirs.authority);
+}
+
+/* Whether the owner wants it; if not, the post has ended. */
+static bool is_wanted(struct hook *hook, struct action_item *leader) {
+    const struct web_hook_settings *settings = hook->settings;
+    struct str confirmation = confirmation_of(hook, leader);
+    char why[DESTINATION_WHY_CHARS];
+    enum destination_pass pass =
+        destination_check(hook->services->destinations, confirmation, web_hook_may_ask(settings),
+                          settings->ca_path, why);
+    if (pass != DESTINATION_OPEN)
+        action_walk_settle(&hook->walk, leader,
+                           pass == DESTINATION_WAITS ? ACTION_POSTPONED : ACTION_FAILED,
+                           "%.*s is not confirmed: %s", STR_ARG(confirmation), why);
+    return pass == DESTINATION_OPEN;
 }
 
 static void begin(struct action_walk *walk, struct action_item *leader) {
     struct hook *hook = hook_of(leader);
-    struct str url = url_of(leader);
+    struct str url = url_of(leader), confirmation = confirmation_of(hook, leader);
     struct web_hook_url parts;
-    if (!web_hook_url_read(url, &parts))
+    bool is_asked = hook->settings->confirmation_url || confirmation.len;
+    if (!web_hook_url_read(url, &parts)) {
+        action_meter_http(hook->target.meter, ACTION_HTTP_INVALID_URL);
         action_walk_settle(walk, leader, ACTION_FAILED, "\"%.*s\" is no URL to post to",
                            STR_ARG(url));
-    else if (!is_confirmed(hook->settings, url))
+    } else if (is_asked && !is_below(url, confirmation)) {
         action_walk_settle(walk, leader, ACTION_FAILED,
                            "%.*s does not begin with the confirmation_url", STR_ARG(url));
-    else
+    } else if (!is_asked || is_wanted(hook, leader)) {
         send_post(hook, leader->scratch);
+    }
 }
 
 static void send_items(struct action_target *target, struct action_item *const *items,
                        size_t count) {
     struct hook *hook = CONTAINER_OF(target, struct hook, target);
-    if (hook->settings->confirmation_url && !destination_check(&hook->destination)) {
-        for (size_t i = 0; i < count; i++)
-            action_item_settle(items[i], ACTION_POSTPONED, "%s is not confirmed: %s",
-                               hook->settings->confirmation_url, hook->destination.why);
-        return;
-    }
     for (size_t i = 0; i < count; i++)
         add_item(hook, items[i]);
     size_t posts = close_posts(hook);
@@ -229,7 +254,6 @@ static void hook_close(struct action_target *target, void (*closed)(void *data),
     LIST_EACH(link, &hook->posts) {
         post_free(LIST_ITEM(link, struct post, link));
     }
-    destination_done(&hook->destination);
     action_walk_done(&hook->walk);
     json_done(&hook->json);
     free(hook);
@@ -250,8 +274,6 @@ static int hook_open(struct loop *loop, const struct action_services *services,
     hook->walk.begin = begin;
     hook->walk.end = end_post;
     list_init(&hook->posts);
-    destination_init(&hook->destination, loop, services, settings->confirmation_url,
-                     settings->ca_path);
     *ret_target = &hook->target;
     return 0;
 }

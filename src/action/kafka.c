@@ -34,6 +34,7 @@ struct kafka_settings {
     struct option_pairs properties;
     const char *topic, *key, *partition;
     struct option_items headers; /* struct kafka_header */
+    const char *destination;
 };
 
 struct kafka_target {
@@ -87,6 +88,10 @@ static const struct option options[] = {
      .fields = header_options,
      .item_size = sizeof(struct kafka_header),
      .help = "at most 100"},
+    {.key = "destination_arn",
+     .type = OPTION_STRING,
+     .offset = AT(destination),
+     .help = "of AWS's VPC, which AWS's clients must name; means nothing here"},
     ACTION_COMMON_OPTIONS("-1", "0s"),
 };
 
@@ -98,6 +103,10 @@ static bool is_java_only(const char *key) {
 static int set_property(rd_kafka_conf_t *conf, const char *key, const char *value,
                         const struct conf *at, struct err *err) {
     char why[256];
+    if (strstr(value, "${get_secret("))
+        return conf_error(at, err, ERR_INVALID,
+                          "kafka: client_properties are no templates: write the secret itself, or "
+                          "${env:NAME} in the file");
     if (is_java_only(key) || kafka.conf_set(conf, key, value, why, sizeof why) == RD_KAFKA_CONF_OK)
         return 0;
     return conf_error(at, err, ERR_INVALID, "kafka: %s", why);
@@ -333,6 +342,8 @@ static int open_target(struct loop *loop, const struct action_services *services
         return err_set(err, ERR_INVALID, "kafka: %s", why);
     }
     watch(target, on_queue);
+    /* librdkafka tells of a queue that was empty: what it put in before would keep it silent for ever. */
+    kafka.poll(target->producer, 0);
     *ret_target = &target->target;
     return 0;
 }

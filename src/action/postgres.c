@@ -189,6 +189,7 @@ static void lose_connection(struct postgres *postgres, const char *text) {
 }
 
 static void on_ready(uv_poll_t *poll, int status, int events);
+static void on_late(struct timer *timer);
 static void begin(struct postgres *postgres);
 
 /* Writing goes on while libpq holds something back. */
@@ -265,7 +266,6 @@ static void begin(struct postgres *postgres) {
     }
     if (!rows) {
         postgres->count = 0;
-        timer_stop(&postgres->timer);
         return;
     }
     if (!PQpipelineSync(connection)) {
@@ -275,6 +275,7 @@ static void begin(struct postgres *postgres) {
     postgres->cursor = 0;
     next_unsettled(postgres);
     postgres->is_busy = true;
+    timer_start(postgres->loop, &postgres->timer, ANSWER_MS_MAX, 0, on_late);
     watch(postgres);
 }
 
@@ -391,7 +392,6 @@ static void on_connected(struct work *work) {
         uv_poll_init(loop_uv(postgres->loop), postgres->poll, PQsocket(postgres->connection));
     ASSERT(!failed);
     postgres->poll->data = postgres;
-    timer_start(postgres->loop, &postgres->timer, ANSWER_MS_MAX, 0, on_late);
     begin(postgres);
 }
 
@@ -402,7 +402,6 @@ static void on_send(struct action_target *target, struct action_item *const *ite
     postgres->items = items;
     postgres->count = count;
     if (postgres->connection) {
-        timer_start(postgres->loop, &postgres->timer, ANSWER_MS_MAX, 0, on_late);
         begin(postgres);
         return;
     }

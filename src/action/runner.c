@@ -22,6 +22,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "action/batch.h"
 #include "action/meter.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -52,14 +53,6 @@ static const unsigned moves[] = {
     [CLOSING] = 0,
 };
 
-/* What an item of the present batch waits for. */
-enum item_state { ITEM_PENDING, ITEM_REFUSED, ITEM_STAGED, ITEM_DONE };
-
-struct batch_item {
-    struct action_item item;
-    enum item_state state;
-};
-
 struct action_runner {
     struct action_runner_config config;
     const struct action_spec *spec;      /* a reference on its owner */
@@ -69,9 +62,7 @@ struct action_runner {
     struct action_target *target; /* NULL: not open */
     enum state state;
 
-    struct batch_item *items; /* kind's batch_items_max */
-    struct action_item **pending;
-    size_t count;
+    struct action_batch batch;
     bool has_lingered;
     unsigned failures; /* sends in a row of which nothing was taken */
     uint64_t ticket;   /* COMMITTING */
@@ -92,10 +83,6 @@ struct action_runner {
 
 static const struct action_target_kind *kind_of(const struct action_runner *runner) {
     return CONTAINER_OF(runner->spec->kind, struct action_target_kind, kind);
-}
-
-static const struct action_settings *settings_of(const struct action_runner *runner) {
-    return runner->spec->settings;
 }
 
 static const char *name_of(const struct action_runner *runner) {
@@ -166,6 +153,7 @@ static bool open_target(struct action_runner *runner) {
     runner->target->settled = on_settled;
     runner->target->ready = on_target_ready;
     runner->target->runner = runner;
+    runner->target->meter = &runner->meter;
     return true;
 }
 
@@ -197,7 +185,7 @@ static void resume(struct action_runner *runner) {
         return;
     }
     move(runner, GATHERING);
-    if (runner->count)
+    if (runner->batch.count)
         send_pending(runner);
     else
         gather(runner);
@@ -236,20 +224,9 @@ void action_runner_update(struct action_runner *runner, const struct action_spec
 
 /* ---- gathering ---- */
 
-static void clear_batch(struct action_runner *runner) {
-    for (size_t i = 0; i < runner->count; i++)
-        free(runner->items[i].item.why);
-    runner->count = 0;
-}
-
 /* Everything before the first item that is not done is done. */
 static void note_progress(struct action_runner *runner) {
-    uint64_t counter = stream_reader_counter(runner->reader);
-    for (size_t i = 0; i < runner->count; i++)
-        if (runner->items[i].state != ITEM_DONE) {
-            counter = runner->items[i].item.counter;
-            break;
-        }
+    uint64_t counter = action_batch_counter(&runner->batch, stream_reader_counter(runner->reader));
     if (counter <= runner->checkpoint.counter)
         return;
     stream_checkpoint_set(runner->config.checkpoints, &runner->checkpoint, counter);
@@ -258,33 +235,21 @@ static void note_progress(struct action_runner *runner) {
 
 static void finish_batch(struct action_runner *runner) {
     note_progress(runner);
-    clear_batch(runner);
+    action_batch_clear(&runner->batch);
     runner->has_lingered = false;
     move(runner, GATHERING);
     next_after(runner, 0, gather);
 }
 
-static void take_record(struct action_runner *runner, const struct stream_record *record) {
-    struct batch_item *item = &runner->items[runner->count++];
-    *item =
-        (struct batch_item){.item = {.counter = record->counter, .arrival_ms = record->arrival_ms}};
-    if (!action_record_read(record->data, &item->item.record))
-        return;
-    item->state = ITEM_DONE;
-    metric_add(&runner->meter.damaged, 1);
-    log_other(runner, "a record of the log cannot be read and is passed over",
-              err_text(ERR_CORRUPT));
-}
-
 static void take_batch(struct action_runner *runner, const struct stream_batch *batch) {
-    unsigned room = kind_of(runner)->batch_items_max;
-    if (!runner->items) {
-        runner->items = xcalloc(room, sizeof *runner->items);
-        runner->pending = xcalloc(room, sizeof(struct action_item *));
+    action_batch_reserve(&runner->batch, kind_of(runner)->batch_items_max);
+    for (size_t i = 0; i < batch->count; i++) {
+        int code = action_batch_take(&runner->batch, &batch->records[i]);
+        if (!code)
+            continue;
+        metric_add(&runner->meter.damaged, 1);
+        log_other(runner, "a record of the log cannot be read and is passed over", err_text(code));
     }
-    ASSERT(batch->count <= room);
-    for (size_t i = 0; i < batch->count; i++)
-        take_record(runner, &batch->records[i]);
     send_pending(runner);
 }
 
@@ -359,20 +324,6 @@ void action_runner_drain(struct action_runner *runner) {
 
 /* ---- sending ---- */
 
-static size_t collect(struct action_runner *runner) {
-    size_t count = 0;
-    for (size_t i = 0; i < runner->count; i++) {
-        struct batch_item *item = &runner->items[i];
-        if (item->state != ITEM_PENDING)
-            continue;
-        item->item.target = runner->target;
-        item->item.scratch = NULL;
-        item->item.is_settled = false;
-        runner->pending[count++] = &item->item;
-    }
-    return count;
-}
-
 static void send_pending(struct action_runner *runner) {
     if (runner->next_spec) {
         begin_switch(runner);
@@ -384,14 +335,14 @@ static void send_pending(struct action_runner *runner) {
         pause_before(runner, send_pending);
         return;
     }
-    size_t count = collect(runner);
+    size_t count = action_batch_collect(&runner->batch, runner->target);
     move(runner, SENDING);
     if (!count) {
         finish_batch(runner);
         return;
     }
     runner->target->unsettled = count;
-    runner->target->ops->send(runner->target, runner->pending, count);
+    runner->target->ops->send(runner->target, runner->batch.pending, count);
 }
 
 static void review(struct action_runner *runner);
@@ -400,56 +351,9 @@ static void on_settled(struct action_target *target) {
     next_after(target->runner, 0, review);
 }
 
-/* A reason is added to what the target said. */
-static void give_up(struct batch_item *item, const char *why) {
-    char *text = xprintf("%s: %s", why, item->item.why);
-    free(item->item.why);
-    item->item.why = text;
-    item->state = ITEM_REFUSED;
-}
-
-static void review_retry(struct action_runner *runner, struct batch_item *item) {
-    const struct action_settings *settings = settings_of(runner);
-    item->item.attempts++;
-    metric_add(&runner->meter.retries, 1);
-    int64_t attempts_max = settings->retry_attempts_max;
-    uint64_t age_ms_max = (uint64_t)settings->record_age_ms_max;
-    if (attempts_max >= 0 && item->item.attempts > (uint64_t)attempts_max)
-        give_up(item, "maximum_retry_attempts is reached");
-    else if (age_ms_max && clock_wall_ms() > item->item.arrival_ms + age_ms_max)
-        give_up(item, "maximum_record_age is passed");
-}
-
-static void review_item(struct action_runner *runner, struct batch_item *item) {
-    switch (item->item.verdict) {
-    case ACTION_OK:
-        item->state = ITEM_DONE;
-        runner->failures = 0;
-        metric_add(&runner->meter.success, 1);
-        break;
-    case ACTION_FAILED:
-        item->state = ITEM_REFUSED;
-        runner->failures = 0;
-        break;
-    case ACTION_RETRY:
-        review_retry(runner, item);
-        break;
-    case ACTION_POSTPONED:
-        break;
-    }
-}
-
-static const struct batch_item *first_in(const struct action_runner *runner,
-                                         enum item_state state) {
-    for (size_t i = 0; i < runner->count; i++)
-        if (runner->items[i].state == state)
-            return &runner->items[i];
-    return NULL;
-}
-
 /* Nothing waits for the error action. */
 static void go_on(struct action_runner *runner) {
-    const struct batch_item *waiting = first_in(runner, ITEM_PENDING);
+    const struct action_batch_item *waiting = action_batch_first(&runner->batch, ITEM_PENDING);
     unsigned missed;
     if (!waiting) {
         finish_batch(runner);
@@ -463,13 +367,16 @@ static void go_on(struct action_runner *runner) {
 }
 
 static void review(struct action_runner *runner) {
-    for (size_t i = 0; i < runner->count; i++)
-        if (runner->items[i].state == ITEM_PENDING)
-            review_item(runner, &runner->items[i]);
+    struct action_tally tally =
+        action_batch_review(&runner->batch, runner->spec->settings, clock_wall_ms());
+    metric_add(&runner->meter.success, tally.taken);
+    metric_add(&runner->meter.retries, tally.retried);
+    if (tally.taken || tally.failed)
+        runner->failures = 0;
     if (runner->closed) {
         note_progress(runner);
         shut(runner);
-    } else if (first_in(runner, ITEM_REFUSED)) {
+    } else if (action_batch_first(&runner->batch, ITEM_REFUSED)) {
         refuse(runner);
     } else {
         go_on(runner);
@@ -486,7 +393,8 @@ static struct str resource_of(const struct action_record *record) {
     return param.value;
 }
 
-static void log_refusal(struct action_runner *runner, const struct batch_item *item, int result) {
+static void log_refusal(struct action_runner *runner, const struct action_batch_item *item,
+                        int result) {
     unsigned missed;
     if (!log_limit_pass(&runner->refuse_limit, LOG_INTERVAL_MS, &missed))
         return;
@@ -499,32 +407,50 @@ static void log_refusal(struct action_runner *runner, const struct batch_item *i
              name_of(runner), STR_ARG(item->item.record.topic), item->item.why, outcome, missed);
 }
 
-static int hand_over(struct action_runner *runner, struct batch_item *item) {
+static int tell(struct action_runner *runner, struct action_batch_item *const *items,
+                size_t count) {
     const struct action_services *services = runner->config.services;
-    const struct action_record *record = &item->item.record;
+    const struct action_item *first = &items[0]->item;
+    const struct action_record **records = xcalloc(count, sizeof(struct action_record *));
+    for (size_t i = 0; i < count; i++)
+        records[i] = &items[i]->item.record;
     struct action_failure failure = {
         .rule = runner->spec->rule,
         .failed_action = runner->spec->kind->failed_action,
-        .resource = resource_of(record),
-        .why = str_of(item->item.why),
-        .record = record,
+        .resource = resource_of(&first->record),
+        .why = str_of(first->why),
+        .record = &first->record,
+        .batch = first->request ? records : NULL,
+        .batch_count = first->request ? count : 0,
+        .is_across_topics = first->is_across_topics,
     };
-    int result = record->has_original ? services->fail(services->data, &failure) : MESSAGE_TAKEN;
-    log_refusal(runner, item, result);
-    if (result < 0)
-        return result;
-    metric_add(&runner->meter.failure, 1);
-    item->state = result == MESSAGE_STAGED ? ITEM_STAGED : ITEM_DONE;
+    int result =
+        first->record.has_original ? services->fail(services->data, &failure) : MESSAGE_TAKEN;
+    free(records);
+    return result;
+}
+
+/* With it go those that were refused together with it. */
+static int hand_over(struct action_runner *runner, struct action_batch_item *first) {
+    struct action_batch_item **items = xcalloc(runner->batch.count, sizeof *items);
+    size_t count = action_batch_refused(&runner->batch, first, items);
+    int result = tell(runner, items, count);
+    log_refusal(runner, first, result);
+    if (result >= 0)
+        metric_add(&runner->meter.failure, (int64_t)count);
+    for (size_t i = 0; result >= 0 && i < count; i++)
+        items[i]->state = result == MESSAGE_STAGED ? ITEM_STAGED : ITEM_DONE;
+    free(items);
     return result;
 }
 
 static void refuse(struct action_runner *runner) {
     int result = 0;
     move(runner, REFUSING);
-    for (size_t i = 0; result >= 0 && i < runner->count; i++)
-        if (runner->items[i].state == ITEM_REFUSED)
-            result = hand_over(runner, &runner->items[i]);
-    if (first_in(runner, ITEM_STAGED)) {
+    for (size_t i = 0; result >= 0 && i < runner->batch.count; i++)
+        if (runner->batch.items[i].state == ITEM_REFUSED)
+            result = hand_over(runner, &runner->batch.items[i]);
+    if (action_batch_first(&runner->batch, ITEM_STAGED)) {
         runner->ticket = sink_gate_ticket(runner->config.services->gate);
         move(runner, COMMITTING);
     } else if (result < 0) {
@@ -535,7 +461,7 @@ static void refuse(struct action_runner *runner) {
 }
 
 static void after_commit(struct action_runner *runner) {
-    if (first_in(runner, ITEM_REFUSED))
+    if (action_batch_first(&runner->batch, ITEM_REFUSED))
         pause_before(runner, refuse);
     else
         go_on(runner);
@@ -545,9 +471,7 @@ static void on_commit(struct sink_gate_listener *listener, uint64_t ticket, int 
     struct action_runner *runner = CONTAINER_OF(listener, struct action_runner, listener);
     if (runner->state != COMMITTING || ticket != runner->ticket)
         return;
-    for (size_t i = 0; i < runner->count; i++)
-        if (runner->items[i].state == ITEM_STAGED)
-            runner->items[i].state = status ? ITEM_REFUSED : ITEM_DONE;
+    action_batch_commit(&runner->batch, status);
     next_after(runner, 0, after_commit);
 }
 
@@ -555,13 +479,11 @@ static void on_commit(struct sink_gate_listener *listener, uint64_t ticket, int 
 
 static void on_meter(struct timer *timer) {
     struct action_runner *runner = CONTAINER_OF(timer, struct action_runner, meter_timer);
-    uint64_t beyond, behind_ms, now_ms = clock_wall_ms(), waiting = 0;
+    uint64_t beyond, behind_ms, arrival_ms = 0, now_ms = clock_wall_ms();
     stream_reader_lag(runner->reader, &beyond, &behind_ms);
-    for (size_t i = 0; i < runner->count; i++) {
-        const struct batch_item *item = &runner->items[i];
-        if (item->state != ITEM_DONE && waiting++ == 0)
-            behind_ms = now_ms > item->item.arrival_ms ? now_ms - item->item.arrival_ms : 0;
-    }
+    size_t waiting = action_batch_waiting(&runner->batch, &arrival_ms);
+    if (waiting)
+        behind_ms = now_ms > arrival_ms ? now_ms - arrival_ms : 0;
     metric_set(&runner->meter.lag_records, (int64_t)(beyond + waiting));
     metric_set(&runner->meter.behind_ms, (int64_t)behind_ms);
 }
@@ -687,9 +609,7 @@ bool action_runner_forget(struct action_runner *runner) {
 void action_runner_free(struct action_runner *runner) {
     if (!runner)
         return;
-    clear_batch(runner);
-    free(runner->items);
-    free(runner->pending);
+    action_batch_done(&runner->batch);
     action_meter_done(&runner->meter);
     drop_spec(runner->spec);
     drop_spec(runner->next_spec);

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #include "action/kinds.h"
+#include "action/s3_header.h"
 #include "base/json.h"
 #include "base/mem.h"
 #include "base/utf8.h"
@@ -21,6 +22,7 @@ struct s3_settings {
     const char *bucket_name, *key; /* templates */
     int canned_acl;
     const char *content_type;
+    struct option_items headers; /* struct s3_header */
 };
 
 /* AWS IoT API reference, S3Action. */
@@ -42,7 +44,9 @@ static const struct option s3_options[] = {
     {"canned_acl", OPTION_ENUM, offsetof(struct s3_settings, canned_acl), .names = acl_names,
      .default_text = "private"},
     {"content_type", OPTION_STRING, offsetof(struct s3_settings, content_type),
-     .help = "absent: application/json for JSON, else application/octet-stream"},
+     .help = "absent: application/json for JSON, else application/octet-stream; may be a template"},
+    {"headers", OPTION_LIST, offsetof(struct s3_settings, headers), .fields = s3_header_options,
+     .item_size = sizeof(struct s3_header), .help = "what a store keeps with the object"},
     ACTION_COMMON_OPTIONS("-1", "0s"),
 };
 
@@ -52,6 +56,9 @@ struct slot {
     struct bucket *bucket;    /* NULL: not open */
     struct action_item *item; /* NULL: nothing is under way */
     struct bucket_object object;
+    struct http_header headers[BUCKET_HEADERS_MAX];
+    size_t header_count;
+    char *content_type; /* of its settings' template, or NULL */
     char sha256_hex[BUCKET_SHA256_CHARS], md5_base64[BUCKET_MD5_CHARS];
 };
 
@@ -79,6 +86,8 @@ static void templates(const void *data, struct action_templates *list) {
     const struct option_head *head = &settings->common.head;
     action_template_add(list, "bucket", settings->bucket_name, head, "bucket_name");
     action_template_add(list, "key", settings->key, head, "key");
+    action_template_add(list, "content_type", settings->content_type, head, "content_type");
+    s3_headers_templates(&settings->headers, list);
 }
 
 static void arn(const struct action_params *params, struct buf *out) {
@@ -94,15 +103,22 @@ const char *action_bucket_of(const struct action_spec *spec) {
     return is_constant ? settings->bucket_name : NULL;
 }
 
+static int check(const void *data, struct err *err) {
+    const struct s3_settings *settings = data;
+    return s3_headers_check(&settings->common.head, &settings->headers, err);
+}
+
 /* ---- one object ---- */
 
 static void free_if_over(struct s3 *s3) {
     for (size_t i = 0; i < SLOTS; i++)
         if (s3->slots[i].item)
             return;
-    for (size_t i = 0; i < SLOTS; i++)
+    for (size_t i = 0; i < SLOTS; i++) {
+        free(s3->slots[i].content_type);
         if (s3->slots[i].bucket)
             s3->slots[i].bucket->ops->free(s3->slots[i].bucket);
+    }
     void (*closed)(void *data) = s3->closed;
     void *data = s3->closed_data;
     action_walk_done(&s3->walk);
@@ -152,10 +168,15 @@ static void open_bucket(struct slot *slot, const struct bucket_config *config) {
     slot->bucket->data = slot;
 }
 
-static const char *content_type(struct s3 *s3, struct str payload) {
-    if (s3->settings->content_type)
-        return s3->settings->content_type;
-    return json_parse(&s3->json, payload) == 0 ? "application/json" : "application/octet-stream";
+/* What the message says, else what the payload is. */
+static const char *content_type(struct slot *slot, struct str payload) {
+    struct str said = str_trim(param(slot->item, "content_type"));
+    free(slot->content_type);
+    slot->content_type = said.len ? str_dup(said) : NULL;
+    if (slot->content_type)
+        return slot->content_type;
+    return json_parse(&slot->s3->json, payload) == 0 ? "application/json"
+                                                     : "application/octet-stream";
 }
 
 static void put(struct slot *slot, struct action_item *item) {
@@ -165,7 +186,9 @@ static void put(struct slot *slot, struct action_item *item) {
     slot->object = (struct bucket_object){
         .key = param(item, "key"),
         .body = payload,
-        .content_type = content_type(s3, payload),
+        .content_type = content_type(slot, payload),
+        .headers = slot->headers,
+        .header_count = slot->header_count,
         .canned_acl = s3->settings->canned_acl ? acl_names[s3->settings->canned_acl] : NULL,
     };
     if (slot->bucket->ops->wants_hashes) {
@@ -174,6 +197,20 @@ static void put(struct slot *slot, struct action_item *item) {
         slot->object.md5_base64 = slot->md5_base64;
     }
     slot->bucket->ops->put(slot->bucket, &slot->object);
+}
+
+static bool is_text(struct str text) {
+    for (size_t i = 0; i < text.len; i++)
+        if (text.at[i] < ' ' || text.at[i] > '~')
+            return false;
+    return true;
+}
+
+/* The headers of the item into its slot. */
+static int read_headers(struct slot *slot, const struct action_item *item, struct err *err) {
+    if (!is_text(param(item, "content_type")))
+        return err_set(err, ERR_INVALID, "the content type must be ASCII");
+    return s3_headers_read(&item->record, slot->headers, &slot->header_count, err);
 }
 
 static int check_key(const struct bucket_config *config, struct str key, struct err *err) {
@@ -200,7 +237,10 @@ static void begin(struct action_walk *walk, struct action_item *item) {
     } else {
         struct slot *slot = free_slot(s3, config);
         open_bucket(slot, config);
-        put(slot, item);
+        if (read_headers(slot, item, &why))
+            action_walk_settle(walk, item, ACTION_FAILED, "%s", why.text);
+        else
+            put(slot, item);
     }
 }
 
@@ -253,6 +293,7 @@ const struct action_target_kind action_s3 = {
              .options = s3_options,
              .settings_size = sizeof(struct s3_settings),
              .role_offset = offsetof(struct action_settings, role),
+             .check = check,
              .templates = templates,
              .permission = "s3:PutObject",
              .arn = arn},

@@ -76,6 +76,10 @@ struct action_item {
     uint64_t arrival_ms; /* wall clock when it was staged */
     unsigned attempts;   /* before this one */
     void *scratch;       /* the target's own during a send; NULL when it begins */
+    /* The target's word on which items of a send went in one request; those that are refused share one document.
+     * 0: it went alone. */
+    uint64_t request;
+    bool is_across_topics; /* that request may hold messages of several topics */
 
     /* The runner's; set by action_item_settle(). */
     struct action_target *target;
@@ -92,6 +96,8 @@ void action_item_settle(struct action_item *item, enum action_verdict verdict, c
 
 /* ---- targets ---- */
 
+struct action_meter;
+
 struct action_target {
     const struct action_target_ops *ops;
     /* The runner's. */
@@ -99,6 +105,7 @@ struct action_target {
     void (*ready)(struct action_target *target);
     size_t unsettled;
     void *runner;
+    struct action_meter *meter; /* NULL: nobody counts */
 };
 
 struct action_target_ops {

@@ -50,7 +50,9 @@ const struct option web_hook_options[] = {
     {"url", OPTION_STRING, offsetof(struct web_hook_settings, url), .required = true,
      .help = "https:// or http://; may be a template, then confirmation_url is wanted"},
     {"confirmation_url", OPTION_STRING, offsetof(struct web_hook_settings, confirmation_url),
-     .help = "what url begins with; its owner is asked to confirm before anything is sent"},
+     .help = "what url begins with, may be a template; its owner is asked to confirm before "
+             "anything is "
+             "sent"},
     {"headers", OPTION_LIST, offsetof(struct web_hook_settings, headers), .fields = header_options,
      .item_size = sizeof(struct web_hook_header)},
     {"auth", OPTION_STRUCT, offsetof(struct web_hook_settings, auth), .fields = auth_options,
@@ -109,7 +111,8 @@ static int check_urls(const struct web_hook_settings *settings, struct err *err)
     const struct option_head *head = &settings->common.head;
     const char *confirmation = settings->confirmation_url;
     struct web_hook_url parts;
-    if (confirmation && !web_hook_url_read(str_of(confirmation), &parts))
+    bool is_fixed = confirmation && !is_template(confirmation);
+    if (is_fixed && !web_hook_url_read(str_of(confirmation), &parts))
         return option_error(head, "confirmation_url", err, ERR_INVALID,
                             "http: confirmation_url: https://host/path is wanted");
     if (is_template(settings->url) && !confirmation)
@@ -121,7 +124,7 @@ static int check_urls(const struct web_hook_settings *settings, struct err *err)
                             "http: url: https://host/path is wanted, without user, at most %d "
                             "characters",
                             URL_CHARS_MAX);
-    if (confirmation && !is_template(settings->url) &&
+    if (is_fixed && !is_template(settings->url) &&
         !str_starts(str_of(settings->url), str_of(confirmation)))
         return option_error(head, "confirmation_url", err, ERR_INVALID,
                             "http: confirmation_url is not what url begins with");
@@ -186,7 +189,11 @@ static const char *header_name(struct arena *arena, const char *key) {
 
 void web_hook_templates(const void *data, struct action_templates *templates) {
     const struct web_hook_settings *settings = data;
-    action_template_add(templates, "url", settings->url, &settings->common.head, "url");
+    const struct option_head *head = &settings->common.head;
+    action_template_add(templates, "url", settings->url, head, "url");
+    if (settings->confirmation_url && is_template(settings->confirmation_url))
+        action_template_add(templates, "confirmation_url", settings->confirmation_url, head,
+                            "confirmation_url");
     for (size_t i = 0; i < settings->headers.count; i++) {
         const struct web_hook_header *header =
             OPTION_AT(settings->headers, struct web_hook_header, i);
@@ -194,6 +201,27 @@ void web_hook_templates(const void *data, struct action_templates *templates) {
             action_template_add(templates, header_name(templates->arena, header->key),
                                 header->value, &header->head, "value");
     }
+}
+
+/* ---- destinations ---- */
+
+/* What clients of the API wrote stands in no file. */
+static bool is_of_file(const struct web_hook_settings *settings) {
+    const struct conf *conf = settings->common.head.conf;
+    return conf && conf->file;
+}
+
+struct str web_hook_confirmation(const struct web_hook_settings *settings,
+                                 const struct action_record *record) {
+    if (settings->confirmation_url && is_template(settings->confirmation_url))
+        return action_param_get(&record->params, "confirmation_url");
+    if (settings->confirmation_url)
+        return str_of(settings->confirmation_url);
+    return is_of_file(settings) ? (struct str){0} : action_param_get(&record->params, "url");
+}
+
+bool web_hook_may_ask(const struct web_hook_settings *settings) {
+    return is_of_file(settings) && !is_template(settings->confirmation_url);
 }
 
 /* ---- requests ---- */

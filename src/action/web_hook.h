@@ -28,7 +28,7 @@ struct web_hook_batch {
 
 struct web_hook_settings {
     struct action_settings common;
-    const char *url, *confirmation_url; /* templates; none in confirmation_url */
+    const char *url, *confirmation_url; /* templates */
     struct option_items headers;        /* struct web_hook_header */
     struct web_hook_auth auth;
     bool enable_batching;
@@ -40,9 +40,17 @@ struct web_hook_settings {
 extern const struct option web_hook_options[];
 int web_hook_check(const void *settings, struct err *err);
 
-/* Parameters are "url" and, per header whose value is a template, "header.KEY"; a header without one is
+/* Parameters are "url", "confirmation_url" if that is a template, and, per header whose value is a template, "header.KEY"; a header without one is
  * taken from the settings, so that secrets stay out of the log. */
 void web_hook_templates(const void *settings, struct action_templates *templates);
+
+/* Where the owner of `record`'s URL is asked; empty: nowhere, it is posted to because the file says so. Rules of
+ * clients ask at the URL itself unless they say where (AWS). */
+struct str web_hook_confirmation(const struct web_hook_settings *settings,
+                                 const struct action_record *record);
+/* Whether messages may wait for that owner, who is asked by themselves: of the file alone, and not at addresses
+ * that messages make up. */
+bool web_hook_may_ask(const struct web_hook_settings *settings);
 
 /* "https://host:port/path?query" in its parts. False: no such URL, or one with user or spaces. */
 struct web_hook_url {

@@ -161,8 +161,7 @@ static void print_json(struct reading *reading, unsigned shard,
     struct buf line = {0};
     buf_printf(&line, "{\"shard\":\"%s\",\"sequence_number\":\"%s\",\"arrival\":\"%s\"", id,
                sequence, arrival);
-    json_write_key(&line, "partition_key");
-    json_write_string(&line, record->partition_key);
+    json_write_text(&line, "partition_key", record->partition_key);
     bool text = utf8_valid(record->data);
     json_write_key(&line, text ? "data" : "data_base64");
     if (text) {

@@ -30,11 +30,9 @@ bool device_name_valid(const char *name) {
 
 static void write_value(const struct device *device, struct buf *out) {
     buf_add_u8(out, '{');
-    json_write_key(out, "fingerprint");
-    json_write_string(out, str_of(device->fingerprint));
+    json_write_text(out, "fingerprint", str_of(device->fingerprint));
     if (device->policy) {
-        json_write_key(out, "policy");
-        json_write_string(out, str_of(device->policy));
+        json_write_text(out, "policy", str_of(device->policy));
     }
     json_write_key(out, "active");
     buf_add_str(out, device->active ? STR("true") : STR("false"));

@@ -66,7 +66,10 @@ static int fail_action(void *data, const struct action_failure *failure) {
                                   .failed_action = failure->failed_action,
                                   .resource = failure->resource,
                                   .why = failure->why,
-                                  .record = failure->record};
+                                  .record = failure->record,
+                                  .batch = failure->batch,
+                                  .batch_count = failure->batch_count,
+                                  .is_across_topics = failure->is_across_topics};
     return rule_engine_fail(service->lane->engine, &report);
 }
 
@@ -124,6 +127,9 @@ static int start_actions(struct service *service, struct err *err) {
         .bucket = find_bucket,
         .data = service,
     };
+    service->destinations =
+        action_destinations_open(service->lane->thread.loop, &service->action_services);
+    service->action_services.destinations = service->destinations;
     int code = action_host_open(service->lane->thread.loop, &service->action_services,
                                 rule_set_actions(set), &service->actions, err);
     rules_use_actions(service->rules, service->actions);
@@ -133,7 +139,7 @@ static int start_actions(struct service *service, struct err *err) {
 
 static bool confirm_destination(void *data, struct str token) {
     const struct service *service = data;
-    return service->actions && action_host_confirm(service->actions, token) == 0;
+    return action_destinations_confirm(service->destinations, token) == 0;
 }
 
 /* Runners begin in a later turn than this one. */
@@ -225,6 +231,7 @@ static void add_rest(struct service *service, struct aws_services *services) {
                                       .lane_count = service->rules->lane_count,
                                       .loop = service->rules->loop};
     services->rest[services->rest_count++] = iot_service(service->iot);
+    services->rest[services->rest_count++] = action_destinations_service(service->destinations);
     for (unsigned i = 0; i < THINGS_SERVICES; i++)
         services->rest[services->rest_count++] = things_service(service->things, i);
 }
@@ -363,6 +370,8 @@ static void close_listeners(struct stage *stage) {
 /* Behind the listeners, whose calls these are. */
 static void close_consumers(struct stage *stage) {
     struct service *service = stage->service;
+    action_destinations_close(service->destinations);
+    service->destinations = NULL;
     manage_free(service->manage);
     if (service->consumers) {
         stage->waiting++;

@@ -25,6 +25,7 @@ struct service {
     struct option_pairs function_environment;
     struct function_host *functions;
     struct action_services action_services;
+    struct destinations *destinations;
     struct action_host *actions;
     char *confirm_url;            /* of this host, for destinations of actions */
     struct delivery **deliveries; /* NULL: it is shared */

@@ -71,23 +71,13 @@ static void settle(struct reader *reader, struct gathered *gathered, struct conf
 
 static int read_node(struct reader *reader, yaml_event_t *event, int depth, struct conf **ret_conf);
 
-static int read_list(struct reader *reader, struct conf *conf, int depth) {
-    struct gathered gathered = {0};
-    int code = 0;
-    for (;;) {
-        yaml_event_t event;
-        if ((code = next_event(reader, &event)))
-            break;
-        bool end = event.type == YAML_SEQUENCE_END_EVENT;
-        struct conf *item = NULL;
-        if (!end)
-            code = read_node(reader, &event, depth, &item);
-        yaml_event_delete(&event);
-        if (end || code)
-            break;
-        gather(&gathered, (struct conf_key){0}, item);
-    }
-    settle(reader, &gathered, conf);
+/* Reads the item of a list that begins with `event`. */
+static int read_item(struct reader *reader, yaml_event_t *event, int depth,
+                     struct gathered *gathered) {
+    struct conf *item = NULL;
+    int code = read_node(reader, event, depth, &item);
+    if (!code)
+        gather(gathered, (struct conf_key){0}, item);
     return code;
 }
 
@@ -120,16 +110,19 @@ static int read_pair(struct reader *reader, const yaml_event_t *event, int depth
     return code;
 }
 
-static int read_map(struct reader *reader, struct conf *conf, int depth) {
+/* The items of a list, or the pairs of a map, up to the event that ends it. */
+static int read_children(struct reader *reader, struct conf *conf, int depth,
+                         yaml_event_type_t last) {
     struct gathered gathered = {0};
     int code = 0;
     for (;;) {
         yaml_event_t event;
         if ((code = next_event(reader, &event)))
             break;
-        bool end = event.type == YAML_MAPPING_END_EVENT;
+        bool end = event.type == last;
         if (!end)
-            code = read_pair(reader, &event, depth, &gathered);
+            code = last == YAML_MAPPING_END_EVENT ? read_pair(reader, &event, depth, &gathered)
+                                                  : read_item(reader, &event, depth, &gathered);
         yaml_event_delete(&event);
         if (end || code)
             break;
@@ -160,11 +153,11 @@ static int read_node(struct reader *reader, yaml_event_t *event, int depth,
         break;
     case YAML_SEQUENCE_START_EVENT:
         conf = new_node(reader, CONF_LIST, event->start_mark);
-        code = read_list(reader, conf, depth + 1);
+        code = read_children(reader, conf, depth + 1, YAML_SEQUENCE_END_EVENT);
         break;
     case YAML_MAPPING_START_EVENT:
         conf = new_node(reader, CONF_MAP, event->start_mark);
-        code = read_map(reader, conf, depth + 1);
+        code = read_children(reader, conf, depth + 1, YAML_MAPPING_END_EVENT);
         break;
     case YAML_ALIAS_EVENT:
         return fail(reader, event->start_mark, "aliases (*name) are not supported");

@@ -107,6 +107,15 @@ void call_fail_code(struct call *call, int code, const struct err *err) {
     call_fail(call, "InternalFailure", "%s", text);
 }
 
+void call_on_changed(void *data, int status, struct stream *stream) {
+    struct call *call = data;
+    call->target->status = CATALOG_ACTIVE;
+    if (status)
+        call_fail_code(call, status, NULL);
+    else
+        call_answer_empty(call);
+}
+
 /* ---- reading ---- */
 
 struct json_value call_value(struct call *call, const char *name) {

@@ -81,6 +81,10 @@ struct call {
 
 void call_answer(struct call *call);
 void call_answer_empty(struct call *call);
+
+/* Ends a call, `data`, whose target was changed by stream_split() or the like: as their `done`. */
+void call_on_changed(void *data, int status, struct stream *stream);
+
 void call_fail(struct call *call, const char *type, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 

@@ -130,8 +130,7 @@ static void write_tags(struct buf *out, const struct catalog_tags *tags) {
 static void write_text(struct buf *out, const char *key, const char *text) {
     if (!text)
         return;
-    json_write_key(out, key);
-    json_write_string(out, str_of(text));
+    json_write_text(out, key, str_of(text));
 }
 
 static void write_number(struct buf *out, const char *key, int64_t number) {

@@ -103,16 +103,6 @@ void iot_delete_rule(struct rest_call *call) {
 
 /* ---- reading ---- */
 
-static void write_bool(struct buf *out, const char *key, bool value) {
-    json_write_key(out, key);
-    buf_add_str(out, value ? STR("true") : STR("false"));
-}
-
-static void write_text(struct buf *out, const char *key, struct str text) {
-    json_write_key(out, key);
-    json_write_string(out, text);
-}
-
 /* Seconds, with a fraction. */
 static void write_created(const struct iot *iot, struct buf *out, const struct rule_entry *entry) {
     uint64_t ms = entry->created_ms ? entry->created_ms : iot->started_ms;
@@ -123,7 +113,7 @@ static void write_created(const struct iot *iot, struct buf *out, const struct r
 static void write_arn(const struct iot *iot, struct buf *out, struct str name) {
     struct buf arn = {0};
     iot_add_rule_arn(iot, &arn, name);
-    write_text(out, "ruleArn", buf_str(&arn));
+    json_write_text(out, "ruleArn", buf_str(&arn));
     buf_done(&arn);
 }
 
@@ -131,12 +121,12 @@ static void write_arn(const struct iot *iot, struct buf *out, struct str name) {
 static void write_rule(const struct iot *iot, struct buf *out, const struct rule_entry *entry) {
     struct str members = str_skip(entry->document, 1); /* behind its '{' */
     buf_add_u8(out, '{');
-    write_text(out, "ruleName", entry->name);
+    json_write_text(out, "ruleName", entry->name);
     write_created(iot, out, entry);
     if (entry->place[0])
-        write_text(out, "configuredAt", str_of(entry->place));
+        json_write_text(out, "configuredAt", str_of(entry->place));
     if (entry->reason)
-        write_text(out, "notInForce", str_of(entry->reason));
+        json_write_text(out, "notInForce", str_of(entry->reason));
     buf_add_u8(out, ',');
     buf_add_str(out, members);
 }
@@ -185,15 +175,15 @@ static void write_listed(const struct iot *iot, struct buf *out, const struct ru
     json_write_comma(out);
     buf_add_u8(out, '{');
     write_arn(iot, out, entry->name);
-    write_text(out, "ruleName", entry->name);
+    json_write_text(out, "ruleName", entry->name);
     if (entry->filter.len)
-        write_text(out, "topicPattern", entry->filter);
+        json_write_text(out, "topicPattern", entry->filter);
     write_created(iot, out, entry);
-    write_bool(out, "ruleDisabled", entry->disabled);
+    json_write_bool(out, "ruleDisabled", entry->disabled);
     if (entry->place[0])
-        write_text(out, "configuredAt", str_of(entry->place));
+        json_write_text(out, "configuredAt", str_of(entry->place));
     if (entry->reason)
-        write_text(out, "notInForce", str_of(entry->reason));
+        json_write_text(out, "notInForce", str_of(entry->reason));
     buf_add_u8(out, '}');
 }
 

@@ -2,14 +2,8 @@
 
 #define ON_S "{'StreamARN':'" WORLD_ARN "s'"
 
-static struct world *with_stream(void) {
-    struct world *world = world_begin(AWS_AUTH_OPEN, NULL);
-    world_ok(world, "CreateStream", "{'StreamName':'s','ShardCount':1}");
-    return world;
-}
-
 static void a_consumer_is_registered_described_and_dropped(void **state) {
-    struct world *world = with_stream();
+    struct world *world = world_with_stream();
     world_ok(world, "RegisterStreamConsumer", ON_S ",'ConsumerName':'c'}");
     assert_text(world, "Consumer.ConsumerStatus", "ACTIVE");
     char *arn = world_keep(world, "Consumer.ConsumerARN");
@@ -34,7 +28,7 @@ static void a_consumer_is_registered_described_and_dropped(void **state) {
 }
 
 static void consumers_are_listed_in_pages(void **state) {
-    struct world *world = with_stream();
+    struct world *world = world_with_stream();
     static const char *const names[] = {"b", "a", "c"};
     for (size_t i = 0; i < COUNT_OF(names); i++)
         world_okf(world, "RegisterStreamConsumer", ON_S ",'ConsumerName':'%s'}", names[i]);
@@ -51,7 +45,7 @@ static void consumers_are_listed_in_pages(void **state) {
 }
 
 static void twenty_are_the_limit(void **state) {
-    struct world *world = with_stream();
+    struct world *world = world_with_stream();
     for (int i = 0; i < 20; i++)
         world_okf(world, "RegisterStreamConsumer", ON_S ",'ConsumerName':'c%d'}", i);
     world_call(world, "RegisterStreamConsumer", ON_S ",'ConsumerName':'more'}");

@@ -13,8 +13,8 @@
  */
 #include <stdlib.h>
 
-#include "aws/hash_key.h"
 #include "aws/kinesis.h"
+#include "base/hash_key.h"
 #include "base/log.h"
 
 enum { PUT_BYTES_MAX = 10 * 1024 * 1024 };
@@ -47,7 +47,7 @@ static void fail_data_length(struct call *call, size_t len, size_t item) {
 }
 
 static bool check_record(struct call *call, const struct record *record, size_t item) {
-    unsigned __int128 hash_key;
+    hash_key parsed;
     if (record->data.len > RECORD_BYTES_MAX) {
         fail_data_length(call, record->data.len, item);
         return false;
@@ -58,7 +58,7 @@ static bool check_record(struct call *call, const struct record *record, size_t 
                   RECORD_BYTES_MAX);
         return false;
     }
-    if (record->explicit_hash_key.len && !aws_hash_key_read(record->explicit_hash_key, &hash_key)) {
+    if (record->explicit_hash_key.len && !hash_key_parse(record->explicit_hash_key, &parsed)) {
         call_fail(call, "InvalidArgumentException",
                   "Invalid ExplicitHashKey. ExplicitHashKey must be in the range: [0, 2^128-1]. "
                   "Specified value was %.*s",

@@ -10,23 +10,14 @@
  */
 #include <stdlib.h>
 
-#include "aws/hash_key.h"
 #include "aws/kinesis.h"
 #include "aws/server.h"
+#include "base/hash_key.h"
 #include "base/log.h"
 
 enum { OPEN_SHARDS_MAX = 10000 };
 
-/* ---- one change, and its answer ---- */
-
-static void on_changed(void *data, int status, struct stream *stream) {
-    struct call *call = data;
-    call->target->status = CATALOG_ACTIVE;
-    if (status)
-        call_fail_code(call, status, NULL);
-    else
-        call_answer_empty(call);
-}
+/* ---- one change ---- */
 
 static bool check_mode(struct call *call, const struct catalog_stream *target) {
     const char *unchanged = stream_unchanged(target->stream);
@@ -73,9 +64,9 @@ static void begin_change(struct call *call, struct catalog_stream *target, int s
 
 static void fail_split_key(struct call *call, const struct catalog_stream *target,
                            const struct stream_shard_info *info) {
-    char low[HASH_KEY_TEXT_CHARS], high[HASH_KEY_TEXT_CHARS];
-    struct str start = aws_hash_key_text(info->start, low);
-    struct str end = aws_hash_key_text(info->end, high);
+    char low[HASH_KEY_CHARS], high[HASH_KEY_CHARS];
+    struct str start = hash_key_text(info->start, low);
+    struct str end = hash_key_text(info->end, high);
     call_fail(
         call, "InvalidArgumentException",
         "NewStartingHashKey %.*s used in SplitShard() on shard %.*s in stream %s under account "
@@ -99,7 +90,7 @@ void kinesis_split_shard(struct call *call) {
     struct stream_shard_info info;
     struct err err = {0};
     unsigned shard;
-    unsigned __int128 key;
+    hash_key key;
     if (!target || !check_mode(call, target) ||
         !read_shard(call, target, "ShardToSplit", &shard, &info))
         return;
@@ -107,13 +98,14 @@ void kinesis_split_shard(struct call *call) {
         fail_closed(call, target, call_string(call, "ShardToSplit"));
         return;
     }
-    if (!aws_hash_key_read(call_string(call, "NewStartingHashKey"), &key) || key <= info.start ||
+    if (!hash_key_parse(call_string(call, "NewStartingHashKey"), &key) || key <= info.start ||
         key - info.start < 2 || key >= info.end) {
         fail_split_key(call, target, &info);
         return;
     }
     call->target = target;
-    int status = stream_split(target->stream, call->aws->loop, shard, key, on_changed, call, &err);
+    int status =
+        stream_split(target->stream, call->aws->loop, shard, key, call_on_changed, call, &err);
     begin_change(call, target, status, &err);
 }
 
@@ -149,7 +141,7 @@ void kinesis_merge_shards(struct call *call) {
     }
     call->target = target;
     int status =
-        stream_merge(target->stream, call->aws->loop, shard, adjacent, on_changed, call, &err);
+        stream_merge(target->stream, call->aws->loop, shard, adjacent, call_on_changed, call, &err);
     begin_change(call, target, status, &err);
 }
 
@@ -163,7 +155,7 @@ struct job {
 
 struct open_shard {
     unsigned shard;
-    unsigned __int128 start;
+    hash_key start;
 };
 
 static int compare_start(const void *a, const void *b) {
@@ -188,7 +180,7 @@ static struct open_shard *open_shards(const struct stream *stream, unsigned *ret
 struct step {
     enum { STEP_NONE, STEP_SPLIT, STEP_MERGE } kind;
     unsigned shard, adjacent;
-    unsigned __int128 key;
+    hash_key key;
 };
 
 /* Walks open shards and boundaries together, both in order. A split comes before any merge. */
@@ -197,7 +189,7 @@ static struct step find_step(const struct open_shard *shards, unsigned count, un
     unsigned boundary = 1;
     for (unsigned i = 1; i <= count; i++) {
         bool last = i == count;
-        unsigned __int128 key = boundary < aim ? aws_hash_key_even(boundary, aim) : 0;
+        hash_key key = boundary < aim ? hash_key_even(boundary, aim) : 0;
         if (boundary < aim && (last || shards[i].start > key))
             return (struct step){STEP_SPLIT, .shard = shards[i - 1].shard, .key = key};
         if (boundary < aim && shards[i].start == key)

@@ -1,6 +1,5 @@
 #include "aws/test_world.h"
-
-#include "aws/hash_key.h"
+#include "base/hash_key.h"
 
 static struct world *with_stream(int shards) {
     struct world *world = world_begin(AWS_AUTH_OPEN, NULL);
@@ -87,8 +86,8 @@ static void assert_even(struct world *world, unsigned count) {
     world_ok(world, "ListShards", "{'StreamName':'s','ShardFilter':{'Type':'AT_LATEST'}}");
     assert_int_equal(world_count(world, "Shards"), count);
     for (unsigned range = 0; range < count; range++) {
-        char room[HASH_KEY_TEXT_CHARS];
-        struct str wanted = aws_hash_key_text(aws_hash_key_even(range, count), room);
+        char room[HASH_KEY_CHARS];
+        struct str wanted = hash_key_text(hash_key_even(range, count), room);
         bool found = false;
         for (unsigned i = 0; i < count; i++) {
             char path[64];

@@ -34,15 +34,6 @@ static void replace(char **text, struct str value) {
 
 /* ---- retention ---- */
 
-static void on_retention(void *data, int status, struct stream *stream) {
-    struct call *call = data;
-    call->target->status = CATALOG_ACTIVE;
-    if (status)
-        call_fail_code(call, status, NULL);
-    else
-        call_answer_empty(call);
-}
-
 static bool check_retention(struct call *call, const struct catalog_stream *target, int64_t hours,
                             bool increase) {
     int64_t present = stream_retention_ms(target->stream) / ms_per_hour;
@@ -79,7 +70,7 @@ static void change_retention(struct call *call, bool increase) {
         return;
     call->target = target;
     int status = stream_set_retention(target->stream, call->aws->loop, hours * ms_per_hour,
-                                      on_retention, call);
+                                      call_on_changed, call);
     if (status)
         call_fail_code(call, status, NULL);
     else

@@ -1,15 +1,9 @@
 #include "aws/test_world.h"
 
-static struct world *with_stream(void) {
-    struct world *world = world_begin(AWS_AUTH_OPEN, NULL);
-    world_ok(world, "CreateStream", "{'StreamName':'s','ShardCount':1}");
-    return world;
-}
-
 #define HOURS(n) "{'StreamName':'s','RetentionPeriodHours':" n "}"
 
 static void retention_grows_and_shrinks_within_its_bounds(void **state) {
-    struct world *world = with_stream();
+    struct world *world = world_with_stream();
     static const char invalid[] = "InvalidArgumentException";
     world_ok(world, "IncreaseStreamRetentionPeriod", HOURS("48"));
     world_ok(world, "IncreaseStreamRetentionPeriod", HOURS("48"));
@@ -33,7 +27,7 @@ static void retention_grows_and_shrinks_within_its_bounds(void **state) {
 }
 
 static void flags_are_kept_and_shown(void **state) {
-    struct world *world = with_stream();
+    struct world *world = world_with_stream();
     world_ok(world, "EnableEnhancedMonitoring",
              "{'StreamName':'s','ShardLevelMetrics':['IncomingBytes','OutgoingBytes']}");
     assert_int_equal(world_count(world, "CurrentShardLevelMetrics"), 0);
@@ -62,7 +56,7 @@ static void flags_are_kept_and_shown(void **state) {
 }
 
 static void policies_are_kept(void **state) {
-    struct world *world = with_stream();
+    struct world *world = world_with_stream();
     world_ok(world, "GetResourcePolicy", "{'ResourceARN':'" WORLD_ARN "s'}");
     assert_text(world, "Policy", "{}");
     world_ok(world, "PutResourcePolicy",
@@ -78,7 +72,7 @@ static void policies_are_kept(void **state) {
 }
 
 static void larger_records_are_refused_by_name(void **state) {
-    struct world *world = with_stream();
+    struct world *world = world_with_stream();
     world_ok(world, "UpdateMaxRecordSize",
              "{'StreamARN':'" WORLD_ARN "s','MaxRecordSizeInKiB':1024}");
     assert_refused(world, "UpdateMaxRecordSize",

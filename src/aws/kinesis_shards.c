@@ -1,7 +1,6 @@
 /* Shards as the API shows them, and ListShards with its filters. */
 #include "aws/kinesis.h"
-
-#include "aws/hash_key.h"
+#include "base/hash_key.h"
 
 /* The counter of the number that a closed shard is said to end with: beyond every record. */
 static const uint64_t ending_counter = INT64_MAX;
@@ -15,11 +14,11 @@ static void put_id(struct aws_output *output, const char *key, unsigned shard) {
 }
 
 static void put_hash_range(struct aws_output *output, const struct stream_shard_info *info) {
-    char room[HASH_KEY_TEXT_CHARS];
+    char room[HASH_KEY_CHARS];
     aws_key(output, "HashKeyRange");
     aws_map_begin(output);
-    aws_member_string(output, "StartingHashKey", aws_hash_key_text(info->start, room));
-    aws_member_string(output, "EndingHashKey", aws_hash_key_text(info->end, room));
+    aws_member_string(output, "StartingHashKey", hash_key_text(info->start, room));
+    aws_member_string(output, "EndingHashKey", hash_key_text(info->end, room));
     aws_map_end(output);
 }
 

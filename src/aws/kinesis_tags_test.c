@@ -1,13 +1,7 @@
 #include "aws/test_world.h"
 
-static struct world *with_stream(void) {
-    struct world *world = world_begin(AWS_AUTH_OPEN, NULL);
-    world_ok(world, "CreateStream", "{'StreamName':'s','ShardCount':1}");
-    return world;
-}
-
 static void tags_are_set_replaced_listed_and_removed(void **state) {
-    struct world *world = with_stream();
+    struct world *world = world_with_stream();
     world_ok(world, "AddTagsToStream", "{'StreamName':'s','Tags':{'b':'2','a':'1','c':''}}");
     world_ok(world, "AddTagsToStream", "{'StreamName':'s','Tags':{'b':'22'}}");
     world_ok(world, "ListTagsForStream", "{'StreamName':'s','Limit':2}");
@@ -26,7 +20,7 @@ static void tags_are_set_replaced_listed_and_removed(void **state) {
 }
 
 static void fifty_are_the_limit_and_nothing_is_half_done(void **state) {
-    struct world *world = with_stream();
+    struct world *world = world_with_stream();
     struct buf input = {0};
     buf_add_str(&input, STR("{'StreamName':'s','Tags':{"));
     for (int i = 0; i < 51; i++)
@@ -43,7 +37,7 @@ static void fifty_are_the_limit_and_nothing_is_half_done(void **state) {
 }
 
 static void consumers_carry_tags_too(void **state) {
-    struct world *world = with_stream();
+    struct world *world = world_with_stream();
     world_ok(world, "RegisterStreamConsumer",
              "{'StreamARN':'" WORLD_ARN "s','ConsumerName':'c','Tags':{'x':'y'}}");
     char *arn = world_keep(world, "Consumer.ConsumerARN");

@@ -37,7 +37,8 @@ static const struct aws_credential *credential_of(const struct rest_call *call) 
     return NULL;
 }
 
-/* arn:aws:SERVICE:REGION:ACCOUNT:TAIL, the digit of the tail being a label of the path. */
+/* arn:aws:SERVICE:REGION:ACCOUNT:TAIL, the digit of the tail being a label of the path. A tail that is nothing
+ * but a digit: the label is an ARN. */
 static void add_resource(struct buf *out, const struct rest_call *call, struct str service) {
     const struct aws *aws = call->host_data;
     const char *tail = call->route->resource;
@@ -45,8 +46,9 @@ static void add_resource(struct buf *out, const struct rest_call *call, struct s
         buf_add_str(out, STR("*"));
         return;
     }
-    buf_printf(out, "arn:aws:%.*s:%s:%s:", STR_ARG(service), aws->config->region,
-               aws->config->account);
+    if (tail[0] && tail[1])
+        buf_printf(out, "arn:aws:%.*s:%s:%s:", STR_ARG(service), aws->config->region,
+                   aws->config->account);
     for (; *tail; tail++) {
         if (*tail >= '0' && *tail < '0' + REST_LABELS_MAX)
             buf_add_str(out, call->labels[*tail - '0']);

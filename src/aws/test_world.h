@@ -226,6 +226,13 @@ static inline void world_ok(struct world *world, const char *operation, const ch
         fail_msg("%s %s: %.*s", operation, input, STR_ARG(world->body));
 }
 
+/* A new world with a stream "s" of one shard. */
+static inline struct world *world_with_stream(void) {
+    struct world *world = world_begin(AWS_AUTH_OPEN, NULL);
+    world_ok(world, "CreateStream", "{'StreamName':'s','ShardCount':1}");
+    return world;
+}
+
 /* The value at a path such as "Records.0.ShardId". */
 static inline struct json_value world_value(struct world *world, const char *path) {
     struct json_value value = json_root(&world->json);

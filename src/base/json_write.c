@@ -114,3 +114,13 @@ void json_write_key(struct buf *out, const char *key) {
     json_write_string(out, str_of(key));
     buf_add_u8(out, ':');
 }
+
+void json_write_text(struct buf *out, const char *key, struct str text) {
+    json_write_key(out, key);
+    json_write_string(out, text);
+}
+
+void json_write_bool(struct buf *out, const char *key, bool value) {
+    json_write_key(out, key);
+    buf_add_str(out, value ? STR("true") : STR("false"));
+}

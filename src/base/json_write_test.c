@@ -48,12 +48,23 @@ static void commas_stand_between_items_only(void **state) {
     buf_done(&out);
 }
 
+static void members_are_written_whole(void **state) {
+    struct buf out = {0};
+    buf_add(&out, "{", 1);
+    json_write_text(&out, "a", STR("\"x"));
+    json_write_bool(&out, "b", true);
+    json_write_bool(&out, "c", false);
+    assert_str(buf_str(&out), "{\"a\":\"\\\"x\",\"b\":true,\"c\":false");
+    buf_done(&out);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(escapes_what_must_be_escaped),
         cmocka_unit_test(plain_strings_escape_no_more_than_they_must),
         cmocka_unit_test(replaces_each_byte_that_is_not_utf8),
         cmocka_unit_test(commas_stand_between_items_only),
+        cmocka_unit_test(members_are_written_whole),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

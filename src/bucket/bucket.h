@@ -38,6 +38,8 @@ bool bucket_is_s3(const struct bucket_config *bucket);
  */
 int bucket_path_check(struct str key, struct err *err);
 
+enum { BUCKET_HEADERS_MAX = 20 };
+
 struct bucket_object {
     struct str key;
     struct str body; /* both stay valid until `done`, or cancel */
@@ -45,6 +47,8 @@ struct bucket_object {
     const char *sha256_hex, *md5_base64; /* if the bucket wants hashes */
     const char *content_type;            /* NULL: application/octet-stream; S3 only */
     const char *canned_acl;              /* "public-read", or NULL; S3 only */
+    const struct http_header *headers;   /* more of them, at most BUCKET_HEADERS_MAX; S3 only */
+    size_t header_count;
 };
 
 /* The two hashes of a body. */

@@ -21,7 +21,12 @@
 #include "bucket/s3_error.h"
 #include "http/sigv4.h"
 
-enum { CORRECTIONS_MAX = 3, STALL_TIMEOUT_MS = 60 * 1000, REGION_CHARS = 33, HEADERS_MAX = 10 };
+enum {
+    CORRECTIONS_MAX = 3,
+    STALL_TIMEOUT_MS = 60 * 1000,
+    REGION_CHARS = 33,
+    HEADERS_MAX = 10 + BUCKET_HEADERS_MAX
+};
 
 struct s3 {
     struct bucket bucket;
@@ -61,6 +66,8 @@ static void add_headers(struct headers *headers, const struct s3 *s3,
         add_header(headers, STR("X-Amz-Acl"), str_of(object->canned_acl));
     if (object->is_gzip)
         add_header(headers, STR("Content-Encoding"), STR("gzip"));
+    for (size_t i = 0; i < object->header_count; i++)
+        add_header(headers, object->headers[i].name, object->headers[i].value);
     if (s3->config->session_token && s3->config->session_token[0])
         add_header(headers, STR("X-Amz-Security-Token"), str_of(s3->config->session_token));
 }

@@ -7,8 +7,9 @@
  *                buffer_interval old. Range, checksum, key and compression are the intent.
  *   RECORDING    the intent goes to disk.
  *   BUILDING     the reader goes back to the beginning of the range and the records are read into
- *                memory, a slice per turn of the loop; the pool compresses and hashes them.
- *   WRITING      the bucket has the object, attempt after attempt, until it is safe there.
+ *                memory, a slice per turn of the loop.
+ *   WRITING      the pool compresses and hashes them, and the bucket has the object, attempt after
+ *                attempt, until it is safe there (upload.c).
  *   COMMITTING   one transaction moves the checkpoint behind the range and deletes the intent; then
  *                the stream may drop the records.
  *
@@ -29,12 +30,10 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "base/random.h"
-#include "bucket/bucket.h"
-#include "delivery/body.h"
 #include "delivery/ledger.h"
 #include "delivery/meter.h"
 #include "delivery/share.h"
+#include "delivery/upload.h"
 
 enum {
     SLICE_BYTES = 1024 * 1024, /* read per turn of the loop */
@@ -43,7 +42,7 @@ enum {
     READ_RETRY_MS = 1000,
     METER_INTERVAL_MS = 1000,
     LOG_INTERVAL_MS = 60 * 1000,
-    TIMERS = 3,
+    TIMERS = 4,
 };
 
 enum state { GATHERING, RECORDING, BUILDING, WRITING, COMMITTING, STOPPED };
@@ -67,30 +66,25 @@ struct delivery {
     struct stream *stream;
     unsigned shard;
     struct stream_reader *reader;
-    struct bucket *bucket;
     enum state state;
 
     struct intent intent; /* GATHERING: what was gathered so far; `key` is empty then */
     uint64_t gathering_since_ms;
     struct tally found; /* BUILDING: what was read again */
-    struct body body;
-    unsigned attempts; /* that failed to write the present object */
+    struct upload upload;
 
     struct timer timer; /* what comes next in the present state */
     void (*next)(struct delivery *delivery);
     bool is_waiting;  /* for a time after a failure */
     bool is_awaiting; /* BUILDING: records of another machine */
-    bool is_packing;  /* the pool has the body */
-    bool is_putting;  /* the bucket has the object */
     bool is_noting;   /* the ledger has the intent, or its end */
     struct timer meter_timer;
     struct meter meter;
     uint64_t seen_records, seen_bytes; /* since the start: for the size of what was not read yet */
-    struct log_limit failure_limit, facts_limit, read_limit;
+    struct log_limit facts_limit, read_limit;
 
     struct timer grace_timer;
     bool is_closing; /* nothing new is begun */
-    bool gave_up;    /* and what can be stopped was stopped */
     unsigned timers_open;
     void (*closed)(void *data);
     void *closed_data;
@@ -156,7 +150,6 @@ static void build(struct delivery *delivery);
 /* The range of the present intent ends here. */
 static void cut(struct delivery *delivery) {
     struct intent *intent = &delivery->intent;
-    delivery->attempts = 0;
     delivery->seen_records += intent->tally.records;
     delivery->seen_bytes += intent->tally.bytes;
     if (!intent->tally.bytes) {
@@ -242,7 +235,7 @@ static void on_ready(struct stream_reader *reader, void *data) {
 
 static void begin_building(struct delivery *delivery) {
     delivery->found = (struct tally){0};
-    body_done(&delivery->body);
+    upload_clear(&delivery->upload);
     stream_reader_seek(delivery->reader, delivery->intent.first);
     build(delivery);
 }
@@ -268,17 +261,6 @@ static void record(struct delivery *delivery) {
 
 /* ---- building ---- */
 
-static void write_object(struct delivery *delivery);
-
-static void on_packed(struct body *body) {
-    struct delivery *delivery = CONTAINER_OF(body, struct delivery, body);
-    delivery->is_packing = false;
-    if (delivery->gave_up)
-        stop(delivery);
-    else
-        write_object(delivery);
-}
-
 /* What was read is not what the intent says. */
 static void revise(struct delivery *delivery) {
     struct intent *intent = &delivery->intent;
@@ -303,23 +285,16 @@ static void revise(struct delivery *delivery) {
 
 static void on_built(struct delivery *delivery) {
     struct intent *intent = &delivery->intent;
-    bool gzip = intent->compression == DELIVERY_GZIP;
-    bool hashes = delivery->bucket->ops->wants_hashes;
     if (!tally_equal(&intent->tally, &delivery->found)) {
         revise(delivery);
-        return;
-    }
-    if (!body_bytes(&delivery->body).len) { /* Packed records without data. */
+    } else if (!body_bytes(&delivery->upload.body).len) { /* Packed records without data. */
         move(delivery, COMMITTING);
         commit(delivery);
-        return;
+    } else {
+        move(delivery, WRITING);
+        upload_begin(&delivery->upload, buf_str(&intent->key),
+                     intent->compression == DELIVERY_GZIP);
     }
-    if (!gzip && !hashes) {
-        write_object(delivery);
-        return;
-    }
-    delivery->is_packing = true;
-    body_pack(&delivery->body, delivery->loop, gzip, hashes, on_packed);
 }
 
 /* True when the range is complete. */
@@ -334,7 +309,7 @@ static bool take(struct delivery *delivery, const struct stream_batch *batch) {
             return true;
         }
         tally_add(&delivery->found, item->data);
-        body_take(&delivery->body, item->data, intent->deaggregates);
+        body_take(&delivery->upload.body, item->data, intent->deaggregates);
     }
     return stream_reader_counter(delivery->reader) >= intent->end;
 }
@@ -368,60 +343,21 @@ static void build(struct delivery *delivery) {
 
 /* ---- writing ---- */
 
-static void put(struct delivery *delivery) {
-    struct bucket_object object = {
-        .key = buf_str(&delivery->intent.key),
-        .body = body_bytes(&delivery->body),
-        .is_gzip = delivery->body.is_gzip,
-        .sha256_hex = delivery->body.sha256_hex,
-        .md5_base64 = delivery->body.md5_base64,
-    };
-    delivery->is_putting = true;
-    delivery->bucket->ops->put(delivery->bucket, &object);
-}
-
-static void write_object(struct delivery *delivery) {
-    move(delivery, WRITING);
-    put(delivery);
-}
-
-static void on_safe(struct delivery *delivery) {
-    size_t stored = body_bytes(&delivery->body).len;
+static void on_uploaded(struct upload *upload, bool is_safe) {
+    struct delivery *delivery = CONTAINER_OF(upload, struct delivery, upload);
+    size_t stored = body_bytes(&upload->body).len;
+    if (!is_safe) {
+        stop(delivery);
+        return;
+    }
     metric_add(&delivery->meter.objects, 1);
     metric_add(&delivery->meter.bytes_raw, (int64_t)delivery->intent.tally.bytes);
     metric_add(&delivery->meter.bytes_stored, (int64_t)stored);
-    if (delivery->attempts)
-        log_info("delivery", "%s: the bucket takes objects again, after %u failed attempts",
-                 name_of(delivery), delivery->attempts);
     log_debug("delivery", "%s: %s holds %llu records in %zu bytes", name_of(delivery),
               buf_cstr(&delivery->intent.key), (unsigned long long)delivery->intent.tally.records,
               stored);
-    delivery->failure_limit = (struct log_limit){0};
     move(delivery, COMMITTING);
     commit(delivery);
-}
-
-static void on_failed(struct delivery *delivery, const struct bucket_result *result) {
-    unsigned missed;
-    delivery->attempts++;
-    meter_failed(&delivery->meter, result->code);
-    if (log_limit_pass(&delivery->failure_limit, LOG_INTERVAL_MS, &missed))
-        log_warn("delivery", "%s: the records wait: %s (%u more like this)", name_of(delivery),
-                 result->text, missed);
-    if (delivery->is_closing && result->verdict == BUCKET_RETRY_NOW && !delivery->gave_up)
-        next_after(delivery, 0, put);
-    else
-        try_again_after(delivery,
-                        bucket_pause_ms(result->verdict, delivery->attempts, random_u64()), put);
-}
-
-static void on_put(void *data, const struct bucket_result *result) {
-    struct delivery *delivery = data;
-    delivery->is_putting = false;
-    if (result->verdict == BUCKET_SAFE)
-        on_safe(delivery);
-    else
-        on_failed(delivery, result);
 }
 
 /* ---- committing ---- */
@@ -449,7 +385,7 @@ static void committed(struct delivery *delivery, int code, const struct err *err
     uint64_t end = delivery->intent.end;
     if (!delivery->ledger.member)
         stream_release(delivery->stream, delivery->shard, end);
-    body_done(&delivery->body);
+    upload_clear(&delivery->upload);
     reset_intent(delivery, end);
     move(delivery, GATHERING);
     if (stream_reader_counter(delivery->reader) != end)
@@ -513,29 +449,11 @@ static int go_back(struct delivery *delivery, uint64_t checkpoint, uint64_t tip,
     return ledger_commit(&delivery->ledger, &delivery->intent, err);
 }
 
-/* An intent of a stream that was removed since, or of a range that is behind us, says nothing. */
-static bool is_current(const struct delivery *delivery, const struct intent *intent) {
-    return intent->stream_created_s == stream_created_s(delivery->stream) &&
-           intent->shard == delivery->shard && intent->end > delivery->intent.first;
-}
-
 static int take_up_intent(struct delivery *delivery, struct str note, struct err *err) {
     struct intent intent;
-    int code = delivery->ledger.member
-                   ? ledger_read_note(note, &intent)
-                   : intent_get(delivery->ledger.facts, name_of(delivery), &intent);
-    if (code == ERR_NOT_FOUND)
-        return 0;
+    int code = ledger_unfinished(&delivery->ledger, note, delivery->intent.first, &intent, err);
     if (code)
-        return err_set(err, code,
-                       "delivery stream %s: what it was about to write cannot be read: %s",
-                       name_of(delivery), err_text(code));
-    if (!is_current(delivery, &intent)) {
-        log_warn("delivery", "%s: what it was about to write is not in this stream any more",
-                 name_of(delivery));
-        intent_done(&intent);
-        return 0;
-    }
+        return code == ERR_NOT_FOUND ? 0 : code;
     log_info("delivery", "%s: finishing %s", name_of(delivery), buf_cstr(&intent.key));
     intent_done(&delivery->intent);
     delivery->intent = intent;
@@ -584,8 +502,7 @@ static int start(struct delivery *delivery, uint64_t counter, struct str note, s
 
 static void delivery_free(struct delivery *delivery) {
     stream_reader_close(delivery->reader);
-    delivery->bucket->ops->free(delivery->bucket);
-    body_done(&delivery->body);
+    upload_done(&delivery->upload);
     intent_done(&delivery->intent);
     meter_done(&delivery->meter);
     free(delivery);
@@ -593,7 +510,6 @@ static void delivery_free(struct delivery *delivery) {
 
 int delivery_shard_open(const struct delivery_shard_config *config, struct delivery **ret_delivery,
                         struct err *err) {
-    const struct bucket_config *bucket = config->bucket;
     struct delivery *delivery = xcalloc(1, sizeof *delivery);
     delivery->loop = config->loop;
     delivery->config = config->config;
@@ -606,9 +522,13 @@ int delivery_shard_open(const struct delivery_shard_config *config, struct deliv
                                        .shard = config->shard,
                                        .done = on_noted,
                                        .data = delivery};
-    delivery->bucket = bucket_open(config->loop, config->client, bucket);
-    delivery->bucket->done = on_put;
-    delivery->bucket->data = delivery;
+    delivery->upload =
+        (struct upload){.loop = config->loop,
+                        .bucket = bucket_open(config->loop, config->client, config->bucket),
+                        .meter = &delivery->meter,
+                        .name = name_of(delivery),
+                        .ended = on_uploaded};
+    upload_init(&delivery->upload);
     meter_init(&delivery->meter, name_of(delivery));
     int code = start(delivery, config->counter, config->note, err);
     if (code)
@@ -655,29 +575,31 @@ static void on_meter_timer_closed(struct timer *timer) {
     one_timer_closed(CONTAINER_OF(timer, struct delivery, meter_timer));
 }
 
+static void on_upload_timer_closed(struct timer *timer) {
+    one_timer_closed(CONTAINER_OF(timer, struct delivery, upload.timer));
+}
+
 static void on_grace_timer_closed(struct timer *timer) {
     one_timer_closed(CONTAINER_OF(timer, struct delivery, grace_timer));
 }
 
 /* Nothing is under way. The timers end in turns of the loop, so `closed` comes later. */
 static void stop(struct delivery *delivery) {
-    ASSERT(!delivery->is_packing && !delivery->is_putting && !delivery->is_noting);
+    ASSERT(!delivery->is_noting);
     move(delivery, STOPPED);
     delivery->timers_open = TIMERS;
     timer_close(&delivery->timer, on_timer_closed);
+    timer_close(&delivery->upload.timer, on_upload_timer_closed);
     timer_close(&delivery->grace_timer, on_grace_timer_closed);
     timer_close(&delivery->meter_timer, on_meter_timer_closed);
 }
 
-/* What the pool has comes back and stops then. */
+/* What cannot be stopped comes back and stops then. */
 static void give_up(struct delivery *delivery) {
-    delivery->gave_up = true;
-    if (delivery->is_putting && delivery->bucket->ops->cancel(delivery->bucket))
-        delivery->is_putting = false;
     if (delivery->is_noting)
         ledger_forget(&delivery->ledger);
     delivery->is_noting = false;
-    if (!delivery->is_packing && !delivery->is_putting)
+    if (upload_give_up(&delivery->upload))
         stop(delivery);
 }
 
@@ -691,7 +613,9 @@ void delivery_close(struct delivery *delivery, unsigned grace_ms, void (*closed)
     delivery->is_closing = true;
     delivery->closed = closed;
     delivery->closed_data = data;
-    if (delivery->state == GATHERING || delivery->is_waiting || !grace_ms)
+    upload_hurry(&delivery->upload);
+    if (delivery->state == GATHERING || delivery->is_waiting ||
+        upload_is_waiting(&delivery->upload) || !grace_ms)
         give_up(delivery);
     else
         timer_start(delivery->loop, &delivery->grace_timer, grace_ms, 0, on_grace_over);

@@ -109,6 +109,8 @@ static void call_end(struct http_call *call, CURLcode code) {
     } else {
         const char *text = code ? curl_easy_strerror(code) : "the answer ended within its headers";
         answer.error = call->error[0] ? call->error : text;
+        answer.is_late = code == CURLE_OPERATION_TIMEDOUT;
+        answer.is_host_unknown = code == CURLE_COULDNT_RESOLVE_HOST;
     }
     list_remove(&call->link); /* Cancelling it from on_answer() would be a mistake of the caller. */
     call->on_answer(call->data, &answer);

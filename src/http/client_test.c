@@ -124,12 +124,6 @@ static void close_server(void *data) {
     http_server_close(fixture->server, on_closed, fixture);
 }
 
-static void await(atomic_uint *count, unsigned wanted) {
-    for (int i = 0; atomic_load(count) < wanted && i < PEER_TIMEOUT_S * 1000; i++)
-        usleep(1000);
-    assert_int_equal(atomic_load(count), wanted);
-}
-
 static int end(void **state) {
     struct fixture *fixture = *state;
     if (fixture->client)

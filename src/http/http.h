@@ -183,6 +183,7 @@ struct http_call_config {
 struct http_answer {
     int status; /* 0 when there was no answer: `error` says why */
     const char *error;
+    bool is_late, is_host_unknown; /* status 0 because of that */
     struct str body;
     const struct http_header *headers;
     size_t header_count;

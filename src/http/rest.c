@@ -146,8 +146,7 @@ void rest_fail(struct rest_call *call, int status, const char *type, const char 
     va_end(args);
     buf_add_str(&body, STR("{\"message\":"));
     json_write_string(&body, buf_str(&text));
-    json_write_key(&body, "traceId");
-    json_write_string(&body, str_from(call->id, sizeof call->id));
+    json_write_text(&body, "traceId", str_from(call->id, sizeof call->id));
     buf_add_u8(&body, '}');
     respond(call, status, json_type_text, type, buf_str(&body));
     buf_done(&text);

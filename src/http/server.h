@@ -1,5 +1,5 @@
-/* What the halves of the server share: server.c (requests) and websocket.c (what a connection can
- * become). */
+/* What the parts of the server share: server.c (connections and their requests), respond.c (answers) and
+ * websocket.c (what a connection can become). */
 #ifndef HTTP_SERVER_H
 #define HTTP_SERVER_H
 
@@ -72,6 +72,10 @@ static inline struct connection *connection_of(struct http_request *request) {
 
 /* The request that is being handled is over; its memory goes back to the server. */
 void http_connection_end_request(struct connection *connection);
+
+/* Its answer is written, or the connection has ended meanwhile: the next request may come, or the
+ * connection ends. */
+void http_connection_answered(struct connection *connection, bool keep_alive);
 
 /* Restarts the timer that time-outs (or ws_on_timer()) depend on. */
 void http_connection_start_timer(struct connection *connection, uint64_t delay_ms);

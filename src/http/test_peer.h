@@ -10,6 +10,7 @@
 
 #include <cmocka.h>
 #include <errno.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/time.h>
@@ -19,6 +20,13 @@
 #include "http/http.h"
 
 enum { PEER_TIMEOUT_S = 20 };
+
+/* Until the loop's thread has counted so far. */
+static inline void await(atomic_uint *count, unsigned wanted) {
+    for (int i = 0; atomic_load(count) < wanted && i < PEER_TIMEOUT_S * 1000; i++)
+        usleep(1000);
+    assert_int_equal(atomic_load(count), wanted);
+}
 
 static inline int peer_connect(const struct sockaddr_storage *address) {
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);

@@ -1,233 +1,30 @@
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
+#include "io/test_scene.h"
+
 #include <stdlib.h>
 
-#include <cmocka.h>
-
-#include <arpa/inet.h>
-#include <fcntl.h>
-#include <sys/resource.h>
-#include <sys/socket.h>
-#include <unistd.h>
-
-#include "base/clock.h"
 #include "io/file.h"
-#include "io/tcp.h"
 #include "io/test_certs.h"
 
 static char directory[] = "/tmp/weir-tcp-XXXXXX";
 static struct test_cert ca, server_cert;
 
-/* One end of a connection, and what happened to it. */
-struct peer {
-    struct tcp tcp;
-    struct buf received;
-    int reads, drains, reason;
-    char error_text[128];
-    bool connected, ended, closed;
-    void (*on_data)(struct peer *peer);
-    struct peer *other; /* for handlers that need one */
-};
-
-struct scene {
-    struct loop *loop;
-    struct tls_context *server_tls, *client_tls;
-    struct sockaddr_storage address;
-    struct tcp_listener *listener;
-    struct peer server, client;
-    struct tcp_events server_events;
-    int arrivals;
-    bool refuse, close_listener_on_arrival;
-};
-
-static struct peer *peer_of(struct tcp *tcp) {
-    return CONTAINER_OF(tcp, struct peer, tcp);
-}
-
-static void on_read(struct tcp *tcp, const uint8_t *at, size_t len) {
-    struct peer *peer = peer_of(tcp);
-    assert_false(peer->closed);
-    peer->reads++;
-    buf_add(&peer->received, at, len);
-    if (peer->on_data)
-        peer->on_data(peer);
-}
-
-static void on_drain(struct tcp *tcp) {
-    peer_of(tcp)->drains++;
-}
-
-static void on_close(struct tcp *tcp, int reason) {
-    struct peer *peer = peer_of(tcp);
-    assert_false(peer->closed);
-    peer->closed = true;
-    peer->reason = reason;
-    snprintf(peer->error_text, sizeof peer->error_text, "%s",
-             tcp->error_text ? tcp->error_text : "");
-}
-
-static void on_connect(struct tcp *tcp) {
-    peer_of(tcp)->connected = true;
-}
-
-static void on_end(struct tcp *tcp) {
-    assert_false(peer_of(tcp)->ended);
-    peer_of(tcp)->ended = true;
-}
-
-static const struct tcp_events plain_events = {
-    .on_read = on_read, .on_drain = on_drain, .on_close = on_close, .on_connect = on_connect};
-
-static struct tcp *on_accept(void *data, const struct sockaddr_storage *peer) {
-    struct scene *scene = data;
-    assert_true(tcp_address_is_loopback(peer));
-    scene->arrivals++;
-    if (scene->close_listener_on_arrival) {
-        tcp_listener_close(scene->listener);
-        scene->listener = NULL;
-    }
-    if (scene->refuse)
-        return NULL;
-    scene->server.tcp.events = &scene->server_events;
-    return &scene->server.tcp;
-}
-
-static void run_until(struct scene *scene, const bool *happened) {
-    uint64_t give_up_ns = clock_mono_ns() + 30 * 1000000000ULL;
-    while (!*happened) {
-        assert_true(clock_mono_ns() < give_up_ns);
-        uv_run(loop_uv(scene->loop), UV_RUN_NOWAIT);
-        usleep(200);
-    }
-}
-
-/* Sleeps in the loop, so that output which nobody wakes it for would stay there. */
-static void run_until_received(struct scene *scene, struct peer *peer, size_t len) {
-    uint64_t give_up_ns = clock_mono_ns() + 30 * 1000000000ULL;
-    while (buf_len(&peer->received) < len) {
-        assert_true(clock_mono_ns() < give_up_ns);
-        uv_run(loop_uv(scene->loop), UV_RUN_ONCE);
-    }
-}
-
-static void run_some_turns(struct scene *scene) {
-    for (int i = 0; i < 20; i++) {
-        uv_run(loop_uv(scene->loop), UV_RUN_NOWAIT);
-        usleep(500);
-    }
-}
-
-static void listen_here(struct scene *scene) {
-    struct err err = {0};
-    scene->loop = loop_new();
-    scene->server_events = plain_events;
-    assert_int_equal(tcp_address("127.0.0.1:0", &scene->address, &err), 0);
-    if (tcp_listen(scene->loop, &scene->address, scene->server_tls, on_accept, scene,
-                   &scene->listener, &err))
-        fail_msg("%s", err.text);
-}
-
-static void begin_to_connect(struct scene *scene) {
-    scene->client.tcp.events = &plain_events;
-    tcp_connect(scene->loop, &scene->client.tcp, &scene->address, scene->client_tls, "localhost");
+/* The client trusts whom `ca_path` names; NULL: whom the system trusts. */
+static void use_tls(struct scene *scene, const char *ca_path) {
+    struct tls_server_config config = {.cert_path = server_cert.cert_path,
+                                       .key_path = server_cert.key_path};
+    assert_int_equal(tls_server_context(&config, &scene->server_tls, NULL), 0);
+    assert_int_equal(tls_client_context(ca_path, NULL, NULL, &scene->client_tls, NULL), 0);
 }
 
 static void open_scene(struct scene *scene, bool tls) {
     *scene = (struct scene){0};
-    if (tls) {
-        struct tls_server_config config = {.cert_path = server_cert.cert_path,
-                                           .key_path = server_cert.key_path};
-        assert_int_equal(tls_server_context(&config, &scene->server_tls, NULL), 0);
-        assert_int_equal(tls_client_context(ca.cert_path, NULL, NULL, &scene->client_tls, NULL), 0);
-    }
+    if (tls)
+        use_tls(scene, ca.cert_path);
     listen_here(scene);
     begin_to_connect(scene);
     assert_false(scene->client.connected);
     run_until(scene, &scene->client.connected);
     run_until(scene, &scene->server.tcp.connected);
-}
-
-static void close_scene(struct scene *scene) {
-    if (scene->client.tcp.loop) {
-        tcp_close(&scene->client.tcp);
-        run_until(scene, &scene->client.closed);
-    }
-    if (scene->server.tcp.loop) {
-        tcp_close(&scene->server.tcp);
-        run_until(scene, &scene->server.closed);
-    }
-    tcp_listener_close(scene->listener);
-    loop_free(scene->loop);
-    tls_context_free(scene->server_tls);
-    tls_context_free(scene->client_tls);
-    buf_done(&scene->server.received);
-    buf_done(&scene->client.received);
-}
-
-static void write_text(struct peer *peer, const char *text) {
-    tcp_write(&peer->tcp, text, strlen(text));
-}
-
-static void assert_received(const struct peer *peer, const char *text) {
-    assert_int_equal(buf_len(&peer->received), strlen(text));
-    assert_memory_equal(buf_at(&peer->received), text, strlen(text));
-}
-
-/* A socket that only the test moves. */
-static int raw_client(struct scene *scene) {
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    assert_int_equal(connect(fd, (struct sockaddr *)&scene->address, sizeof(struct sockaddr_in)),
-                     0);
-    while (!scene->server.tcp.connected)
-        uv_run(loop_uv(scene->loop), UV_RUN_NOWAIT);
-    return fd;
-}
-
-/* Addresses. */
-
-static void addresses_are_read_and_written(void **state) {
-    struct {
-        const char *text, *canonical; /* canonical NULL: invalid */
-        bool loopback;
-    } cases[] = {
-        {"127.0.0.1:1883", "127.0.0.1:1883", true},
-        {"127.200.0.9:1", "127.200.0.9:1", true},
-        {"0.0.0.0:8883", "0.0.0.0:8883", false},
-        {"192.168.1.2:65535", "192.168.1.2:65535", false},
-        {"localhost:80", "127.0.0.1:80", true},
-        {"[::1]:0", "[::1]:0", true},
-        {"[::ffff:127.0.0.1]:5", "[::ffff:127.0.0.1]:5", true},
-        {"[::]:443", "[::]:443", false},
-        {"[2001:db8::7]:443", "[2001:db8::7]:443", false},
-        {"::1:80", NULL, false},
-        {"127.0.0.1", NULL, false},
-        {"127.0.0.1:", NULL, false},
-        {"127.0.0.1:65536", NULL, false},
-        {"127.0.0.1:-1", NULL, false},
-        {"127.0.0.1:80x", NULL, false},
-        {"example.com:80", NULL, false},
-        {"[127.0.0.1]:80", NULL, false},
-        {"[::1:80", NULL, false},
-        {"[]:80", NULL, false},
-        {":80", NULL, false},
-        {"", NULL, false},
-        {"1111111111111111111111111111111111111111111111111111111111111:1", NULL, false},
-    };
-    for (size_t i = 0; i < COUNT_OF(cases); i++) {
-        struct sockaddr_storage address = {0};
-        struct err err = {0};
-        char text[TCP_ADDRESS_CHARS];
-        int failed = tcp_address(cases[i].text, &address, &err);
-        assert_int_equal(failed, cases[i].canonical ? 0 : ERR_INVALID);
-        if (failed) {
-            assert_non_null(strstr(err.text, cases[i].text));
-            continue;
-        }
-        tcp_address_text(&address, text);
-        assert_string_equal(text, cases[i].canonical);
-        assert_int_equal(tcp_address_is_loopback(&address), cases[i].loopback);
-    }
 }
 
 /* Both ways. */
@@ -632,12 +429,8 @@ static void a_connection_may_be_closed_while_it_is_made(void **state) {
 
 static void what_is_written_before_the_connection_stands_is_sent_then(bool tls) {
     struct scene scene = {0};
-    if (tls) {
-        struct tls_server_config config = {.cert_path = server_cert.cert_path,
-                                           .key_path = server_cert.key_path};
-        assert_int_equal(tls_server_context(&config, &scene.server_tls, NULL), 0);
-        assert_int_equal(tls_client_context(ca.cert_path, NULL, NULL, &scene.client_tls, NULL), 0);
-    }
+    if (tls)
+        use_tls(&scene, ca.cert_path);
     listen_here(&scene);
     begin_to_connect(&scene);
     write_text(&scene.client, "early");
@@ -658,10 +451,7 @@ static void early_tls_output_is_sent(void **state) {
 
 static void a_server_with_a_foreign_certificate_is_denied(void **state) {
     struct scene scene = {0};
-    struct tls_server_config config = {.cert_path = server_cert.cert_path,
-                                       .key_path = server_cert.key_path};
-    assert_int_equal(tls_server_context(&config, &scene.server_tls, NULL), 0);
-    assert_int_equal(tls_client_context(NULL, NULL, NULL, &scene.client_tls, NULL), 0);
+    use_tls(&scene, NULL);
     listen_here(&scene);
     begin_to_connect(&scene);
     run_until(&scene, &scene.client.closed);
@@ -675,9 +465,7 @@ static void a_server_with_a_foreign_certificate_is_denied(void **state) {
 
 static void a_peer_that_ends_in_the_handshake_is_closed(void **state) {
     struct scene scene = {0};
-    struct tls_server_config config = {.cert_path = server_cert.cert_path,
-                                       .key_path = server_cert.key_path};
-    assert_int_equal(tls_server_context(&config, &scene.server_tls, NULL), 0);
+    use_tls(&scene, NULL);
     listen_here(&scene);
     scene.server_events.on_end = on_end;
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -687,91 +475,6 @@ static void a_peer_that_ends_in_the_handshake_is_closed(void **state) {
     run_until(&scene, &scene.server.closed);
     assert_false(scene.server.ended);
     assert_int_equal(scene.server.reason, ERR_CLOSED);
-    close_scene(&scene);
-}
-
-/* Listening. */
-
-static void a_refused_arrival_is_closed(void **state) {
-    struct scene scene = {0};
-    listen_here(&scene);
-    scene.refuse = true;
-    begin_to_connect(&scene);
-    run_until(&scene, &scene.client.closed);
-    assert_int_equal(scene.arrivals, 1);
-    assert_int_equal(scene.client.reason, ERR_CLOSED);
-    close_scene(&scene);
-}
-
-static void a_listener_may_be_closed_when_a_connection_arrives(void **state) {
-    struct scene scene = {0};
-    listen_here(&scene);
-    scene.close_listener_on_arrival = true;
-    begin_to_connect(&scene);
-    run_until(&scene, &scene.client.connected);
-    write_text(&scene.client, "still here");
-    run_until_received(&scene, &scene.server, 10);
-    tcp_listener_close(NULL);
-    close_scene(&scene);
-}
-
-static void several_listeners_share_a_port(void **state) {
-    struct scene scene = {0};
-    listen_here(&scene);
-    struct tcp_listener *second = NULL;
-    struct sockaddr_storage same = scene.address;
-    assert_int_not_equal(((struct sockaddr_in *)&same)->sin_port, 0);
-    assert_int_equal(tcp_listen(scene.loop, &same, NULL, on_accept, &scene, &second, NULL), 0);
-    tcp_listener_close(scene.listener);
-    scene.listener = second;
-    begin_to_connect(&scene);
-    run_until(&scene, &scene.client.connected);
-    close_scene(&scene);
-}
-
-static void a_port_that_is_taken_is_told(void **state) {
-    struct scene scene = {0};
-    listen_here(&scene);
-    tcp_listener_close(scene.listener);
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
-    socklen_t size = sizeof address;
-    assert_int_equal(bind(fd, (struct sockaddr *)&address, size), 0);
-    assert_int_equal(listen(fd, 1), 0);
-    getsockname(fd, (struct sockaddr *)&scene.address, &size);
-    struct err err = {0};
-    char text[TCP_ADDRESS_CHARS];
-    tcp_address_text(&scene.address, text);
-    scene.listener = NULL;
-    assert_int_not_equal(
-        tcp_listen(scene.loop, &scene.address, NULL, on_accept, &scene, &scene.listener, &err), 0);
-    assert_non_null(strstr(err.text, text));
-    close(fd);
-    close_scene(&scene);
-}
-
-static void without_descriptors_connections_wait(void **state) {
-    struct scene scene = {0};
-    struct rlimit before, low;
-    listen_here(&scene);
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    getrlimit(RLIMIT_NOFILE, &before);
-    low = (struct rlimit){(rlim_t)fd + 1, before.rlim_max}; /* All numbers below are taken, too. */
-    int holes[16], hole_count = 0;
-    while ((holes[hole_count] = open("/dev/null", O_RDONLY | O_CLOEXEC)) < fd)
-        hole_count++;
-    close(holes[hole_count]);
-    setrlimit(RLIMIT_NOFILE, &low);
-    assert_int_equal(connect(fd, (struct sockaddr *)&scene.address, sizeof(struct sockaddr_in)), 0);
-    run_some_turns(&scene);
-    run_some_turns(&scene);
-    assert_int_equal(scene.arrivals, 0);
-    setrlimit(RLIMIT_NOFILE, &before);
-    run_until(&scene, &scene.server.tcp.connected);
-    assert_int_equal(scene.arrivals, 1);
-    while (hole_count > 0)
-        close(holes[--hole_count]);
-    close(fd);
     close_scene(&scene);
 }
 
@@ -789,29 +492,8 @@ static int remove_certs(void **state) {
     return file_remove_tree(directory, NULL);
 }
 
-static struct tcp *refuse(void *data, const struct sockaddr_storage *peer) {
-    return NULL;
-}
-
-static void an_address_that_is_taken_is_noticed_before_it_is_shared(void **state) {
-    struct loop *own = loop_new();
-    struct sockaddr_storage address;
-    struct tcp_listener *listener;
-    struct err err = {0};
-    assert_int_equal(tcp_address("127.0.0.1:0", &address, &err), 0);
-    assert_int_equal(tcp_address_probe(&address, &err), 0);
-    assert_int_equal(tcp_listen(own, &address, NULL, refuse, NULL, &listener, &err), 0);
-    assert_int_equal(tcp_address_probe(&address, &err), ERR_EXISTS);
-    assert_non_null(strstr(err.text, "another program listens there"));
-    tcp_listener_close(listener);
-    loop_free(own);
-    assert_int_equal(tcp_address_probe(&address, &err), 0);
-}
-
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(an_address_that_is_taken_is_noticed_before_it_is_shared),
-        cmocka_unit_test(addresses_are_read_and_written),
         cmocka_unit_test(plain_ends_hear_each_other),
         cmocka_unit_test(tls_ends_hear_each_other),
         cmocka_unit_test(what_is_written_in_one_turn_leaves_at_once),
@@ -838,11 +520,6 @@ int main(void) {
         cmocka_unit_test(early_tls_output_is_sent),
         cmocka_unit_test(a_server_with_a_foreign_certificate_is_denied),
         cmocka_unit_test(a_peer_that_ends_in_the_handshake_is_closed),
-        cmocka_unit_test(a_refused_arrival_is_closed),
-        cmocka_unit_test(a_listener_may_be_closed_when_a_connection_arrives),
-        cmocka_unit_test(several_listeners_share_a_port),
-        cmocka_unit_test(a_port_that_is_taken_is_told),
-        cmocka_unit_test(without_descriptors_connections_wait),
     };
     return cmocka_run_group_tests(tests, make_certs, remove_certs);
 }

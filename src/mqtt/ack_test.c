@@ -16,14 +16,6 @@ static int tear_down(void **state) {
     return 0;
 }
 
-static void connect_5(struct peer *peer, const char *id) {
-    char hex[64];
-    peer_open(peer, &rig);
-    snprintf(hex, sizeof hex, "10 0f 0004'MQTT'05 02 0000 00 0002'%.2s'", id);
-    peer_send(peer, hex);
-    buf_clear(&peer->in);
-}
-
 /* Subscribes to "t" with QoS 2: [MQTT-3.9.3-1], and QoS 2 is granted. */
 static void subscribe_2(struct peer *peer) {
     peer_send(peer, "82 07 0001 00 0001't' 02");
@@ -32,8 +24,8 @@ static void subscribe_2(struct peer *peer) {
 
 /* [MQTT-4.3.3-8], [MQTT-4.3.3-10], [MQTT-4.3.3-11], [MQTT-4.3.3-12] */
 static void a_message_arrives_once_per_identifier(void **state) {
-    connect_5(&a, "aa");
-    connect_5(&b, "bb");
+    peer_begin_5(&a, &rig, "aa");
+    peer_begin_5(&b, &rig, "bb");
     peer_send(&b, "82 07 0001 00 0001't' 00");
     buf_clear(&b.in);
     peer_send(&a, "34 07 0001't' 0001 00 'x'");
@@ -55,7 +47,7 @@ static void a_message_arrives_once_per_identifier(void **state) {
 
 /* Section 3.7.2.1: 0x92 where nothing is known; 3.1.1 has no reasons. */
 static void unknown_identifiers_are_answered(void **state) {
-    connect_5(&a, "aa");
+    peer_begin_5(&a, &rig, "aa");
     peer_send(&a, "62 02 0009 50 02 0009 70 02 0009 40 02 0009");
     assert_received(&a, "70 03 0009 92 62 03 0009 92");
     peer_send(&a, "c000");
@@ -69,7 +61,7 @@ static void unknown_identifiers_are_answered(void **state) {
 
 /* [MQTT-4.3.3-2] to [MQTT-4.3.3-5] */
 static void a_subscriber_is_asked_twice(void **state) {
-    connect_5(&a, "aa");
+    peer_begin_5(&a, &rig, "aa");
     subscribe_2(&a);
     peer_connect_311(&b, &rig, "bb");
     peer_send(&b, "34 06 0001't' 0007 'x'");
@@ -91,9 +83,9 @@ static void a_subscriber_is_asked_twice(void **state) {
 
 /* [MQTT-4.3.3-4]: a refusal is the end; the quota is given back (section 4.9). */
 static void a_subscriber_may_refuse(void **state) {
-    connect_5(&a, "aa");
+    peer_begin_5(&a, &rig, "aa");
     subscribe_2(&a);
-    connect_5(&b, "bb");
+    peer_begin_5(&b, &rig, "bb");
     for (unsigned i = 1; i <= 5; i++)
         peer_send(&b, "34 07 0001't' 0001 00 'x' 62 02 0001");
     assert_received(&a, "34 07 0001't' 0001 00 'x' 34 07 0001't' 0002 00 'x'"
@@ -123,9 +115,9 @@ static const struct {
 
 static void answers_of_the_wrong_kind_are_refused(void **state) {
     for (size_t i = 0; i < COUNT_OF(wrong_kinds); i++) {
-        connect_5(&a, "aa");
+        peer_begin_5(&a, &rig, "aa");
         peer_send(&a, wrong_kinds[i].subscribe);
-        connect_5(&b, "bb");
+        peer_begin_5(&b, &rig, "bb");
         peer_send(&b, wrong_kinds[i].publish);
         buf_clear(&a.in);
         peer_send(&a, wrong_kinds[i].wrong);
@@ -138,7 +130,7 @@ static void answers_of_the_wrong_kind_are_refused(void **state) {
 /* Law 1; [MQTT-4.6.0-2] and the like: in the order of the PUBLISHes. */
 static void pubrec_waits_for_the_commit(void **state) {
     rig.rules_result = MESSAGE_STAGED;
-    connect_5(&a, "aa");
+    peer_begin_5(&a, &rig, "aa");
     peer_send(&a, "34 0c 0006'rule/1' 0001 00 'x' 32 0c 0006'rule/1' 0002 00 'x'");
     peer_send(&a, "3c 0c 0006'rule/1' 0001 00 'x'"); /* its repetition waits with it */
     assert_received(&a, "");
@@ -151,7 +143,7 @@ static void pubrec_waits_for_the_commit(void **state) {
 /* [MQTT-4.3.3-9]: behind a PUBREC that refuses, the identifier stands for a new message. */
 static void what_cannot_be_kept_may_come_again(void **state) {
     rig.rules_result = MESSAGE_STAGED;
-    connect_5(&a, "aa");
+    peer_begin_5(&a, &rig, "aa");
     peer_send(&a, "34 0c 0006'rule/1' 0001 00 'x'");
     rig_commit(&rig, 1, ERR_NO_SPACE);
     assert_received(&a, "50 03 0001 97");
@@ -168,7 +160,7 @@ static void what_cannot_be_kept_may_come_again(void **state) {
 /* [MQTT-3.3.4-7]: QoS 1 and QoS 2 count together, until PUBACK and PUBCOMP. */
 static void the_receive_maximum_counts_both(void **state) {
     rig.rules_result = MESSAGE_STAGED;
-    connect_5(&a, "aa");
+    peer_begin_5(&a, &rig, "aa");
     peer_send(&a, "34 0c 0006'other1' 0001 00 'x' 34 0c 0006'other1' 0002 00 'x'");
     peer_send(&a, "32 0c 0006'rule/1' 0003 00 'x' 32 0c 0006'rule/1' 0004 00 'x'");
     assert_received(&a, "50 02 0001 50 02 0002");
@@ -209,7 +201,7 @@ static void old_clients_may_publish_far_ahead(void **state) {
 
 /* Section 3.1.2.6: a will of QoS 2 is taken and published. */
 static void a_will_may_have_qos_2(void **state) {
-    connect_5(&a, "aa");
+    peer_begin_5(&a, &rig, "aa");
     subscribe_2(&a);
     peer_open(&b, &rig);
     peer_send(&b, "10 16 0004'MQTT'05 16 0000 00 0002'bb' 00 0001't' 0001'w'");
@@ -233,7 +225,7 @@ static const struct {
 
 static void protocol_errors_have_their_reason(void **state) {
     for (size_t i = 0; i < COUNT_OF(errors); i++) {
-        connect_5(&a, "aa");
+        peer_begin_5(&a, &rig, "aa");
         peer_send(&a, errors[i].packet);
         assert_received(&a, errors[i].answer);
         assert_true(a.closed);

@@ -43,6 +43,36 @@ static const struct option tls_options[] = {
     {0},
 };
 
+/* The bounds of what comes over a listener, whoever listens. */
+#define LIMIT_OPTIONS                                                                              \
+    {.key = "connections_max",                                                                     \
+     .type = OPTION_INT,                                                                           \
+     .offset = LISTENER(connections_max),                                                          \
+     .default_text = "0",                                                                          \
+     .max = 10000000,                                                                              \
+     .help =                                                                                       \
+         "connections of this listener; further ones are closed at once; 0: only those in all "    \
+         "are limited"},                                                                           \
+        {.key = "publish_rate",                                                                    \
+         .type = OPTION_INT,                                                                       \
+         .offset = LISTENER(publish_rate),                                                         \
+         .default_text = "0",                                                                      \
+         .max = 10000000,                                                                          \
+         .help =                                                                                   \
+             "messages a second that one connection may publish, a second's at once; beyond, its " \
+             "socket is not read for so long; 0: any"},                                            \
+        {.key = "publish_bytes_rate",                                                              \
+         .type = OPTION_SIZE,                                                                      \
+         .offset = LISTENER(publish_bytes_rate),                                                   \
+         .default_text = "0",                                                                      \
+         .max = 1024 * MIB,                                                                        \
+         .help = "the same in bytes of PUBLISH packets"},                                          \
+    {                                                                                              \
+        .key = "packet_bytes_max", .type = OPTION_SIZE, .offset = LISTENER(packet_bytes_max),      \
+        .default_text = "0", .max = 256 * MIB,                                                     \
+        .help = "as packet_bytes_max of mqtt, if that is larger; 0: that"                          \
+    }
+
 static const struct option listener_options[] = {
     {.key = "bind",
      .type = OPTION_STRING,
@@ -87,32 +117,7 @@ static const struct option listener_options[] = {
      .default_text = "0",
      .max = 1000000,
      .help = "connections accepted a second; further ones wait in the system's queue; 0: any"},
-    {.key = "connections_max",
-     .type = OPTION_INT,
-     .offset = LISTENER(connections_max),
-     .default_text = "0",
-     .max = 10000000,
-     .help = "connections of this listener; further ones are closed at once; 0: only those in all "
-             "are limited"},
-    {.key = "publish_rate",
-     .type = OPTION_INT,
-     .offset = LISTENER(publish_rate),
-     .default_text = "0",
-     .max = 10000000,
-     .help = "messages a second that one connection may publish, a second's at once; beyond, its "
-             "socket is not read for so long; 0: any"},
-    {.key = "publish_bytes_rate",
-     .type = OPTION_SIZE,
-     .offset = LISTENER(publish_bytes_rate),
-     .default_text = "0",
-     .max = 1024 * MIB,
-     .help = "the same in bytes of PUBLISH packets"},
-    {.key = "packet_bytes_max",
-     .type = OPTION_SIZE,
-     .offset = LISTENER(packet_bytes_max),
-     .default_text = "0",
-     .max = 256 * MIB,
-     .help = "as packet_bytes_max of mqtt, if that is larger; 0: that"},
+    LIMIT_OPTIONS,
     {0},
 };
 
@@ -128,32 +133,7 @@ static const struct option web_options[] = {
      .type = OPTION_STRING,
      .offset = LISTENER(policy),
      .help = "what clients without a user name may do; absent: everything"},
-    {.key = "connections_max",
-     .type = OPTION_INT,
-     .offset = LISTENER(connections_max),
-     .default_text = "0",
-     .max = 10000000,
-     .help = "connections of this listener; further ones are closed at once; 0: only those in all "
-             "are limited"},
-    {.key = "publish_rate",
-     .type = OPTION_INT,
-     .offset = LISTENER(publish_rate),
-     .default_text = "0",
-     .max = 10000000,
-     .help = "messages a second that one connection may publish, a second's at once; beyond, its "
-             "socket is not read for so long; 0: any"},
-    {.key = "publish_bytes_rate",
-     .type = OPTION_SIZE,
-     .offset = LISTENER(publish_bytes_rate),
-     .default_text = "0",
-     .max = 1024 * MIB,
-     .help = "the same in bytes of PUBLISH packets"},
-    {.key = "packet_bytes_max",
-     .type = OPTION_SIZE,
-     .offset = LISTENER(packet_bytes_max),
-     .default_text = "0",
-     .max = 256 * MIB,
-     .help = "as packet_bytes_max of mqtt, if that is larger; 0: that"},
+    LIMIT_OPTIONS,
     {0},
 };
 

@@ -1,19 +1,7 @@
 /* CONNECT and what comes back. */
-#include "mqtt/rig_test.h"
+#include "mqtt/rig_plain_test.h"
 
-static struct rig rig;
 static struct peer a, b;
-
-static int set_up(void **state) {
-    rig_init(&rig);
-    rig_start(&rig);
-    return 0;
-}
-
-static int tear_down(void **state) {
-    rig_done(&rig);
-    return 0;
-}
 
 static void connects_byte_by_byte(void **state) {
     peer_open(&a, &rig);
@@ -179,21 +167,19 @@ static void connections_are_bounded(void **state) {
     peer_done(&b);
 }
 
-#define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
-
 int main(void) {
     const struct CMUnitTest tests[] = {
-        TEST(connects_byte_by_byte),
-        TEST(assigns_a_client_id),
-        TEST(refuses_an_empty_client_id_with_a_session),
-        TEST(a_capped_session_expiry_is_told),
-        TEST(server_keep_alive_is_told),
-        TEST(refuses_bad_connects),
-        TEST(clients_of_3_1_are_served),
-        TEST(without_a_store_retained_messages_are_refused),
-        TEST(a_second_connect_is_a_protocol_error),
-        TEST(the_same_client_id_takes_over),
-        TEST(connections_are_bounded),
+        RIG_TEST(connects_byte_by_byte),
+        RIG_TEST(assigns_a_client_id),
+        RIG_TEST(refuses_an_empty_client_id_with_a_session),
+        RIG_TEST(a_capped_session_expiry_is_told),
+        RIG_TEST(server_keep_alive_is_told),
+        RIG_TEST(refuses_bad_connects),
+        RIG_TEST(clients_of_3_1_are_served),
+        RIG_TEST(without_a_store_retained_messages_are_refused),
+        RIG_TEST(a_second_connect_is_a_protocol_error),
+        RIG_TEST(the_same_client_id_takes_over),
+        RIG_TEST(connections_are_bounded),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

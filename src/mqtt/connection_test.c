@@ -1,19 +1,7 @@
 /* How a connection ends, and what it leaves: its will. */
-#include "mqtt/rig_test.h"
+#include "mqtt/rig_plain_test.h"
 
-static struct rig rig;
 static struct peer a, b;
-
-static int set_up(void **state) {
-    rig_init(&rig);
-    rig_start(&rig);
-    return 0;
-}
-
-static int tear_down(void **state) {
-    rig_done(&rig);
-    return 0;
-}
 
 static void connect_with_will(struct peer *peer) {
     peer_open(peer, &rig);
@@ -63,13 +51,11 @@ static void nobody_may_attach_while_the_worker_stops(void **state) {
     assert_null(mqtt_worker_attach(rig.worker, &peer_ops, &a, "127.0.0.1:1", true));
 }
 
-#define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
-
 int main(void) {
     const struct CMUnitTest tests[] = {
-        TEST(a_will_is_published_unless_the_client_says_good_bye),
-        TEST(the_address_is_known_without_its_port),
-        TEST(nobody_may_attach_while_the_worker_stops),
+        RIG_TEST(a_will_is_published_unless_the_client_says_good_bye),
+        RIG_TEST(the_address_is_known_without_its_port),
+        RIG_TEST(nobody_may_attach_while_the_worker_stops),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

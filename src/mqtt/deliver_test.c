@@ -1,21 +1,9 @@
 /* PUBLISH out: who gets what, and what happens to those who are slow. */
 #include "base/clock.h"
 #include "mqtt/crowd.h"
-#include "mqtt/rig_test.h"
+#include "mqtt/rig_plain_test.h"
 
-static struct rig rig;
 static struct peer a, b;
-
-static int set_up(void **state) {
-    rig_init(&rig);
-    rig_start(&rig);
-    return 0;
-}
-
-static int tear_down(void **state) {
-    rig_done(&rig);
-    return 0;
-}
 
 static void overlapping_subscriptions_give_one_copy(void **state) {
     peer_connect_5(&a, &rig, "aa");
@@ -204,21 +192,19 @@ static void retained_messages_carry_what_is_left_of_their_interval(void **state)
     peer_done(&a);
 }
 
-#define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
-
 int main(void) {
     const struct CMUnitTest tests[] = {
-        TEST(overlapping_subscriptions_give_one_copy),
-        TEST(no_local_counts_for_its_own_subscription_alone),
-        TEST(no_local_holds_for_retained_messages),
-        TEST(retained_messages_are_not_overtaken),
-        TEST(no_local_and_retain_as_published),
-        TEST(unread_messages_are_dropped_at_the_bound),
-        TEST(receive_maximum_is_kept),
-        TEST(the_queue_of_a_client_is_bounded),
-        TEST(large_packets_are_not_sent_to_small_clients),
-        TEST(messages_that_waited_carry_what_is_left_of_their_interval),
-        TEST(retained_messages_carry_what_is_left_of_their_interval),
+        RIG_TEST(overlapping_subscriptions_give_one_copy),
+        RIG_TEST(no_local_counts_for_its_own_subscription_alone),
+        RIG_TEST(no_local_holds_for_retained_messages),
+        RIG_TEST(retained_messages_are_not_overtaken),
+        RIG_TEST(no_local_and_retain_as_published),
+        RIG_TEST(unread_messages_are_dropped_at_the_bound),
+        RIG_TEST(receive_maximum_is_kept),
+        RIG_TEST(the_queue_of_a_client_is_bounded),
+        RIG_TEST(large_packets_are_not_sent_to_small_clients),
+        RIG_TEST(messages_that_waited_carry_what_is_left_of_their_interval),
+        RIG_TEST(retained_messages_carry_what_is_left_of_their_interval),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -22,8 +22,7 @@ static void add_bool(struct buf *out, const char *key, bool value) {
 }
 
 static void add_text(struct buf *out, const char *key, struct str text) {
-    json_write_key(out, key);
-    json_write_string(out, text);
+    json_write_text(out, key, text);
 }
 
 static void add_time(struct buf *out, const char *key, uint64_t wall_ms) {

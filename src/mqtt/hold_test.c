@@ -20,16 +20,8 @@ static int tear_down(void **state) {
     return 0;
 }
 
-static void connect_5_as(struct peer *peer, const char *id) {
-    char hex[64];
-    snprintf(hex, sizeof hex, "10 0f 0004'MQTT'05 02 0000 00 0002'%.2s'", id);
-    peer_open(peer, &rig);
-    peer_send(peer, hex);
-    buf_clear(&peer->in);
-}
-
 static void connect_5(struct peer *peer) {
-    connect_5_as(peer, "aa");
+    peer_begin_5(peer, &rig, "aa");
 }
 
 static void publish_5(struct peer *peer, const char *topic, unsigned packet_id) {
@@ -248,7 +240,7 @@ static void rules_see_the_properties(void **state) {
 
 static void stopping_waits_for_the_commit(void **state) {
     connect_5(&a);
-    connect_5_as(&b, "bb");
+    peer_begin_5(&b, &rig, "bb");
     publish_5(&a, "rule/1", 1);
     mqtt_worker_stop(rig.worker, rig_on_stopped, &rig);
     rig_turn(&rig);

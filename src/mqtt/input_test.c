@@ -2,21 +2,9 @@
  * Bytes as they come: errors and their reasons, large packets, back-pressure of a client's own
  * making.
  */
-#include "mqtt/rig_test.h"
+#include "mqtt/rig_plain_test.h"
 
-static struct rig rig;
 static struct peer a;
-
-static int set_up(void **state) {
-    rig_init(&rig);
-    rig_start(&rig);
-    return 0;
-}
-
-static int tear_down(void **state) {
-    rig_done(&rig);
-    return 0;
-}
 
 /* Each packet, and all that comes back before the connection is closed. */
 static const struct {
@@ -123,15 +111,13 @@ static void answers_do_not_pile_up(void **state) {
     peer_done(&a);
 }
 
-#define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
-
 int main(void) {
     const struct CMUnitTest tests[] = {
-        TEST(protocol_errors_have_their_reason),
-        TEST(old_clients_are_closed_without_a_word),
-        TEST(another_protocol_is_closed_at_its_first_byte),
-        TEST(a_large_payload_passes),
-        TEST(answers_do_not_pile_up),
+        RIG_TEST(protocol_errors_have_their_reason),
+        RIG_TEST(old_clients_are_closed_without_a_word),
+        RIG_TEST(another_protocol_is_closed_at_its_first_byte),
+        RIG_TEST(a_large_payload_passes),
+        RIG_TEST(answers_do_not_pile_up),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -145,19 +145,19 @@ static void retained_messages_wait(void **state) {
     assert_received(&c, "40 02 0002");
 }
 
+#define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(a_clean_session_writes_nothing, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(connack_and_suback_wait, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(a_publisher_waits_for_a_session_that_is_away, set_up,
-                                        tear_down),
-        cmocka_unit_test_setup_teardown(what_cannot_be_kept_is_refused, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(a_ticket_that_fails_ends_the_connection, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(qos_2_leaves_when_it_is_certain, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(qos_1_leaves_at_once, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(a_stored_publisher_waits_for_its_identifiers, set_up,
-                                        tear_down),
-        cmocka_unit_test_setup_teardown(retained_messages_wait, set_up, tear_down),
+        TEST(a_clean_session_writes_nothing),
+        TEST(connack_and_suback_wait),
+        TEST(a_publisher_waits_for_a_session_that_is_away),
+        TEST(what_cannot_be_kept_is_refused),
+        TEST(a_ticket_that_fails_ends_the_connection),
+        TEST(qos_2_leaves_when_it_is_certain),
+        TEST(qos_1_leaves_at_once),
+        TEST(a_stored_publisher_waits_for_its_identifiers),
+        TEST(retained_messages_wait),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,19 +1,7 @@
 /* Deadlines, with a wheel that the test turns. */
-#include "mqtt/rig_test.h"
+#include "mqtt/rig_plain_test.h"
 
-static struct rig rig;
 static struct peer a, b;
-
-static int set_up(void **state) {
-    rig_init(&rig);
-    rig_start(&rig);
-    return 0;
-}
-
-static int tear_down(void **state) {
-    rig_done(&rig);
-    return 0;
-}
 
 static void tick(unsigned seconds) {
     for (unsigned i = 0; i < seconds; i++)
@@ -74,14 +62,12 @@ static void connect_must_come_in_time(void **state) {
     peer_done(&b);
 }
 
-#define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
-
 int main(void) {
     const struct CMUnitTest tests[] = {
-        TEST(a_silent_client_is_closed),
-        TEST(a_packet_that_never_ends_is_silence),
-        TEST(a_long_keep_alive_outlasts_the_wheel),
-        TEST(connect_must_come_in_time),
+        RIG_TEST(a_silent_client_is_closed),
+        RIG_TEST(a_packet_that_never_ends_is_silence),
+        RIG_TEST(a_long_keep_alive_outlasts_the_wheel),
+        RIG_TEST(connect_must_come_in_time),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -98,8 +98,7 @@ static bool begin(struct mqtt_connection *connection, const char *group, const c
 }
 
 static void add_text(struct buf *body, const char *key, struct str text) {
-    json_write_key(body, key);
-    json_write_string(body, text);
+    json_write_text(body, key, text);
 }
 
 /* The members that all events have, in the order of AWS's examples. */

@@ -1,19 +1,7 @@
 /* PUBLISH in, from clients and from inside. */
-#include "mqtt/rig_test.h"
+#include "mqtt/rig_plain_test.h"
 
-static struct rig rig;
 static struct peer a, b;
-
-static int set_up(void **state) {
-    rig_init(&rig);
-    rig_start(&rig);
-    return 0;
-}
-
-static int tear_down(void **state) {
-    rig_done(&rig);
-    return 0;
-}
 
 static void messages_cross_versions(void **state) {
     peer_connect_5(&a, &rig, "aa");
@@ -100,13 +88,11 @@ static void routes_expire_with_subscriptions(void **state) {
     peer_done(&a);
 }
 
-#define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
-
 int main(void) {
     const struct CMUnitTest tests[] = {
-        TEST(messages_cross_versions),          TEST(topic_aliases_are_resolved),
-        TEST(retained_messages_are_bounded),    TEST(the_publisher_reaches_subscribers),
-        TEST(routes_expire_with_subscriptions),
+        RIG_TEST(messages_cross_versions),          RIG_TEST(topic_aliases_are_resolved),
+        RIG_TEST(retained_messages_are_bounded),    RIG_TEST(the_publisher_reaches_subscribers),
+        RIG_TEST(routes_expire_with_subscriptions),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

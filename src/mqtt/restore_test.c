@@ -313,25 +313,23 @@ static void a_note_larger_than_an_entry_is_put_together(void **state) {
     peer_done(&a);
 }
 
+#define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(what_waited_arrives, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(what_was_acknowledged_does_not, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(qos_2_goes_on_where_it_was, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(a_message_without_its_targets_finds_them, set_up,
-                                        tear_down),
-        cmocka_unit_test_setup_teardown(identifiers_of_a_publisher_stay_taken, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(a_session_that_ended_is_gone, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(retained_messages_are_there, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(a_retained_message_that_a_session_waits_for_arrives, set_up,
-                                        tear_down),
-        cmocka_unit_test_setup_teardown(time_goes_on_while_the_process_is_down, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(what_was_over_meanwhile_ends_at_the_start, set_up,
-                                        tear_down),
-        cmocka_unit_test_setup_teardown(what_a_member_left_goes_to_another, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(the_journal_is_rewritten, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(a_note_larger_than_an_entry_is_put_together, set_up,
-                                        tear_down),
+        TEST(what_waited_arrives),
+        TEST(what_was_acknowledged_does_not),
+        TEST(qos_2_goes_on_where_it_was),
+        TEST(a_message_without_its_targets_finds_them),
+        TEST(identifiers_of_a_publisher_stay_taken),
+        TEST(a_session_that_ended_is_gone),
+        TEST(retained_messages_are_there),
+        TEST(a_retained_message_that_a_session_waits_for_arrives),
+        TEST(time_goes_on_while_the_process_is_down),
+        TEST(what_was_over_meanwhile_ends_at_the_start),
+        TEST(what_a_member_left_goes_to_another),
+        TEST(the_journal_is_rewritten),
+        TEST(a_note_larger_than_an_entry_is_put_together),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -42,12 +42,22 @@ static inline void peer_connect_311(struct peer *peer, struct rig *rig, const ch
  */
 #define CONNACK_5 "20 10 00 00 0d 21 0400 27 00200000 22 0010 2a 01"
 
-static inline void peer_connect_5(struct peer *peer, struct rig *rig, const char *id) {
+static inline void peer_send_connect_5(struct peer *peer, struct rig *rig, const char *id) {
     char hex[64];
     peer_open(peer, rig);
     snprintf(hex, sizeof hex, "10 0f 0004'MQTT'05 02 0000 00 0002'%.2s'", id);
     peer_send(peer, hex);
+}
+
+static inline void peer_connect_5(struct peer *peer, struct rig *rig, const char *id) {
+    peer_send_connect_5(peer, rig, id);
     assert_received(peer, CONNACK_5);
+}
+
+/* The same where the configuration makes another CONNACK. */
+static inline void peer_begin_5(struct peer *peer, struct rig *rig, const char *id) {
+    peer_send_connect_5(peer, rig, id);
+    buf_clear(&peer->in);
 }
 
 /* Makes the client of an open connection another principal's. */

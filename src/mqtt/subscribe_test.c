@@ -1,19 +1,7 @@
 /* SUBSCRIBE, UNSUBSCRIBE, and the retained messages that follow. */
-#include "mqtt/rig_test.h"
+#include "mqtt/rig_plain_test.h"
 
-static struct rig rig;
 static struct peer a;
-
-static int set_up(void **state) {
-    rig_init(&rig);
-    rig_start(&rig);
-    return 0;
-}
-
-static int tear_down(void **state) {
-    rig_done(&rig);
-    return 0;
-}
 
 static void subscribe_grants_and_refuses(void **state) {
     rig.config.subscriptions_max = 3;
@@ -71,12 +59,10 @@ static void retained_messages_follow_a_subscribe(void **state) {
     peer_done(&a);
 }
 
-#define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
-
 int main(void) {
     const struct CMUnitTest tests[] = {
-        TEST(subscribe_grants_and_refuses),
-        TEST(retained_messages_follow_a_subscribe),
+        RIG_TEST(subscribe_grants_and_refuses),
+        RIG_TEST(retained_messages_follow_a_subscribe),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

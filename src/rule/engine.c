@@ -17,6 +17,7 @@
 #include "base/clock.h"
 #include "base/json_write.h"
 #include "base/mem.h"
+#include "rule/report.h"
 #include "rule/route.h"
 #include "rule/trace.h"
 
@@ -114,23 +115,20 @@ static int run_action(struct engine_run *run, struct engine_action *action, stru
     return result;
 }
 
-static void write_member(struct buf *out, const char *key, struct str value) {
-    json_write_key(out, key);
-    json_write_string(out, value);
-}
-
 /* The document of the error action (AWS IoT Core Developer Guide, "Error handling"). */
 static struct str write_report(struct engine_run *run) {
     const struct message *message = run->evaluation.message;
     struct buf *out = &run->frame->error_report;
     buf_clear(out);
+    if (run->frame->failed_batch)
+        return rule_report_batch(out, run->frame->failed_batch);
     buf_add_u8(out, '{');
-    write_member(out, "ruleName", run->rule->rule->name);
-    write_member(out, "topic", message->topic);
-    write_member(out, "cloudwatchTraceId", rule_evaluation_trace_id(&run->evaluation));
-    write_member(out, "clientId", message->client_id.len ? message->client_id : STR("n/a"));
+    json_write_text(out, "ruleName", run->rule->rule->name);
+    json_write_text(out, "topic", message->topic);
+    json_write_text(out, "cloudwatchTraceId", rule_evaluation_trace_id(&run->evaluation));
+    json_write_text(out, "clientId", message->client_id.len ? message->client_id : STR("n/a"));
     if (message->source_ip.len)
-        write_member(out, "sourceIp", message->source_ip);
+        json_write_text(out, "sourceIp", message->source_ip);
     json_write_key(out, "base64OriginalPayload");
     buf_add_u8(out, '"');
     base64_write(out, message->payload);
@@ -220,6 +218,7 @@ static struct engine_frame *enter(struct rule_engine *engine) {
         (*frame)->payload.json.bytes_max = EVALUATION_OUTPUT_BYTES_MAX;
     }
     (*frame)->payload.state = PAYLOAD_UNREAD;
+    (*frame)->failed_batch = NULL;
     (*frame)->trace_id[0] = '\0';
     return *frame;
 }
@@ -311,6 +310,8 @@ int rule_engine_fail(struct rule_engine *engine, const struct rule_failure *fail
     struct engine_run run;
     bool is_basic = str_starts(message.topic, STR("$aws/rules/"));
     begin_message(&run, engine, &message, is_basic ? rule->basic->topic_skip : 0);
+    if (failure->batch)
+        run.frame->failed_batch = failure;
     if (record->trace_id.len == UUID_CHARS)
         memcpy(run.frame->trace_id, record->trace_id.at, UUID_CHARS);
     begin_rule(&run, rule);

@@ -54,6 +54,8 @@ struct engine_frame {
     struct buf error_report; /* and its document */
     struct buf trace;        /* the line of who follows */
     struct json batch;
+    const struct rule_failure
+        *failed_batch; /* what the report tells of several messages, or NULL */
     char trace_id[UUID_CHARS];
 };
 

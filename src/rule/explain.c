@@ -17,16 +17,6 @@ struct explanation {
     struct str result;
 };
 
-static void write_bool(struct buf *out, const char *key, bool value) {
-    json_write_key(out, key);
-    buf_add_str(out, value ? STR("true") : STR("false"));
-}
-
-static void write_text(struct buf *out, const char *key, struct str text) {
-    json_write_key(out, key);
-    json_write_string(out, text);
-}
-
 /* Errors of SQL begin with "LINE:COLUMN: ". */
 static void write_error(struct buf *out, const struct err *err) {
     unsigned line = 0, column = 0;
@@ -40,7 +30,7 @@ static void write_error(struct buf *out, const struct err *err) {
         json_write_key(out, "column");
         buf_printf(out, "%u", column);
     }
-    write_text(out, "message", str_of(err->text + at));
+    json_write_text(out, "message", str_of(err->text + at));
     buf_add_u8(out, '}');
 }
 
@@ -48,7 +38,7 @@ void rule_explain_value(struct evaluation *evaluation, struct buf *out, struct v
     static const char *const names[] = {"Undefined", "Null",   "Boolean", "Int",
                                         "Decimal",   "String", "Array",   "Object"};
     buf_add_u8(out, '{');
-    write_text(out, "type", str_of(names[value.type]));
+    json_write_text(out, "type", str_of(names[value.type]));
     if (value.type != VALUE_UNDEFINED) {
         json_write_key(out, "value");
         rule_value_write(evaluation, out, value);
@@ -170,7 +160,7 @@ static void write_permission(struct explanation *explanation, const struct rule_
         return;
     struct str target = rule_template_evaluate(&action->target, &explanation->evaluation, &room);
     if (rule_action_permit(explanation->question->rule, action, target, &why))
-        write_text(explanation->out, "refused", str_of(why.text));
+        json_write_text(explanation->out, "refused", str_of(why.text));
     buf_done(&room);
 }
 
@@ -217,7 +207,7 @@ static void write_valid(struct explanation *explanation) {
     struct evaluation *evaluation = &explanation->evaluation;
     bool matched = rule_route_matches(plan, explanation->question->topic);
     const char *why_not = reason(explanation, matched);
-    write_bool(out, "matched", matched);
+    json_write_bool(out, "matched", matched);
     if (explanation->outcome != RULE_EXHAUSTED) {
         write_variables(explanation);
         if (plan->select.where) {
@@ -227,9 +217,9 @@ static void write_valid(struct explanation *explanation) {
             write_value(explanation, where);
         }
     }
-    write_bool(out, "fires", !why_not);
+    json_write_bool(out, "fires", !why_not);
     if (why_not)
-        write_text(out, "reason", str_of(why_not));
+        json_write_text(out, "reason", str_of(why_not));
     if (explanation->outcome == RULE_RESULT)
         rule_explain_result(out, explanation->result, SIZE_MAX);
     if (explanation->question->rule && explanation->outcome != RULE_EXHAUSTED)
@@ -278,7 +268,7 @@ bool rule_explain(const struct rule_question *question, struct buf *out) {
         plan || rule_plan_statement(&arena, question->sql, (enum rule_version)question->sql_version,
                                     &plan, &err) == 0;
     buf_add_u8(out, '{');
-    write_bool(out, "valid", valid);
+    json_write_bool(out, "valid", valid);
     if (valid) {
         explanation.plan = plan;
         evaluate(&explanation);

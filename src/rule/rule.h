@@ -254,7 +254,11 @@ struct rule_failure {
     struct str rule;
     const char *failed_action; /* "HttpAction" */
     struct str resource, why;
-    const struct action_record *record;
+    const struct action_record *record; /* the error action's templates see its message */
+    /* Several messages that failed together, `record` being the first; NULL: there is one. */
+    const struct action_record *const *batch;
+    size_t batch_count;
+    bool is_across_topics; /* they may be of several topics */
 };
 
 /*

@@ -79,7 +79,8 @@ static const struct option republish_options[] = {
     {.key = NULL},
 };
 
-#define TARGET(name) LATER(name, "the action " name " is not available yet")
+/* What AWS has and Weir does not, with what comes nearest. */
+#define TARGET(name, instead) LATER(name, "the action " name " is not available; " instead)
 /* An action whose keys its kind reads (flow/action.h). */
 #define OUTSIDE(name, text)                                                                        \
     {                                                                                              \
@@ -110,24 +111,24 @@ static const struct option action_options[] = {
     OUTSIDE("lambda", "invoke a function, asynchronously"),
     OUTSIDE("s3", "one object per message"),
     OUTSIDE("postgres", "rows into a table"),
-    TARGET("sqs"),
-    TARGET("sns"),
-    TARGET("dynamodb"),
-    TARGET("dynamodb_v2"),
+    TARGET("sqs", "kafka or redis (RPUSH) keep a queue"),
+    TARGET("sns", "http or republish tell others"),
+    TARGET("dynamodb", "postgres or redis keep rows by key"),
+    TARGET("dynamodb_v2", "postgres or redis keep rows by key"),
     OUTSIDE("open_search", "documents by the bulk API"),
     OUTSIDE("elasticsearch", "documents by the bulk API"),
-    TARGET("cloudwatch_metric"),
-    TARGET("cloudwatch_alarm"),
-    TARGET("cloudwatch_logs"),
+    TARGET("cloudwatch_metric", "influxdb keeps points"),
+    TARGET("cloudwatch_alarm", "http tells others"),
+    TARGET("cloudwatch_logs", "elasticsearch or firehose keep lines"),
     OUTSIDE("http", "POST to a URL"),
     OUTSIDE("kafka", "a message to a Kafka topic"),
-    TARGET("step_functions"),
-    TARGET("timestream"),
-    TARGET("location"),
-    TARGET("iot_events"),
-    TARGET("iot_analytics"),
-    TARGET("iot_site_wise"),
-    TARGET("salesforce"),
+    TARGET("step_functions", "lambda invokes a function"),
+    TARGET("timestream", "influxdb or postgres keep points"),
+    TARGET("location", "postgres keeps positions"),
+    TARGET("iot_events", "lambda invokes a function"),
+    TARGET("iot_analytics", "kinesis or firehose keep messages"),
+    TARGET("iot_site_wise", "influxdb keeps points"),
+    TARGET("salesforce", "http posts to a URL"),
     OUTSIDE("influxdb", "points in line protocol"),
     {.key = NULL},
 };

@@ -74,7 +74,8 @@ static void errors_say_where(void **state) {
          "weir.yaml:1:53: rule r: there is no role \"x\" under roles"},
         {"{\"rules\":{\"r\":{\"sql\":\"SELECT * FROM "
          "'a'\",\"actions\":[{\"sqs\":{\"bucket_name\":\"s\"}}]}}}",
-         "weir.yaml:1:60: sqs: the action sqs is not available yet"},
+         "weir.yaml:1:60: sqs: the action sqs is not available; kafka or redis (RPUSH) keep a "
+         "queue"},
         {"{\"rules\":{\"r\":{\"sql\":\"SELECT * FROM "
          "'a'\",\"actions\":[{\"firehose\":{\"delivery_stream_name\":\"d\","
          "\"separator\":\";\"}}]}}}",

@@ -4,11 +4,6 @@
 #include "base/json_write.h"
 #include "rule/explain.h"
 
-static void write_text(struct buf *out, const char *key, struct str text) {
-    json_write_key(out, key);
-    json_write_string(out, text);
-}
-
 static void write_microseconds(struct buf *out, uint64_t since_ns) {
     uint64_t ns = clock_mono_ns() - since_ns;
     json_write_key(out, "microseconds");
@@ -22,11 +17,11 @@ void rule_trace_begin(struct rule_trace *trace) {
     clock_rfc3339(clock_wall_ms(), at);
     buf_clear(out);
     buf_add_u8(out, '{');
-    write_text(out, "rule", trace->rule->rule->name);
-    write_text(out, "topic", message->topic);
+    json_write_text(out, "rule", trace->rule->rule->name);
+    json_write_text(out, "topic", message->topic);
     if (message->client_id.len)
-        write_text(out, "client_id", message->client_id);
-    write_text(out, "at", str_of(at));
+        json_write_text(out, "client_id", message->client_id);
+    json_write_text(out, "at", str_of(at));
     trace->began_ns = clock_mono_ns();
 }
 
@@ -45,7 +40,7 @@ void rule_trace_outcome(struct rule_trace *trace, enum rule_outcome outcome, str
     json_write_key(out, "fires");
     buf_add_str(out, reason ? STR("false") : STR("true"));
     if (reason)
-        write_text(out, "reason", str_of(reason));
+        json_write_text(out, "reason", str_of(reason));
     else
         rule_explain_result(out, payload, RULE_TRACE_RESULT_BYTES_MAX);
 }
@@ -62,11 +57,11 @@ void rule_trace_action_end(struct rule_trace *trace, const struct rule_action *a
     else
         buf_add_str(out, STR(",\"actions\":["));
     buf_add_u8(out, '{');
-    write_text(out, error ? "error_action" : "action", str_of(rule_action_name(action)));
-    write_text(out, "resource", resource);
-    write_text(out, "outcome", result < 0 ? STR("failure") : STR("success"));
+    json_write_text(out, error ? "error_action" : "action", str_of(rule_action_name(action)));
+    json_write_text(out, "resource", resource);
+    json_write_text(out, "outcome", result < 0 ? STR("failure") : STR("success"));
     if (result < 0)
-        write_text(out, "error", str_of(why->text));
+        json_write_text(out, "error", str_of(why->text));
     write_microseconds(out, trace->action_began_ns);
     buf_add_u8(out, '}');
 }

@@ -72,8 +72,7 @@ static struct str slurp(struct sensors *sensors, const char *path) {
 static void begin(struct sensors *sensors, const char *name) {
     buf_clear(&sensors->json);
     buf_add(&sensors->json, "{", 1);
-    json_write_key(&sensors->json, "sensor");
-    json_write_string(&sensors->json, str_of(name));
+    json_write_text(&sensors->json, "sensor", str_of(name));
 }
 
 static void add(struct sensors *sensors, const char *key, double value, int decimals) {

@@ -203,6 +203,8 @@ static int open_handle(struct kafka_engine *engine, struct err *err) {
         return err_set(err, ERR_INVALID, "kafka topic %s: %s", engine->topic,
                        kafka.err2str(kafka.last_error()));
     watch(engine, on_queue);
+    /* librdkafka tells of a queue that was empty: what it put in before would keep it silent for ever. */
+    kafka.poll(producer->handle, 0);
     return 0;
 }
 

@@ -61,39 +61,9 @@ hash_key hash_key_of(struct str partition_key) {
     return key;
 }
 
-bool hash_key_parse(struct str text, hash_key *ret_key) {
-    if (text.len == 0 || text.len >= HASH_KEY_CHARS || (text.at[0] == '0' && text.len > 1))
-        return false;
-    hash_key key = 0;
-    for (size_t i = 0; i < text.len; i++) {
-        if (text.at[i] < '0' || text.at[i] > '9')
-            return false;
-        unsigned digit = (unsigned)(text.at[i] - '0');
-        if (key > (~(hash_key)0 - digit) / 10)
-            return false;
-        key = key * 10 + digit;
-    }
-    *ret_key = key;
-    return true;
-}
-
-void hash_key_text(hash_key key, char ret_text[HASH_KEY_CHARS]) {
-    char digits[HASH_KEY_CHARS];
-    int at = HASH_KEY_CHARS;
-    digits[--at] = '\0';
-    do
-        digits[--at] = (char)('0' + (unsigned)(key % 10));
-    while (key /= 10);
-    memcpy(ret_text, digits + at, (size_t)(HASH_KEY_CHARS - at));
-}
-
 void shard_map_even(unsigned index, unsigned count, hash_key *ret_start, hash_key *ret_end) {
-    /* floor(2^128 / count) without a number of 129 bits. */
-    hash_key last = ~(hash_key)0, width = last / count;
-    if (last % count == count - 1)
-        width++;
-    *ret_start = width * index;
-    *ret_end = index == count - 1 ? last : width * (index + 1) - 1;
+    *ret_start = hash_key_even(index, count);
+    *ret_end = index == count - 1 ? ~(hash_key)0 : hash_key_even(index + 1, count) - 1;
 }
 
 unsigned shard_map_find(const struct shard_map *map, hash_key key) {

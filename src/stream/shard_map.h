@@ -5,16 +5,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/hash_key.h"
 #include "base/str.h"
-
-/* A hash key: 0..2^128-1. */
-typedef unsigned __int128 hash_key;
-
-enum { HASH_KEY_CHARS = 40 };
-
-/* `0` or `[1-9]\d*`, at most 2^128-1. */
-bool hash_key_parse(struct str text, hash_key *ret_key);
-void hash_key_text(hash_key key, char ret_text[HASH_KEY_CHARS]);
 
 /* The MD5 of the key as a number, first byte highest. */
 hash_key hash_key_of(struct str partition_key);

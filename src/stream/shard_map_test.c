@@ -97,25 +97,6 @@ static void the_cache_agrees_with_the_map(void **state) {
     test_free(map.ranges);
 }
 
-static void hash_keys_are_parsed_strictly(void **state) {
-    hash_key key;
-    assert_true(hash_key_parse(STR("0"), &key));
-    assert_true(key == 0);
-    assert_true(hash_key_parse(STR("340282366920938463463374607431768211455"), &key));
-    assert_true(key == ~(hash_key)0);
-    const char *bad[] = {"",
-                         "00",
-                         "01",
-                         "-1",
-                         "1a",
-                         " 1",
-                         "340282366920938463463374607431768211456",
-                         "999999999999999999999999999999999999999",
-                         "1000000000000000000000000000000000000000"};
-    for (size_t i = 0; i < COUNT_OF(bad); i++)
-        assert_false(hash_key_parse(str_of(bad[i]), &key));
-}
-
 static void *hash_on_thread(void *data) {
     *(hash_key *)data = hash_key_of(STR("device-1"));
     return NULL;
@@ -138,7 +119,6 @@ int main(void) {
         cmocka_unit_test(ranges_are_those_of_kinesis),
         cmocka_unit_test(the_ends_of_ranges_belong_to_them),
         cmocka_unit_test(the_cache_agrees_with_the_map),
-        cmocka_unit_test(hash_keys_are_parsed_strictly),
         cmocka_unit_test(threads_have_their_own_digest),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -62,14 +62,9 @@ static bool read_thing(struct json *json, struct str kept, struct arena *arena,
     return json_int(json_member(root, STR("version")), &ret_thing->version);
 }
 
-static void write_text(struct buf *out, const char *key, struct str text) {
-    json_write_key(out, key);
-    json_write_string(out, text);
-}
-
 static void write_members(struct buf *out, const struct thing *thing) {
     if (thing->type.len)
-        write_text(out, "thingTypeName", thing->type);
+        json_write_text(out, "thingTypeName", thing->type);
     json_write_key(out, "attributes");
     buf_add_u8(out, '{');
     for (size_t i = 0; i < thing->count; i++) {
@@ -85,7 +80,7 @@ static void write_members(struct buf *out, const struct thing *thing) {
 
 static void write_kept(struct buf *out, const struct thing *thing) {
     buf_add_u8(out, '{');
-    write_text(out, "thingId", thing->id);
+    json_write_text(out, "thingId", thing->id);
     write_members(out, thing);
 }
 
@@ -98,8 +93,8 @@ static void write_arn(const struct things *things, struct buf *out, struct str n
 void things_write_thing(const struct things *things, struct str thing, struct str kept,
                         struct buf *out) {
     buf_add_u8(out, '{');
-    write_text(out, "defaultClientId", thing);
-    write_text(out, "thingName", thing);
+    json_write_text(out, "defaultClientId", thing);
+    json_write_text(out, "thingName", thing);
     write_arn(things, out, thing);
     buf_add_u8(out, ',');
     buf_add_str(out, str_skip(kept, 1)); /* behind its '{' */
@@ -229,9 +224,9 @@ static bool check_version(struct rest_call *call, const struct thing *thing, int
 
 static void answer_created(struct rest_call *call, const struct thing *thing) {
     buf_add_u8(&call->output, '{');
-    write_text(&call->output, "thingName", call->labels[0]);
+    json_write_text(&call->output, "thingName", call->labels[0]);
     write_arn(things_of(call), &call->output, call->labels[0]);
-    write_text(&call->output, "thingId", thing->id);
+    json_write_text(&call->output, "thingId", thing->id);
     buf_add_u8(&call->output, '}');
     rest_answer(call, 200);
 }
@@ -369,7 +364,7 @@ static void list_thing(struct listing *listing, struct str name, const struct th
     struct buf *out = &listing->call->output;
     json_write_comma(out);
     buf_add_u8(out, '{');
-    write_text(out, "thingName", name);
+    json_write_text(out, "thingName", name);
     write_arn(things_of(listing->call), out, name);
     write_members(out, thing);
     snprintf(listing->last, sizeof listing->last, "%.*s", STR_ARG(name));

@@ -119,7 +119,7 @@ static void serve_favicon(struct web *web, struct http_request *request) {
 static const struct route {
     const char *path;
     void (*serve)(struct web *web, struct http_request *request);
-    bool is_websocket;
+    bool is_websocket, takes_post;
 } routes[] = {
     {"/ws", serve_feed, true}, {"/mqtt", serve_mqtt, true}, {"/metrics", serve_metrics},
     {"/livez", serve_livez},   {"/readyz", serve_readyz},   {"/favicon.ico", serve_favicon},
@@ -135,13 +135,14 @@ static void serve_confirm(struct web *web, struct http_request *request) {
         respond_text(request, 404, "There is no such token.\n");
 }
 
-static const struct route confirm_route = {"/confirmdestination/", serve_confirm, false};
+static const struct route confirm_route = {"/confirmdestination/", serve_confirm, false, true};
 
 /* ---- requests ---- */
 
-static bool check_method(struct http_request *request) {
+static bool check_method(struct http_request *request, const struct route *route) {
     const struct http_header allow = {STR("Allow"), STR("GET, HEAD")};
-    if (str_eq(request->method, STR("GET")) || str_eq(request->method, STR("HEAD")))
+    if (str_eq(request->method, STR("GET")) || str_eq(request->method, STR("HEAD")) ||
+        (route && route->takes_post && str_eq(request->method, STR("POST"))))
         return true;
     web_respond(request, 405, "text/plain; charset=utf-8", STR("Only GET is understood here.\n"),
                 &allow, 1);
@@ -174,7 +175,7 @@ static void on_request(struct http_request *request, void *data) {
         return;
     if (!route && !web_page_has(request->path))
         respond_text(request, 404, "There is nothing at this address.\n");
-    else if (!check_method(request))
+    else if (!check_method(request, route))
         return;
     else if (route)
         route->serve(web, request);

@@ -306,6 +306,46 @@ def test_http_batches(make_weir, hook):
     assert max(len(json.loads(body)) for body in hook.bodies()) == 4
 
 
+def test_a_refused_batch_makes_one_report_of_its_messages(make_weir, hook):
+    batch = {"enable_batching": True, "batch_config": {"max_batch_size": 3, "max_batch_open_ms": 200}}
+    weir = make_weir(config_for([{"http": {"url": hook.url("/x"), **batch}}], error_action={"kinesis": {"stream_name": "sensors"}}))
+    hook.answers = [404] * 10
+    publish(weir, [f'{{"n":{n}}}' for n in range(4)])
+
+    def reports():
+        return [json.loads(record["data"]) for record in weir.stream_records()]
+    wait_for(lambda: sum(len(report["payloadsWithMetadata"]) for report in reports()) == 4, what="four messages in reports")
+    seen = []
+    for report in reports():
+        messages = report["payloadsWithMetadata"]
+        assert (report["ruleName"], report["topic"]) == ("out", "out/a") and "base64OriginalPayload" not in report
+        assert [message["id"] for message in messages] == list(range(1, len(messages) + 1))
+        assert all(len(message["cloudwatchTraceId"]) == 36 and message["sourceIp"] == "127.0.0.1" for message in messages)
+        assert report["failures"] == [{"affectedIds": [message["id"] for message in messages], "failedAction": "HttpAction",
+                                       "failedResource": hook.url("/x"), "errorMessage": f"POST {hook.url('/x')}: answered with 404"}]
+        seen += [json.loads(base64.b64decode(message["base64OriginalPayload"])) for message in messages]
+    assert seen == [{"n": n} for n in range(4)] and [len(json.loads(body)) for body in hook.bodies()] == [
+        len(report["payloadsWithMetadata"]) for report in reports()]
+    assert weir.metrics()['weir_rule_action_failure_total{rule="out",action="http"}'] == 4
+    assert weir.metrics()['weir_rule_http_code_4xx_total{rule="out",action="http"}'] == len(hook.requests)
+
+
+def test_http_failures_are_counted_by_what_they_are(make_weir, hook):
+    hook.answers = [500, 304, 200]
+    action = {"url": hook.url("/${topic(2)}"), "confirmation_url": hook.url()}
+    rules = {"code": {"sql": "SELECT * FROM 'code'", "actions": [{"http": {"url": hook.url("/x")}}]},
+             "name": {"sql": "SELECT * FROM 'name'", "actions": [{"http": {"url": "http://no-such-host.invalid/"}}]},
+             "url": {"sql": "SELECT * FROM 'url/#'", "actions": [{"http": action}]}}
+    weir = make_weir(pipeline(functions=None, event_source_mappings=None, delivery_streams=None, buckets=None, rules=rules))
+    publish(weir, ["1", "2"], topic="code")
+    publish(weir, ["1"], topic="name")
+    publish(weir, ["1"], topic="url/a b")
+    expected = {"code_5xx": "code", "code_other": "code", "unknown_host": "name", "invalid_url": "url"}
+    wait_for(lambda: all(weir.metrics()[f'weir_rule_http_{name}_total{{rule="{rule}",action="http"}}'] >= 1 for name, rule in expected.items()),
+             what="the counters")
+    assert weir.metrics()['weir_rule_http_code_4xx_total{rule="code",action="http"}'] == 0
+
+
 def test_http_asks_for_confirmation_first(make_weir, hook):
     action = {"http": {"url": hook.url("/in/${topic(2)}"), "confirmation_url": hook.url("/in")}}
     weir = make_weir(config_for([action]))
@@ -400,7 +440,9 @@ def s3():
 def test_s3_writes_an_object_per_message_through_an_outage(make_weir, s3):
     buckets = {"store": {"s3": {"endpoint": f"http://127.0.0.1:{s3.port}", "region": "us-east-1", "bucket": "archive",
                                 "access_key_id": "S3RVER", "secret_access_key": "S3RVER", "path_style": True}}}
-    config = config_for([{"s3": {"bucket_name": "store", "key": "raw/${topic(2)}/${n}.json", "canned_acl": "public-read"}}], select="SELECT n")
+    config = config_for([{"s3": {"bucket_name": "store", "key": "raw/${topic(2)}/${n}.json", "canned_acl": "public-read",
+                                "headers": [{"key": "Cache-Control", "value": "max-age=${n}"}, {"key": "x-amz-meta-device", "value": "${topic(2)}"},
+                                            {"key": "x-amz-meta-none", "value": "${none}"}]}}], select="SELECT n")
     config["buckets"] = buckets
     weir = make_weir(config)
     publish(weir, [json.dumps({"n": n, "m": 1}) for n in range(30)])
@@ -412,7 +454,9 @@ def test_s3_writes_an_object_per_message_through_an_outage(make_weir, s3):
     s3.start()
     wait_for(lambda: len(s3.objects()) == 60, timeout_s=60, what="everything")
     for key, answer in s3.objects().items():
-        assert key == f"raw/a/{json.loads(answer['Body'].read())['n']}.json" and answer["ContentType"] == "application/json"
+        number = json.loads(answer["Body"].read())["n"]
+        assert key == f"raw/a/{number}.json" and answer["ContentType"] == "application/json"
+        assert answer["Metadata"] == {"device": "a"} and answer["CacheControl"] == f"max-age={number}"
 
 
 def test_s3_directory_keeps_the_last_message_of_a_key_and_stays_inside(make_weir):
@@ -448,7 +492,11 @@ def test_rules_of_the_api_bring_their_actions(make_weir, hook):
 
     def rule(path, **more):
         return {"sql": "SELECT n FROM 'out/#'", "awsIotSqlVersion": "2016-03-23",
-                "actions": [{"http": {"url": hook.url(path), "headers": [{"key": "X-N", "value": "${n}"}], **more}}]}
+                "actions": [{"http": {"url": hook.url(path), "confirmationUrl": hook.url(),
+                                      "headers": [{"key": "X-N", "value": "${n}"}], **more}}]}
+    iot.create_topic_rule_destination(destinationConfiguration={"httpUrlConfiguration": {"confirmationUrl": hook.url()}})
+    asked = json.loads(wait_for(lambda: hook.requests and hook.requests.pop(), what="the request for confirmation")[2])
+    iot.confirm_topic_rule_destination(confirmationToken=asked["confirmationToken"])
     iot.create_topic_rule(ruleName="made", topicRulePayload=rule("/one"))
     publish(weir, ['{"n":1}'])
     wait_for(lambda: [path for path, _, _ in hook.requests] == ["/one"], what="the first")

@@ -87,16 +87,13 @@ def check_tests():
 
 # Sources that another test covers; say which.
 TESTED_ELSEWHERE = {
-    "src/action/destination.c": "tests/e2e/test_actions.py",
     "src/action/elasticsearch.c": "tests/e2e/test_store_actions.py",
     "src/action/host.c": "tests/e2e/test_actions.py: rules that come and go",
     "src/action/http.c": "tests/e2e/test_actions.py",
     "src/action/influxdb.c": "tests/e2e/test_store_actions.py",
-    "src/action/kafka.c": "tests/e2e/test_store_actions.py",
     "src/action/kinds.c": "tests/e2e/test_actions.py",
     "src/action/lambda.c": "tests/e2e/test_actions.py",
     "src/action/meter.c": "runner_test.c, tests/e2e/test_actions.py",
-    "src/action/postgres.c": "tests/e2e/test_store_actions.py",
     "src/action/redis.c": "tests/e2e/test_actions.py",
     "src/action/s3.c": "tests/e2e/test_actions.py",
     "src/app/api_client.c": "tests/e2e/test_management.py",
@@ -129,8 +126,8 @@ TESTED_ELSEWHERE = {
     "src/base/map.c": "list_map_test.c",
     "src/base/mem.c": "every test",
     "src/base/random.c": "clock_test.c",
+    "src/http/respond.c": "server_test.c, h2_test.c",
     "src/http/upgrade.c": "websocket_test.c; src/mqtt/websocket_test.c",
-    "src/io/tcp_listen.c": "tcp_test.c",
     "src/manage/manage.c": "broker_test.c",
     "src/mqtt/describe.c": "inquiry_test.c",
     "src/mqtt/channel.c": "worker_test.c: two workers over real TCP",
