@@ -130,11 +130,11 @@ struct value rule_function_decode(struct evaluation *evaluation, const struct va
         return value_undefined();
     if (!read_base64(evaluation, args[0].text))
         return value_null();
-    struct value text = rule_evaluation_take_scratch(evaluation);
+    struct value text = as_text(evaluation, rule_evaluation_take_scratch(evaluation));
     if (text.type != VALUE_STRING)
         return text;
     struct json json = {0};
-    struct value decoded = {0};
+    struct value decoded = text;
     if (json_parse(&json, text.text) == 0) {
         size_t size = json.count * sizeof *json.entries;
         struct json *kept = rule_evaluation_alloc(evaluation, sizeof *kept + size);
@@ -145,5 +145,5 @@ struct value rule_function_decode(struct evaluation *evaluation, const struct va
         }
     }
     json_done(&json);
-    return decoded.type == VALUE_UNDEFINED ? as_text(evaluation, text) : decoded;
+    return decoded;
 }
