@@ -6,7 +6,7 @@
  * lag.
  *
  * What it promises:
- *   At least once. The checkpoint follows what was delivered by ACTION_CHECKPOINT_MS at most; after a
+ *   At least once. The checkpoint follows what was delivered by STREAM_CHECKPOINT_MS at most; after a
  *   kill what was delivered since comes again (docs/OPERATIONS.md says what that means per kind).
  *   In order: a batch is handed over in the order of the log, and the next one only when all items of
  *   it are settled. What a kind does with a batch it says itself (http with max_in_flight above 1 may
@@ -42,7 +42,7 @@
 #include "io/loop.h"
 #include "stream/stream.h"
 
-enum { ACTION_CHECKPOINT_MS = 100, ACTION_NAME_CHARS_MAX = 160 };
+enum { ACTION_NAME_CHARS_MAX = 160 };
 
 /* Every kind there is, NULL-terminated; for rule_set_compile(). */
 extern const struct action_kind *const action_kinds[];
@@ -60,8 +60,22 @@ struct action_failure {
     bool is_across_topics; /* the batch may hold messages of several topics */
 };
 
-/* What a function's invocation came to. `why` is NULL when ok. */
-typedef void action_invoked_cb(void *data, bool ok, const char *why);
+/* What a function's invocation came to: its answer, or why there is none. */
+typedef void action_invoked_cb(void *data, bool ok, struct str text);
+
+/* The evaluation of rules that call functions (statement.c), which the rules themselves do. */
+struct action_statements {
+    /* What was answered for one message. */
+    void *(*open)(void);
+    void (*close)(void *calls);
+    /* Whether a function's answer is missing: which, and what it is given. Views, until it is answered. */
+    bool (*ask)(void *data, const struct action_spec *spec, const struct action_record *record,
+                void *calls, struct str *ret_function, struct str *ret_input);
+    void (*answer)(void *calls, bool ok, struct str text);
+    /* Runs the rule's actions: as `fail` below returns. NOT_FOUND: there is no such rule any more. */
+    int (*run)(void *data, const struct action_spec *spec, const struct action_record *record,
+               void *calls);
+};
 
 struct destinations;
 
@@ -87,6 +101,9 @@ struct action_services {
      * later; TOO_LARGE. */
     int (*invoke)(void *data, struct str function, struct str event, action_invoked_cb *done,
                   void *done_data);
+    /* Whether a process of the function runs, so that a call does not have to wait for its start. */
+    bool (*is_up)(void *data, struct str function);
+    const struct action_statements *statements;
     /* The bucket of this name in the configuration, or NULL. */
     const struct bucket_config *(*bucket)(void *data, struct str name);
     void *data; /* of these functions */

@@ -14,6 +14,7 @@
 #include "base/json_write.h"
 #include "base/mem.h"
 #include "base/utf8.h"
+#include "flow/arn.h"
 
 enum { BATCH_ITEMS_MAX = 100, BATCH_BYTES_MAX = 1024 * 1024, MAX_IN_FLIGHT = 10 };
 
@@ -49,18 +50,6 @@ static void templates(const void *data, struct action_templates *list) {
                         "function_arn");
 }
 
-/* "arn:aws:lambda:REGION:ACCOUNT:function:NAME[:ALIAS]", "ACCOUNT:function:NAME" or "NAME[:ALIAS]". */
-static struct str function_name(struct str arn) {
-    static const struct str word = {"function:", 9};
-    struct str rest = arn;
-    for (struct str at = arn; at.len; at = str_skip(at, 1))
-        if (str_starts(at, word)) {
-            rest = str_skip(at, word.len);
-            break;
-        }
-    return str_cut(rest, ':', &rest);
-}
-
 /* ---- invoking ---- */
 
 static void free_if_over(struct lambda *lambda) {
@@ -71,7 +60,7 @@ static void free_if_over(struct lambda *lambda) {
     free(lambda);
 }
 
-static void on_invoked(void *data, bool ok, const char *why) {
+static void on_invoked(void *data, bool ok, struct str text) {
     struct call call = *(struct call *)data;
     struct lambda *lambda = call.lambda;
     free(data);
@@ -84,8 +73,8 @@ static void on_invoked(void *data, bool ok, const char *why) {
     if (ok)
         action_walk_settle(&lambda->walk, call.item, ACTION_OK, NULL);
     else
-        action_walk_settle(&lambda->walk, call.item, ACTION_RETRY, "function %.*s: %s",
-                           STR_ARG(name), why);
+        action_walk_settle(&lambda->walk, call.item, ACTION_RETRY, "function %.*s: %.*s",
+                           STR_ARG(name), STR_ARG(text));
 }
 
 static void refuse(struct action_walk *walk, struct action_item *item, struct str name, int code) {
@@ -99,7 +88,7 @@ static void refuse(struct action_walk *walk, struct action_item *item, struct st
 
 static void begin(struct action_walk *walk, struct action_item *item) {
     struct lambda *lambda = CONTAINER_OF(walk, struct lambda, walk);
-    struct str name = function_name(action_param_get(&item->record.params, "function"));
+    struct str name = arn_function_name(action_param_get(&item->record.params, "function"));
     struct str event = item->record.payload;
     if (json_parse(&lambda->json, event)) {
         action_walk_settle(walk, item, ACTION_FAILED, "the payload is no JSON document");

@@ -154,6 +154,7 @@ static bool open_target(struct action_runner *runner) {
     runner->target->ready = on_target_ready;
     runner->target->runner = runner;
     runner->target->meter = &runner->meter;
+    runner->target->spec = runner->spec;
     return true;
 }
 

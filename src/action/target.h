@@ -105,7 +105,8 @@ struct action_target {
     void (*ready)(struct action_target *target);
     size_t unsettled;
     void *runner;
-    struct action_meter *meter; /* NULL: nobody counts */
+    struct action_meter *meter;     /* NULL: nobody counts */
+    const struct action_spec *spec; /* of the action, as long as the target is open */
 };
 
 struct action_target_ops {

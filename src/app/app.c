@@ -30,6 +30,7 @@ struct app {
     struct facts *facts;
     struct stream_log *log;
     struct stream *sessions; /* what the broker keeps */
+    struct stream *requests; /* what clients ask of shadows */
     struct things *things;
     struct mqtt *mqtt;
     struct lane *lanes; /* the workers', then the service's */
@@ -90,50 +91,71 @@ static int open_log(struct app *app, struct err *err) {
     return code;
 }
 
-static int open_streams(struct app *app, struct err *err) {
-    const struct config *config = app->config;
+static int open_stream(struct app *app, const struct config_stream *settings, struct err *err) {
+    const struct stream_config data = {
+        .name = settings->head.name,
+        .kind = STREAM_DATA,
+        .shard_count = settings->shard_count,
+        .retention_ms = settings->retention_ms,
+        .record_bytes_max = settings->record_bytes_max,
+        .bytes_max = settings->bytes_max,
+        .compression_level =
+            settings->compression == CONFIG_ZSTD ? (int)settings->compression_level : 0,
+        .corrupted = corrupted_of(app->config, settings->corrupted_blocks),
+        .kafka = settings->kafka.head.conf ? &settings->kafka : NULL,
+        .kinesis = settings->kinesis.head.conf ? &settings->kinesis : NULL};
     struct stream *stream;
-    int code = 0;
-    for (size_t i = 0; !code && i < config->streams.count; i++) {
-        const struct config_stream *settings = OPTION_AT(config->streams, struct config_stream, i);
-        const struct stream_config data = {
-            .name = settings->head.name,
-            .kind = STREAM_DATA,
-            .shard_count = settings->shard_count,
-            .retention_ms = settings->retention_ms,
-            .bytes_max = settings->bytes_max,
-            .compression_level =
-                settings->compression == CONFIG_ZSTD ? (int)settings->compression_level : 0,
-            .corrupted = corrupted_of(config, settings->corrupted_blocks),
-            .kafka = settings->kafka.head.conf ? &settings->kafka : NULL,
-            .kinesis = settings->kinesis.head.conf ? &settings->kinesis : NULL};
-        code = stream_open(app->log, &data, &stream, err);
-    }
-    for (size_t i = 0; !code && i < config->delivery_streams.count; i++) {
-        const struct delivery_config *settings =
-            OPTION_AT(config->delivery_streams, struct delivery_config, i);
-        const struct stream_config buffer = {
-            .name = settings->head.name,
-            .kind = STREAM_DELIVERY,
-            .shard_count = 1,
-            .bytes_max = settings->backlog_bytes_max,
-            .kafka = settings->kafka.head.conf ? &settings->kafka : NULL,
-            .corrupted = corrupted_of(config, CONFIG_CORRUPTED_GLOBAL)};
-        code = stream_open(app->log, &buffer, &stream, err);
-    }
-    if (!code)
-        code = stream_open_rest(app->log, err);
+    return stream_open(app->log, &data, &stream, err);
+}
+
+static int open_buffer(struct app *app, const struct delivery_config *settings, struct err *err) {
+    const struct stream_config buffer = {
+        .name = settings->head.name,
+        .kind = STREAM_DELIVERY,
+        .shard_count = 1,
+        .bytes_max = settings->backlog_bytes_max,
+        .kafka = settings->kafka.head.conf ? &settings->kafka : NULL,
+        .corrupted = corrupted_of(app->config, CONFIG_CORRUPTED_GLOBAL)};
+    struct stream *stream;
+    return stream_open(app->log, &buffer, &stream, err);
+}
+
+/* What the broker must know again. It is rewritten from time to time: segments of a quarter of the least size
+ * at which that happens let the old go soon. */
+static int open_sessions(struct app *app, struct err *err) {
     const int64_t segments = 4, segment_bytes_most = 64 << 20;
-    int64_t segment_bytes = config->mqtt.journal_bytes_min / segments;
+    int64_t segment_bytes = app->config->mqtt.journal_bytes_min / segments;
     const struct stream_config sessions = {.name = "mqtt",
                                            .kind = STREAM_SESSIONS,
                                            .shard_count = 1,
                                            .segment_bytes_max = segment_bytes < segment_bytes_most
                                                                     ? segment_bytes
                                                                     : segment_bytes_most};
+    return stream_open(app->log, &sessions, &app->sessions, err);
+}
+
+static int open_requests(struct app *app, struct err *err) {
+    const struct stream_config requests = {.name = "shadows",
+                                           .kind = STREAM_REQUESTS,
+                                           .shard_count = 1,
+                                           .bytes_max = THINGS_REQUESTS_BYTES_MAX,
+                                           .segment_bytes_max = THINGS_REQUESTS_BYTES_MAX / 16};
+    return stream_open(app->log, &requests, &app->requests, err);
+}
+
+static int open_streams(struct app *app, struct err *err) {
+    const struct config *config = app->config;
+    int code = 0;
+    for (size_t i = 0; !code && i < config->streams.count; i++)
+        code = open_stream(app, OPTION_AT(config->streams, struct config_stream, i), err);
+    for (size_t i = 0; !code && i < config->delivery_streams.count; i++)
+        code =
+            open_buffer(app, OPTION_AT(config->delivery_streams, struct delivery_config, i), err);
     if (!code)
-        code = stream_open(app->log, &sessions, &app->sessions, err);
-    return code;
+        code = stream_open_rest(app->log, err);
+    if (!code)
+        code = open_sessions(app, err);
+    return code ? code : open_requests(app, err);
 }
 
 /* The users and certificates of a configuration, and the devices. */
@@ -169,10 +191,15 @@ static int start_lanes(struct app *app, struct err *err) {
     app->worker_count = (unsigned)app->config->workers;
     app->lanes = xcalloc(app->worker_count + 1, sizeof *app->lanes);
     app->mqtt = mqtt_new(&app->config->mqtt, app->worker_count + 1);
+    const struct lane_common common = {.mqtt = app->mqtt,
+                                       .log = app->log,
+                                       .account = app->config->api.account,
+                                       .sessions = app->sessions,
+                                       .requests = app->requests,
+                                       .things = app->things};
     for (unsigned i = 0; i <= app->worker_count; i++) {
         static const char *const names[] = {"worker", "service"};
-        lane_start(&app->lanes[i], names[i == app->worker_count], app->mqtt, i, app->log,
-                   app->config->api.account, app->sessions, app->things);
+        lane_start(&app->lanes[i], names[i == app->worker_count], i, &common);
     }
     int code = start_identities(app, err);
     if (!code)
@@ -238,7 +265,7 @@ static int start(struct app *app, struct err *err) {
         code = start_lanes(app, err);
     if (!code)
         code = service_start(&app->service, app->config, service_lane(app), app->facts, app->log,
-                             &app->rules, app->things, err);
+                             &app->rules, app->things, app->requests, err);
     if (!code)
         code = start_listeners(app, err);
     if (!code)

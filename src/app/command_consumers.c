@@ -50,49 +50,63 @@ static bool on_position(void *data, const struct stream_consumer *consumer) {
     return listing->count < LISTED_MAX;
 }
 
+struct lag {
+    bool counted;
+    uint64_t records, oldest_ms;
+};
+
 static void add_shard(struct stream_view *view, struct facts *facts, const struct listed *item,
-                      unsigned shard, uint64_t *records, uint64_t *oldest_ms) {
-    uint64_t first, next, bytes, first_ms, last_ms;
-    if (stream_view_shard(view, shard, &first, &next, &bytes, &first_ms, &last_ms) || next == first)
+                      unsigned shard, struct lag *lag) {
+    struct stream_view_info info;
+    if (stream_view_shard(view, shard, &info))
+        return;
+    lag->counted &= info.counted;
+    if (info.next == info.first)
         return;
     struct stream_consumer at = {.stream = str_of(item->stream),
                                  .created_s = item->created_s,
                                  .shard = shard,
                                  .name = str_of(item->name)};
     stream_consumer_get(facts, &at);
-    if (at.counter >= next)
+    if (at.counter >= info.next)
         return;
-    const struct stream_position position = {.from = STREAM_AT_COUNTER,
-                                             .counter = at.counter > first ? at.counter : first};
+    const struct stream_position position = {
+        .from = STREAM_AT_COUNTER, .counter = at.counter > info.first ? at.counter : info.first};
     struct stream_batch batch;
-    *records += next - position.counter;
+    lag->records += info.next - position.counter;
     if (stream_view_seek(view, shard, &position) == 0 &&
-        stream_view_next(view, shard, 1, &batch) == 0 && batch.records[0].arrival_ms < *oldest_ms)
-        *oldest_ms = batch.records[0].arrival_ms;
+        stream_view_next(view, shard, 1, &batch) == 0 &&
+        batch.records[0].arrival_ms < lag->oldest_ms)
+        lag->oldest_ms = batch.records[0].arrival_ms;
 }
 
-static void print(const char *data, struct facts *facts, const struct listed *item) {
+static void print(const struct stream_source *source, struct facts *facts,
+                  const struct listed *item) {
     struct stream_view *view;
-    uint64_t records = 0, oldest_ms = UINT64_MAX, now_ms = clock_wall_ms();
-    if (stream_view_open(data, item->stream, &view, NULL))
+    struct lag lag = {.counted = true, .oldest_ms = UINT64_MAX};
+    uint64_t now_ms = clock_wall_ms();
+    if (stream_source_open(source, item->stream, &view, NULL))
         return;
     if (stream_view_created_s(view) == item->created_s) {
         for (unsigned shard = 0; shard < stream_view_shard_count(view); shard++)
-            add_shard(view, facts, item, shard, &records, &oldest_ms);
-        printf("%-24s %-24s %14" PRIu64 " %14" PRIu64 "\n", item->stream, item->name, records,
-               oldest_ms < now_ms ? (now_ms - oldest_ms) / 1000 : 0);
+            add_shard(view, facts, item, shard, &lag);
+        if (lag.counted)
+            printf("%-24s %-24s %14" PRIu64 " %14" PRIu64 "\n", item->stream, item->name,
+                   lag.records, lag.oldest_ms < now_ms ? (now_ms - lag.oldest_ms) / 1000 : 0);
+        else
+            printf("%-24s %-24s %14s %14s\n", item->stream, item->name, "-", "-");
     }
     stream_view_close(view);
 }
 
-static int list(const char *data, struct facts *facts, const char *stream) {
+static int list(const struct stream_source *source, struct facts *facts, const char *stream) {
     struct listing listing = {.stream = stream};
     int code = stream_consumer_each(facts, on_position, &listing);
     if (!code)
         printf("%-24s %-24s %14s %14s\n", "STREAM", "CONSUMER", "RECORDS BEHIND", "SECONDS BEHIND");
     for (size_t i = 0; i < listing.count; i++) {
         if (!code)
-            print(data, facts, &listing.items[i]);
+            print(source, facts, &listing.items[i]);
         free(listing.items[i].stream);
         free(listing.items[i].name);
     }
@@ -143,7 +157,7 @@ static int drop(struct facts *facts, const char *stream, const char *name) {
     return code ? complain(err.text[0] ? err.text : err_text(code)) : 0;
 }
 
-int command_consumers(const char *data, int argc, char **argv) {
+int command_consumers(const struct stream_source *source, int argc, char **argv) {
     bool lists = argc >= 1 && argc <= 2 && strcmp(argv[0], "ls") == 0;
     bool removes = argc == 3 && strcmp(argv[0], "rm") == 0;
     struct facts *facts;
@@ -152,10 +166,10 @@ int command_consumers(const char *data, int argc, char **argv) {
         fputs("usage: weir stream consumers ls [STREAM] | rm STREAM CONSUMER\n", stderr);
         return EXIT_USAGE;
     }
-    if (command_facts_open(data, &facts, &err))
+    if (command_facts_open(source->data, &facts, &err))
         return complain(err.text);
     int code =
-        lists ? list(data, facts, argc == 2 ? argv[1] : NULL) : drop(facts, argv[1], argv[2]);
+        lists ? list(source, facts, argc == 2 ? argv[1] : NULL) : drop(facts, argv[1], argv[2]);
     facts_close(facts);
     return code;
 }

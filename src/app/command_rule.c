@@ -16,7 +16,7 @@
 enum { PAYLOAD_BYTES_MAX = 16 * 1024 * 1024 };
 
 struct arguments {
-    const char *sql, *topic, *payload, *version, *rule, *client; /* of test */
+    const char *sql, *topic, *payload, *version, *rule, *client, *answers; /* of test */
     const char *config, *api, *count;
     const char *name; /* of show and trace */
 };
@@ -44,6 +44,15 @@ static int read_payload(const char *path, struct buf *payload) {
     return error ? -1 : 0;
 }
 
+/* NULL is fine. */
+static bool is_array(const char *text) {
+    struct json json = {0};
+    bool array = !text || (json_parse(&json, str_of(text)) == 0 &&
+                           json_type(json_root(&json)) == JSON_ARRAY);
+    json_done(&json);
+    return array;
+}
+
 static int explain(struct rule_question *question, const struct arguments *arguments) {
     struct buf payload = {0}, out = {0};
     if (arguments->payload && read_payload(arguments->payload, &payload) < 0) {
@@ -54,6 +63,7 @@ static int explain(struct rule_question *question, const struct arguments *argum
     question->client_id = str_of(arguments->client);
     question->payload = buf_str(&payload);
     question->environment = &rule_environment_default;
+    question->answers = str_of(arguments->answers);
     bool valid = rule_explain(question, &out);
     puts(buf_cstr(&out));
     buf_done(&payload);
@@ -189,9 +199,9 @@ static int trace_rule(const struct api_client *client, const struct arguments *a
 
 static int usage(void) {
     fputs("usage: weir rule test --sql SQL --topic TOPIC [--payload FILE|-] "
-          "[--sql-version 2015-10-08|2016-03-23]\n"
+          "[--sql-version 2015-10-08|2016-03-23] [--answers JSON]\n"
           "       weir rule test --config FILE --rule NAME --topic TOPIC [--payload FILE|-] "
-          "[--client ID]\n"
+          "[--client ID] [--answers JSON]\n"
           "       weir rule ls [--api URL] [--config FILE]\n"
           "       weir rule show NAME [--api URL] [--config FILE]\n"
           "       weir rule trace NAME [--count N] [--api URL] [--config FILE]\n",
@@ -213,7 +223,7 @@ static int ask(int (*question)(const struct api_client *, const struct arguments
 static int test(const struct arguments *arguments) {
     bool known = strcmp(arguments->version, "2015-10-08") == 0 ||
                  strcmp(arguments->version, "2016-03-23") == 0;
-    if (!arguments->topic || !known)
+    if (!arguments->topic || !known || !is_array(arguments->answers))
         return usage();
     if (arguments->config && arguments->rule && !arguments->sql)
         return test_rule(arguments);
@@ -222,12 +232,17 @@ static int test(const struct arguments *arguments) {
 
 int command_rule(int argc, char **argv) {
     struct arguments arguments = {.version = "2015-10-08"};
-    const struct command_flag flags[] = {
-        {"sql-version", 0, &arguments.version, NULL}, {"sql", 's', &arguments.sql, NULL},
-        {"topic", 't', &arguments.topic, NULL},       {"payload", 'p', &arguments.payload, NULL},
-        {"rule", 'r', &arguments.rule, NULL},         {"client", 0, &arguments.client, NULL},
-        {"config", 'c', &arguments.config, NULL},     {"api", 0, &arguments.api, NULL},
-        {"count", 'n', &arguments.count, NULL},       {0}};
+    const struct command_flag flags[] = {{"sql-version", 0, &arguments.version, NULL},
+                                         {"sql", 's', &arguments.sql, NULL},
+                                         {"topic", 't', &arguments.topic, NULL},
+                                         {"payload", 'p', &arguments.payload, NULL},
+                                         {"rule", 'r', &arguments.rule, NULL},
+                                         {"client", 0, &arguments.client, NULL},
+                                         {"config", 'c', &arguments.config, NULL},
+                                         {"api", 0, &arguments.api, NULL},
+                                         {"count", 'n', &arguments.count, NULL},
+                                         {"answers", 0, &arguments.answers, NULL},
+                                         {0}};
     if (!command_flags(&argc, argv, flags))
         return EXIT_USAGE;
     const char *verb = argc > 1 ? argv[1] : "";

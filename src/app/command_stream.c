@@ -1,6 +1,7 @@
-/* `weir stream ls|read|verify`: looks into the streams of a data directory, whether a Weir runs on it or
- * not. */
+/* `weir stream ls|read|verify`: looks into the streams of a data directory, and into those that a
+ * configuration puts on other engines, whether a Weir runs on them or not. */
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,9 +9,11 @@
 #include <unistd.h>
 
 #include "app/command_consumers.h"
+#include "app/stream_source.h"
 #include "base/base64.h"
 #include "base/clock.h"
 #include "base/json_write.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "base/utf8.h"
 #include "stream/stream.h"
@@ -25,46 +28,65 @@ static int complain(const struct err *err) {
 /* ---- ls ---- */
 
 struct listing {
-    const char *data;
-    struct err *err;
-    int code;
+    const struct stream_source *source;
+    bool failed;
 };
 
-static void list_shard(struct stream_view *view, const char *name, unsigned shard) {
-    uint64_t first, next, bytes, first_ms, last_ms;
-    if (stream_view_shard(view, shard, &first, &next, &bytes, &first_ms, &last_ms))
-        return;
-    char id[STREAM_SHARD_ID_CHARS], oldest[CLOCK_RFC3339_BYTES] = "-",
-                                    newest[CLOCK_RFC3339_BYTES] = "-";
-    stream_shard_id(shard, id);
-    if (next > first) {
-        clock_rfc3339(first_ms, oldest);
-        clock_rfc3339(last_ms, newest);
-    }
-    printf("%-24s %s %12llu %14llu  %-24s  %s\n", name, id, (unsigned long long)(next - first),
-           (unsigned long long)bytes, oldest, newest);
+static void number_text(bool known, uint64_t number, char ret_text[24]) {
+    if (known)
+        snprintf(ret_text, 24, "%" PRIu64, number);
+    else
+        strcpy(ret_text, "-");
 }
 
+static void time_text(uint64_t ms, char ret_text[CLOCK_RFC3339_BYTES]) {
+    if (ms)
+        clock_rfc3339(ms, ret_text);
+    else
+        strcpy(ret_text, "-");
+}
+
+static int list_shard(struct stream_view *view, const char *name, unsigned shard, struct err *err) {
+    struct stream_view_info info;
+    char id[STREAM_SHARD_ID_CHARS], oldest[CLOCK_RFC3339_BYTES], newest[CLOCK_RFC3339_BYTES],
+        records[24], bytes[24];
+    int code = stream_view_shard(view, shard, &info);
+    if (code == ERR_NOT_FOUND)
+        return 0;
+    stream_shard_id(shard, id);
+    if (code)
+        return err_set(err, code, "stream %s, %s: %s", name, id, err_text(code));
+    number_text(info.counted, info.next - info.first, records);
+    number_text(info.sized, info.bytes, bytes);
+    time_text(info.first_ms, oldest);
+    time_text(info.last_ms, newest);
+    printf("%-24s %s %12s %14s  %-24s  %s\n", name, id, records, bytes, oldest, newest);
+    return 0;
+}
+
+/* What cannot be listed must not hide the others. */
 static void list_stream(void *data, const char *name) {
     struct listing *listing = data;
     struct stream_view *view;
-    int code = stream_view_open(listing->data, name, &view, listing->err);
-    if (code) {
-        listing->code = code;
-        return;
+    struct err err;
+    int code = stream_source_open(listing->source, name, &view, &err);
+    if (!code) {
+        unsigned count = stream_view_shard_count(view);
+        for (unsigned shard = 0; shard < count && !code; shard++)
+            code = list_shard(view, name, shard, &err);
+        stream_view_close(view);
     }
-    for (unsigned shard = 0; shard < stream_view_shard_count(view); shard++)
-        list_shard(view, name, shard);
-    stream_view_close(view);
+    if (code)
+        listing->failed = complain(&err);
 }
 
-static int list(const char *data) {
+static int list(const struct stream_source *source) {
     struct err err;
-    struct listing listing = {data, &err, 0};
+    struct listing listing = {.source = source};
     printf("%-24s %-20s %12s %14s  %-24s  %s\n", "STREAM", "SHARD", "RECORDS", "BYTES", "OLDEST",
            "NEWEST");
-    int code = stream_view_list(data, list_stream, &listing, &err);
-    return code || listing.code ? complain(&err) : 0;
+    int code = stream_source_list(source, list_stream, &listing, &err);
+    return code ? complain(&err) : listing.failed;
 }
 
 /* ---- read ---- */
@@ -210,8 +232,7 @@ static void complain_damage(const struct reading *reading, unsigned shard) {
 }
 
 /* All that is there now. CORRUPT blocks are named and passed over. */
-static bool drain(struct reading *reading, unsigned shard) {
-    bool any = false;
+static int drain(struct reading *reading, unsigned shard, bool *ret_any) {
     while (reading->left) {
         struct stream_batch batch;
         int code = stream_view_next(reading->view, shard, BATCH_RECORDS, &batch);
@@ -220,12 +241,12 @@ static bool drain(struct reading *reading, unsigned shard) {
             continue;
         }
         if (code)
-            break;
-        any = true;
+            return code == ERR_AGAIN ? 0 : code;
+        *ret_any = true;
         if (!take_batch(reading, shard, &batch))
             break;
     }
-    return any;
+    return 0;
 }
 
 static int read_shards(struct reading *reading, unsigned first, unsigned end, struct err *err) {
@@ -236,8 +257,12 @@ static int read_shards(struct reading *reading, unsigned first, unsigned end, st
     }
     for (;;) {
         bool any = false;
-        for (unsigned shard = first; shard < end; shard++)
-            any |= drain(reading, shard);
+        for (unsigned shard = first; shard < end; shard++) {
+            int code = drain(reading, shard, &any);
+            if (code)
+                return err_set(err, code, "stream %s, shard %u: %s", reading->name, shard,
+                               err_text(code));
+        }
         if (!reading->left || ferror(stdout) || (!any && !reading->follow))
             return 0;
         if (!any)
@@ -245,7 +270,7 @@ static int read_shards(struct reading *reading, unsigned first, unsigned end, st
     }
 }
 
-static int read_stream(const char *data, const char *name, const char *shard_text,
+static int read_stream(const struct stream_source *source, const char *name, const char *shard_text,
                        struct reading *reading) {
     struct err err;
     if (reading->consumer && !stream_consumer_name_valid(reading->consumer)) {
@@ -253,11 +278,11 @@ static int read_stream(const char *data, const char *name, const char *shard_tex
                 reading->consumer, STREAM_CONSUMER_CHARS_MAX);
         return complain(&err);
     }
-    int code = stream_view_open(data, name, &reading->view, &err);
+    int code = stream_source_open(source, name, &reading->view, &err);
     if (code)
         return complain(&err);
     reading->name = name;
-    if (reading->consumer && (code = command_facts_open(data, &reading->facts, &err))) {
+    if (reading->consumer && (code = command_facts_open(source->data, &reading->facts, &err))) {
         stream_view_close(reading->view);
         return complain(&err);
     }
@@ -279,30 +304,45 @@ static int read_stream(const char *data, const char *name, const char *shard_tex
     return code ? complain(&err) : 0;
 }
 
+static int run(int argc, char **argv, const struct stream_source *source, const char *shard,
+               struct reading *reading) {
+    if (argc == 2 && strcmp(argv[1], "ls") == 0)
+        return list(source);
+    if (argc == 3 && strcmp(argv[1], "read") == 0)
+        return read_stream(source, argv[2], shard, reading);
+    if (argc > 1 && strcmp(argv[1], "consumers") == 0)
+        return command_consumers(source, argc - 2, argv + 2);
+    if (argc <= 3 && argc > 1 && strcmp(argv[1], "verify") == 0)
+        return command_stream_verify(argc == 3 ? argv[2] : source->data);
+    fputs("usage: weir stream ls | read NAME | consumers ls|rm | verify [DIR]; `weir help` says "
+          "more\n",
+          stderr);
+    return EXIT_USAGE;
+}
+
 int command_stream(int argc, char **argv) {
-    const char *data = "./data", *shard = NULL, *count = NULL;
+    const char *data = NULL, *config = NULL, *shard = NULL, *count = NULL;
+    struct stream_source source;
+    struct err err;
     struct reading reading = {.from = "TRIM_HORIZON", .left = UINT64_MAX};
-    const struct command_flag flags[] = {
-        {"data", 'd', &data, NULL},         {"shard", 's', &shard, NULL},
-        {"from", 'f', &reading.from, NULL}, {"consumer", 'c', &reading.consumer, NULL},
-        {"count", 'n', &count, NULL},       {"follow", 0, NULL, &reading.follow},
-        {"raw", 0, NULL, &reading.raw},     {0}};
+    const struct command_flag flags[] = {{"data", 'd', &data, NULL},
+                                         {"config", 'c', &config, NULL},
+                                         {"shard", 's', &shard, NULL},
+                                         {"from", 'f', &reading.from, NULL},
+                                         {"consumer", 0, &reading.consumer, NULL},
+                                         {"count", 'n', &count, NULL},
+                                         {"follow", 0, NULL, &reading.follow},
+                                         {"raw", 0, NULL, &reading.raw},
+                                         {0}};
     if (!command_flags(&argc, argv, flags))
         return EXIT_USAGE;
     if (count && !str_to_u64(str_of(count), &reading.left)) {
         fprintf(stderr, "weir stream: --count %s: a number is wanted\n", count);
         return EXIT_USAGE;
     }
-    if (argc == 2 && strcmp(argv[1], "ls") == 0)
-        return list(data);
-    if (argc == 3 && strcmp(argv[1], "read") == 0)
-        return read_stream(data, argv[2], shard, &reading);
-    if (argc > 1 && strcmp(argv[1], "consumers") == 0)
-        return command_consumers(data, argc - 2, argv + 2);
-    if (argc <= 3 && argc > 1 && strcmp(argv[1], "verify") == 0)
-        return command_stream_verify(argc == 3 ? argv[2] : data);
-    fputs("usage: weir stream ls | read NAME | consumers ls|rm | verify [DIR]; `weir help` says "
-          "more\n",
-          stderr);
-    return EXIT_USAGE;
+    log_setup(LOG_WARN, LOG_TEXT);
+    int code = stream_source_init(&source, data, config, &err);
+    int exit_status = code ? complain(&err) : run(argc, argv, &source, shard, &reading);
+    stream_source_done(&source);
+    return exit_status;
 }

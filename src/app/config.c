@@ -36,6 +36,9 @@ static const struct option stream_options[] = {
      .help = "how long records are kept"},
     {"retention_size", OPTION_SIZE, offsetof(struct config_stream, bytes_max), .default_text = "0",
      .help = "beyond it the oldest segments go; 0: unbounded"},
+    {"max_record_size", OPTION_SIZE, offsetof(struct config_stream, record_bytes_max),
+     .min = RECORD_BYTES_DEFAULT, .max = RECORD_BYTES_MAX,
+     .help = "of data and key, 1MiB to 10MiB; absent: 1MiB, or what UpdateMaxRecordSize has set"},
     {"compression", OPTION_ENUM, offsetof(struct config_stream, compression),
      .names = compression_names, .default_text = "none",
      .help = "zstd: the records of a batch are compressed on disk where that makes them smaller"},
@@ -334,6 +337,14 @@ static int read_secrets(struct config *config, struct err *err) {
     return code;
 }
 
+/* Which functions rules may call. */
+static void name_functions(struct config *config) {
+    config->surroundings.functions = rule_functions_new();
+    for (size_t i = 0; i < config->functions.count; i++)
+        rule_functions_add(config->surroundings.functions,
+                           OPTION_AT(config->functions, struct function_config, i)->head.name);
+}
+
 static void set_default_workers(struct config *config) {
     if (config->workers)
         return;
@@ -354,6 +365,7 @@ static int load(struct config *config, struct str text, struct err *err) {
         code = rule_roles_compile(config->roles, config->api.region, config->api.account,
                                   &config->surroundings.roles, err);
     config->surroundings.kinds = action_kinds;
+    name_functions(config);
     if (!code)
         code = read_secrets(config, err);
     if (!code)
@@ -392,6 +404,7 @@ void config_free(struct config *config) {
     rule_set_unref(config->rule_set);
     rule_roles_unref(config->surroundings.roles);
     rule_secrets_unref(config->surroundings.secrets);
+    rule_functions_unref(config->surroundings.functions);
     iam_policies_free(config->policies);
     arena_done(&config->arena);
     free(config->path);

@@ -27,6 +27,7 @@ struct config_log {
 struct config_stream {
     struct option_head head;
     int64_t shard_count, retention_ms, bytes_max;
+    int64_t record_bytes_max;         /* 0: not said */
     int compression;                  /* enum config_compression */
     int64_t compression_level;        /* 1..9 */
     int corrupted_blocks;             /* enum stream_corrupted, or CONFIG_CORRUPTED_GLOBAL */

@@ -1,7 +1,8 @@
 /*
  * A consumer has a position in each shard that it has read from; what it has none in is unread. Its
  * lag is the sum over the shards in records, and the age of its oldest unread record in seconds, for
- * which that one record is read.
+ * which that one record is read. A consumer of a stream of another Kinesis has neither: nobody can say
+ * where that ends (stream_is_counted).
  */
 #include "app/consumers.h"
 
@@ -123,7 +124,7 @@ static bool on_position(void *data, const struct stream_consumer *consumer) {
     struct pair *pair = find_pair(consumers, consumer);
     bool counted = pair && pair->seen;
     consumers->found += !counted;
-    if (!pair && consumers->pair_count < CONSUMERS_MAX) {
+    if (!pair && stream_is_counted(stream) && consumers->pair_count < CONSUMERS_MAX) {
         pair = pair_new(consumer);
         pair->next = consumers->pairs;
         consumers->pairs = pair;

@@ -9,9 +9,7 @@ enum { DRAIN_MS_MAX = 10000 };
 /* What a call from main carries to the lane's thread and back. */
 struct order {
     struct lane *lane;
-    struct mqtt *mqtt;
-    struct stream_log *log;
-    struct stream *sessions;
+    const struct lane_common *common;
     struct mqtt_restore *restore;
     uv_sem_t *restored;
     unsigned index;
@@ -40,20 +38,23 @@ static int thing(const struct rule_environment *environment, struct str name,
 static void do_start(void *data) {
     struct order *order = data;
     struct lane *lane = order->lane;
-    lane->worker = mqtt_worker_new(order->mqtt, order->index, lane->thread.loop);
-    lane->writer = stream_writer_new(order->log, lane->thread.loop);
-    lane->journal = stream_journal_new(lane->writer, order->sessions, lane->thread.loop);
+    const struct lane_common *common = order->common;
+    struct loop *loop = lane->thread.loop;
+    lane->worker = mqtt_worker_new(common->mqtt, order->index, loop);
+    lane->writer = stream_writer_new(common->log, loop);
+    lane->journal = stream_journal_new(lane->writer, common->sessions, loop);
+    lane->requests = stream_journal_new(lane->writer, common->requests, loop);
+    lane->intake = things_intake_new(lane->requests);
     mqtt_worker_set_journal(lane->worker, lane->journal);
+    mqtt_worker_set_requests(lane->worker, things_intake_sink(lane->intake));
 }
 
-void lane_start(struct lane *lane, const char *name, struct mqtt *mqtt, unsigned index,
-                struct stream_log *log, const char *account, struct stream *sessions,
-                const struct things *things) {
-    struct order order = {
-        .lane = lane, .mqtt = mqtt, .index = index, .log = log, .sessions = sessions};
+void lane_start(struct lane *lane, const char *name, unsigned index,
+                const struct lane_common *common) {
+    struct order order = {.lane = lane, .common = common, .index = index};
     lane->environment = rule_environment_default;
-    lane->environment.account_id = account;
-    lane->things = things_reader_new(things);
+    lane->environment.account_id = common->account;
+    lane->things = things_reader_new(common->things);
     lane->environment.thing_shadow = thing_shadow;
     lane->environment.thing = thing;
     lane->environment.data = lane->things;
@@ -211,6 +212,8 @@ static void do_stop(void *data) {
     rule_engine_free(lane->engine);
     things_reader_free(lane->things);
     mqtt_worker_free(lane->worker);
+    things_intake_free(lane->intake);
+    stream_journal_free(lane->requests);
     stream_journal_free(lane->journal);
     stream_writer_free(lane->writer);
 }

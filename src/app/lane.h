@@ -18,18 +18,27 @@ struct lane {
     struct loop_thread thread;
     struct mqtt_worker *worker;
     struct stream_writer *writer;
-    struct journal *journal; /* of the broker's sessions */
+    struct journal *journal;  /* of the broker's sessions */
+    struct journal *requests; /* to the part that answers to topics of its own */
+    struct things_intake *intake;
     struct rule_engine *engine;
     struct rule_engine *next_engine; /* made by lane_prepare_rules() */
     struct rule_environment environment;
     struct things_reader *things; /* for the environment */
 };
 
-/* Starts the thread called `name` and makes worker number `index`, the writer, and the journal in the
- * stream `sessions`. `account` is what accountid() says; it and `things` outlive the lane. */
-void lane_start(struct lane *lane, const char *name, struct mqtt *mqtt, unsigned index,
-                struct stream_log *log, const char *account, struct stream *sessions,
-                const struct things *things);
+/* What all lanes have in common; all of it outlives them. */
+struct lane_common {
+    struct mqtt *mqtt;
+    struct stream_log *log;
+    const char *account;                /* what accountid() says */
+    struct stream *sessions, *requests; /* in which there are the journals */
+    const struct things *things;
+};
+
+/* Starts the thread called `name` and makes worker number `index`, the writer, and the journals. */
+void lane_start(struct lane *lane, const char *name, unsigned index,
+                const struct lane_common *common);
 
 /* Brings back what the journal holds, on all lanes; they have their rules, and nobody listens. */
 int lanes_restore(struct lane *lanes, unsigned count, struct err *err);

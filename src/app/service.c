@@ -1,4 +1,5 @@
 #include "app/service.h"
+#include "app/statements.h"
 
 #include <netinet/in.h>
 #include <stdio.h>
@@ -85,7 +86,11 @@ static void on_invoked(void *data, const struct function_result *result) {
     if (!result->ok)
         snprintf(why, sizeof why, "%s %.*s",
                  result->error_type ? result->error_type : "it failed:", STR_ARG(result->payload));
-    invocation.done(invocation.data, result->ok, result->ok ? NULL : why);
+    invocation.done(invocation.data, result->ok, result->ok ? result->payload : str_of(why));
+}
+
+static bool is_function_up(void *data, struct str function) {
+    return function_is_up(((const struct service *)data)->functions, function);
 }
 
 static int invoke_function(void *data, struct str function, struct str event,
@@ -124,6 +129,8 @@ static int start_actions(struct service *service, struct err *err) {
         .confirm_url = "",
         .fail = fail_action,
         .invoke = invoke_function,
+        .is_up = is_function_up,
+        .statements = &service_statements,
         .bucket = find_bucket,
         .data = service,
     };
@@ -251,6 +258,17 @@ static int start_api(struct service *service, struct err *err) {
                     &service->api, err);
 }
 
+static int start_shadows(struct service *service, struct err *err) {
+    const struct things_surroundings around = {
+        .loop = service->lane->thread.loop,
+        .requests = service->requests,
+        .gate = stream_writer_gate(service->lane->writer),
+        .publisher = mqtt_worker_publisher(service->lane->worker),
+        .intake = service->lane->intake,
+    };
+    return things_start(service->things, &around, err);
+}
+
 struct order {
     struct service *service;
     struct err *err;
@@ -271,6 +289,8 @@ static void do_start(void *data) {
     if (!order->code)
         order->code = start_actions(service, order->err);
     if (!order->code)
+        order->code = start_shadows(service, order->err);
+    if (!order->code)
         order->code = start_web(service, order->err);
     if (!order->code)
         order->code = start_api(service, order->err);
@@ -280,13 +300,14 @@ static void do_start(void *data) {
 
 int service_start(struct service *service, const struct config *config, struct lane *lane,
                   struct facts *facts, struct stream_log *log, struct rules *rules,
-                  struct things *things, struct err *err) {
+                  struct things *things, struct stream *requests, struct err *err) {
     *service = (struct service){.config = config,
                                 .lane = lane,
                                 .facts = facts,
                                 .log = log,
                                 .rules = rules,
-                                .things = things};
+                                .things = things,
+                                .requests = requests};
     struct order order = {.service = service, .err = err};
     loop_call(lane->thread.loop, do_start, &order);
     return order.code;
@@ -347,6 +368,8 @@ static void run_stage(void *data) {
 
 static void close_actions(struct stage *stage) {
     struct service *service = stage->service;
+    stage->waiting++;
+    things_stop(service->things, on_closed, stage);
     if (!service->actions)
         return;
     rules_use_actions(service->rules, NULL);

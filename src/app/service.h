@@ -38,6 +38,7 @@ struct service {
     struct consumers *consumers;
     struct rules *rules;
     struct things *things;
+    struct stream *requests; /* of things */
     struct traces traces;
     struct iot *iot;
     struct aws *api; /* NULL: none is configured */
@@ -48,7 +49,7 @@ struct service {
  * service_stop(). From main. */
 int service_start(struct service *service, const struct config *config, struct lane *lane,
                   struct facts *facts, struct stream_log *log, struct rules *rules,
-                  struct things *things, struct err *err);
+                  struct things *things, struct stream *requests, struct err *err);
 
 /* The MQTT listener that clients of the API are sent to. From main. */
 void service_set_endpoint(struct service *service, const struct sockaddr_storage *address);
@@ -56,7 +57,7 @@ void service_set_endpoint(struct service *service, const struct sockaddr_storage
 /* Reads the certificates of the listeners again. From main. */
 int service_reload(struct service *service, struct err *err);
 
-/* Ends the actions, while error actions can still publish. From main. */
+/* Ends the actions and the changes of shadows, while both can still publish. From main. */
 void service_stop_actions(struct service *service);
 
 /* Stops all parts in the reverse order and waits for them. From main. */

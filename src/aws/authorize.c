@@ -7,7 +7,8 @@
  *      ShardIterator, the NextToken of ListShards     the stream that they were made for
  *      nothing of this                                *
  *
- * An ARN of the request is put together anew from what its handler will take of it: the handlers accept
+ * Only members that the operation takes count: whatever else a request has in it its handler does not look
+ * at. An ARN of the request is put together anew from what its handler will take of it: the handlers accept
  * any region and partition, and a policy must not be got round by writing another one. Iterators and
  * tokens that do not check are left to their handlers, which refuse them.
  */
@@ -86,22 +87,32 @@ static bool add_token_stream(struct buf *out, struct call *call) {
     return name.len;
 }
 
+/* Empty if the operation takes no such member. */
+static struct str taken_string(struct call *call, const char *name) {
+    for (const struct aws_member *member = call->operation->input; member->name; member++)
+        if (strcmp(member->name, name) == 0)
+            return call_string(call, name);
+    return (struct str){0};
+}
+
 static bool add_resource(struct buf *out, struct call *call) {
     static const char *const arns[] = {"ConsumerARN", "ResourceARN", "StreamARN"};
-    struct str consumer = call_string(call, "ConsumerName");
-    struct str name = call_string(call, "StreamName"), arn = {0};
+    struct str consumer = taken_string(call, "ConsumerName");
+    struct str name = taken_string(call, "StreamName"), arn = {0};
     const char *operation = call->operation->name;
+    if (strcmp(operation, "GetRecords") == 0)
+        return add_token_stream(out, call);
     for (size_t i = 0; !arn.len && i < COUNT_OF(arns); i++)
-        arn = call_string(call, arns[i]);
+        arn = taken_string(call, arns[i]);
     if (consumer.len && strcmp(operation, "RegisterStreamConsumer") != 0 &&
-        !call_has(call, "ConsumerARN"))
+        !taken_string(call, "ConsumerARN").len)
         add_consumer(out, call, arn, consumer);
     else if (arn.len)
         add_arn(out, call, arn);
     else if (name.len)
         buf_printf(out, "arn:aws:kinesis:%s:%s:stream/%.*s", call->aws->config->region,
                    call->aws->config->account, STR_ARG(name));
-    else if (strcmp(operation, "GetRecords") == 0 || strcmp(operation, "ListShards") == 0)
+    else if (strcmp(operation, "ListShards") == 0)
         return add_token_stream(out, call);
     else
         buf_add_str(out, STR("*"));

@@ -11,23 +11,25 @@
 #include "base/log.h"
 #include "base/random.h"
 
-static const char json_type_text[] = "application/x-amz-json-1.1";
-static const char cbor_type_text[] = "application/x-amz-cbor-1.1";
+const char *aws_content_type(bool cbor) {
+    return cbor ? "application/x-amz-cbor-1.1" : "application/x-amz-json-1.1";
+}
 
 /* ---- answers ---- */
 
-/* x-amzn-RequestId and x-amz-id-2, as each answer of AWS has them. */
-void aws_respond_as(struct aws *aws, struct http_request *request, struct str id, int status,
-                    const char *content_type, const char *error, struct str body) {
-    enum { ID_2_BYTES = 72, EXTRA_MAX = 5 };
+enum { EXTRA_MAX = 5 };
+
+/* x-amzn-RequestId and x-amz-id-2, as each answer of AWS has them, and what lets a page read them. `id_2`
+ * must stay as long as the headers. */
+static size_t write_extra(const struct http_request *request, struct str id, const char *error,
+                          struct buf *id_2, struct http_header extra[EXTRA_MAX]) {
+    enum { ID_2_BYTES = 72 };
     uint8_t noise[ID_2_BYTES];
-    struct buf id_2 = {0};
-    struct http_header extra[EXTRA_MAX];
     size_t count = 0;
     random_bytes(noise, sizeof noise);
-    base64_write(&id_2, str_from(noise, sizeof noise));
+    base64_write(id_2, str_from(noise, sizeof noise));
     extra[count++] = (struct http_header){STR("x-amzn-RequestId"), id};
-    extra[count++] = (struct http_header){STR("x-amz-id-2"), buf_str(&id_2)};
+    extra[count++] = (struct http_header){STR("x-amz-id-2"), buf_str(id_2)};
     if (error)
         extra[count++] = (struct http_header){STR("x-amzn-ErrorType"), str_of(error)};
     if (http_header(request, "Origin").len) {
@@ -37,6 +39,14 @@ void aws_respond_as(struct aws *aws, struct http_request *request, struct str id
             STR("x-amzn-RequestId,x-amzn-ErrorType,x-amz-request-id,x-amz-id-2,x-amzn-ErrorMessage,"
                 "Date")};
     }
+    return count;
+}
+
+void aws_respond_as(struct aws *aws, struct http_request *request, struct str id, int status,
+                    const char *content_type, const char *error, struct str body) {
+    struct buf id_2 = {0};
+    struct http_header extra[EXTRA_MAX];
+    size_t count = write_extra(request, id, error, &id_2, extra);
     metric_add(&aws->requests, 1);
     if (status >= 400)
         metric_add(&aws->errors, 1);
@@ -51,6 +61,17 @@ void aws_respond(struct aws *aws, struct http_request *request, int status,
     aws_respond_as(aws, request, str_from(uuid, sizeof uuid), status, content_type, NULL, body);
 }
 
+void aws_respond_begin(struct aws *aws, struct http_request *request, const char *content_type) {
+    char uuid[UUID_CHARS];
+    struct buf id_2 = {0};
+    struct http_header extra[EXTRA_MAX];
+    random_uuid(uuid);
+    size_t count = write_extra(request, str_from(uuid, sizeof uuid), NULL, &id_2, extra);
+    metric_add(&aws->requests, 1);
+    http_respond_begin(request, 200, content_type, extra, count);
+    buf_done(&id_2);
+}
+
 void aws_respond_error(struct aws *aws, struct http_request *request, bool cbor, int status,
                        const char *type, struct str message) {
     struct aws_output output = {.cbor = cbor};
@@ -59,15 +80,14 @@ void aws_respond_error(struct aws *aws, struct http_request *request, bool cbor,
     if (message.len)
         aws_member_string(&output, "message", message);
     aws_map_end(&output);
-    aws_respond(aws, request, status, cbor ? cbor_type_text : json_type_text, buf_str(&output.buf));
+    aws_respond(aws, request, status, aws_content_type(cbor), buf_str(&output.buf));
     aws_output_done(&output);
 }
 
 static void respond(struct call *call, int status, struct str body) {
     struct http_request *request = call_take_request(call);
     if (request)
-        aws_respond(call->aws, request, status, call->output.cbor ? cbor_type_text : json_type_text,
-                    body);
+        aws_respond(call->aws, request, status, aws_content_type(call->output.cbor), body);
     call_end(call);
 }
 

@@ -20,7 +20,6 @@ enum {
     CALL_KEPT_BYTES = 1024 * 1024,             /* memory of a spare call, per buffer */
     CALL_KEPT_ENTRIES = 64 * 1024,             /* of its tape */
     CALL_WAITING_BYTES_MAX = 64 * 1024 * 1024, /* bodies of puts that wait for room in the log */
-    CALL_ERROR_CHARS = 64,
 };
 
 struct call;
@@ -48,7 +47,7 @@ struct aws {
     size_t waiting_bytes;
     struct link jobs, subscriptions; /* of kinesis_reshard.c, kinesis_subscribe.c */
     struct link spares;
-    unsigned spare_count, call_count;
+    unsigned spare_count;
     size_t part_count; /* calls, jobs, subscriptions that must end before the memory goes */
     bool is_closing, server_closed;
     struct timer closing;

@@ -1,8 +1,8 @@
 /*
  * One fact per stream, table "kinesis", key = the stream's name, value = a JSON object:
  *
- *     {"created_s":1789780000,"on_demand":false,"target":0,"metrics":0,"key":"alias/x",
- *      "policy":"...","tags":{"k":"v"},
+ *     {"created_s":1789780000,"on_demand":false,"warm_mibps":0,"target":0,"record_kib":0,
+ *      "metrics":0,"key":"alias/x","policy":"...","tags":{"k":"v"},
  *      "consumers":[{"name":"c","created_s":1789780016,"tags":{},"policy":"..."}]}
  *
  * Shards and retention are not here but with the stream itself. A fact whose "created_s" is not the
@@ -14,6 +14,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
+#include "base/clock.h"
 #include "base/json.h"
 #include "base/json_write.h"
 #include "base/mem.h"
@@ -163,7 +164,9 @@ static void write_stream(struct buf *out, const struct catalog_stream *stream) {
     buf_add_u8(out, '{');
     write_number(out, "created_s", (int64_t)stream_created_s(stream->stream));
     write_flag(out, "on_demand", stream->on_demand);
+    write_number(out, "warm_mibps", stream->warm_mibps);
     write_number(out, "target", stream->target_shards);
+    write_number(out, "record_kib", stream->record_kib);
     write_number(out, "metrics", stream->metrics);
     write_text(out, "key", stream->key_id);
     write_text(out, "policy", stream->policy);
@@ -208,7 +211,9 @@ static void read_consumers(struct json_value from, struct catalog_stream *stream
 static void read_stream(struct json_value root, struct catalog_stream *stream) {
     int64_t metrics = 0;
     json_bool(member(root, "on_demand"), &stream->on_demand);
+    json_int(member(root, "warm_mibps"), &stream->warm_mibps);
     json_int(member(root, "target"), &stream->target_shards);
+    json_int(member(root, "record_kib"), &stream->record_kib);
     json_int(member(root, "metrics"), &metrics);
     stream->metrics = (unsigned)metrics;
     stream->key_id = read_text(root, "key");
@@ -270,11 +275,19 @@ struct catalog_stream *catalog_find(const struct catalog *catalog, struct str na
     return found ? catalog->streams[at] : NULL;
 }
 
+int64_t catalog_record_kib(const struct catalog_stream *stream) {
+    int64_t bytes = stream->stream ? stream_record_bytes_max(stream->stream) : 0;
+    if (bytes)
+        return bytes / 1024;
+    return stream->record_kib ? stream->record_kib : RECORD_BYTES_DEFAULT / 1024;
+}
+
 struct catalog_stream *catalog_add(struct catalog *catalog, struct str name,
                                    struct stream *stream_or_null) {
     struct catalog_stream *stream = xcalloc(1, sizeof *stream);
     stream->name = str_dup(name);
     stream->stream = stream_or_null;
+    stream->added_ms = clock_wall_ms();
     stream->status = stream_or_null ? CATALOG_ACTIVE : CATALOG_CREATING;
     if (stream_or_null)
         load(catalog, stream);

@@ -39,10 +39,13 @@ struct catalog_stream {
     char *name;
     struct stream *stream; /* NULL while it is being made */
     enum catalog_status status;
-    bool configured; /* by the configuration file: not deletable */
+    uint64_t added_ms; /* when it was asked for, or found at the start */
+    bool configured;   /* by the configuration file: not deletable */
     /* kept in facts */
     bool on_demand;
+    int64_t warm_mibps;    /* of an on-demand stream: shown, there is nothing to be reserved */
     int64_t target_shards; /* of an UpdateShardCount that is not through yet; 0: none */
+    int64_t record_kib;    /* what a record may have at most; 0: not said */
     unsigned metrics;      /* bits of kinesis_metric_names */
     char *key_id;          /* of the encryption; NULL: none */
     char *policy;
@@ -64,6 +67,9 @@ void catalog_done(struct catalog *catalog);
 /* Index of the first stream whose name is not less. */
 size_t catalog_position(const struct catalog *catalog, struct str name);
 struct catalog_stream *catalog_find(const struct catalog *catalog, struct str name);
+
+/* Data and key of a record: as the configuration file says, else as the API was told, else 1 MiB. */
+int64_t catalog_record_kib(const struct catalog_stream *stream);
 
 /* Adds a stream in its place: ACTIVE with the settings that facts hold of it, or, without a
  * `stream_or_null`, CREATING with defaults. */

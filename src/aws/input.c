@@ -181,8 +181,9 @@ static bool check_list(struct checker *checker, const struct place *place, struc
     size_t item = 0;
     for (struct json_cursor cursor = json_each(value); json_next(&cursor);) {
         struct place here = {.outer = place, .item = ++item};
-        if (json_type(cursor.value) != JSON_NULL &&
-            !check_value(checker, &here, cursor.value, shape->item))
+        if (json_type(cursor.value) == JSON_NULL)
+            fail(checker, &here, cursor.value, "not be null");
+        else if (!check_value(checker, &here, cursor.value, shape->item))
             return false;
     }
     return true;

@@ -7,7 +7,8 @@
  *
  * The body of the first: {"topic": "...", "payload": any JSON, of which a string is the text itself,
  * or "payloadBase64": "..."}, and one of "ruleName": an existing rule; "rule": a payload of CreateTopicRule;
- * "sql" and "awsIotSqlVersion".
+ * "sql" and "awsIotSqlVersion". No function is called: "answers", an array, may say what functions would answer, in
+ * the order in which they are called.
  */
 #include "aws/iot_internal.h"
 #include "base/base64.h"
@@ -79,6 +80,8 @@ void iot_test_rule(struct rest_call *call) {
         return;
     trial.question.topic = json_str(json_member(root, STR("topic")), &call->arena);
     trial.question.client_id = json_str(json_member(root, STR("clientId")), &call->arena);
+    if (json_type(json_member(root, STR("answers"))) == JSON_ARRAY)
+        trial.question.answers = json_raw(json_member(root, STR("answers")));
     if (read_payload(call, root, &trial) && read_rule(call, root, &trial)) {
         trial.question.payload = buf_str(&trial.payload);
         if (trial.question.rule && iot_of(call)->config.environment)

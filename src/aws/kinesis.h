@@ -52,6 +52,7 @@ void kinesis_describe_stream_summary(struct call *call);
 void kinesis_list_streams(struct call *call);
 void kinesis_describe_limits(struct call *call);
 void kinesis_describe_account_settings(struct call *call);
+void kinesis_update_account_settings(struct call *call);
 
 /* ---- kinesis_shards.c ---- */
 void kinesis_list_shards(struct call *call);
@@ -124,7 +125,10 @@ void kinesis_get_policy(struct call *call);
 void kinesis_put_policy(struct call *call);
 void kinesis_delete_policy(struct call *call);
 
-enum { KINESIS_METRICS = 7, KINESIS_RECORD_KIB_MAX = 1024 };
+/* The member WarmThroughput of an on-demand stream. */
+void kinesis_put_warm_throughput(struct aws_output *output, const struct catalog_stream *target);
+
+enum { KINESIS_METRICS = 7 };
 extern const char *const kinesis_metric_names[KINESIS_METRICS];
 void kinesis_put_metrics(struct aws_output *output, const char *key, unsigned metrics);
 

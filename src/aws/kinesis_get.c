@@ -179,6 +179,7 @@ struct reading {
     unsigned shard;
     bool encrypted;
     size_t records_left, bytes_left, bytes;
+    uint64_t put_back_ms; /* arrival of the record that did not fit; 0: all did */
     bool any, waiting;
     struct wait *wait; /* NULL: it has not waited yet */
 };
@@ -234,8 +235,10 @@ static void finish(struct reading *reading, bool is_end) {
     uint64_t behind_records, behind_ms;
     uint64_t counter = stream_reader_counter(reading->reader);
     stream_reader_lag(reading->reader, &behind_records, &behind_ms);
-    if (!behind_ms && !is_end && stream_reader_pending(reading->reader))
-        behind_ms = 1; /* Nobody knows yet, but there may be more. */
+    if (reading->put_back_ms && reading->put_back_ms < call->wall_ms)
+        behind_ms = call->wall_ms - reading->put_back_ms;
+    if (!behind_ms && !is_end && (behind_records || stream_reader_pending(reading->reader)))
+        behind_ms = 1; /* There is more, or nobody knows yet. */
     note_read(reading);
     aws_list_end(&call->output);
     aws_member_int(&call->output, "MillisBehindLatest", (int64_t)behind_ms);
@@ -247,6 +250,17 @@ static void finish(struct reading *reading, bool is_end) {
     aws_map_end(&call->output);
     end_reading(reading);
     call_answer(call);
+}
+
+/* A reader gives at least one record. False: it is too large for what is left of the answer, and is the
+ * next iterator's. */
+static bool fits(struct reading *reading, const struct stream_batch *batch) {
+    if (!reading->any || batch->bytes <= reading->bytes_left)
+        return true;
+    reading->put_back_ms = batch->records[0].arrival_ms;
+    stream_reader_seek(reading->reader, batch->records[0].counter);
+    reading->bytes_left = 0;
+    return false;
 }
 
 static void put_batch(struct reading *reading, const struct stream_batch *batch) {
@@ -299,7 +313,7 @@ static void read_on(struct task *task) {
     size_t records = reading->records_left < TURN_RECORDS ? reading->records_left : TURN_RECORDS;
     int status =
         call->request ? stream_reader_next(reading->reader, records, bytes, &batch) : ERR_CLOSED;
-    if (status == 0)
+    if (status == 0 && fits(reading, &batch))
         put_batch(reading, &batch);
     if (status == ERR_AGAIN && wait_for_records(reading))
         return;
@@ -369,6 +383,21 @@ static void fail_expired(struct call *call, uint64_t made_ms) {
         made, now, TOKEN_LIFE_MS);
 }
 
+/* The iterator alone says which stream is meant; a StreamARN beside it must say the same. */
+static bool is_of_arn(struct call *call, struct str stream) {
+    struct str name, arn = call_string(call, "StreamARN");
+    if (!arn.len)
+        return true;
+    if (!call_arn_name(call, arn, &name))
+        return false;
+    if (str_eq(name, stream))
+        return true;
+    call_fail(call, "InvalidArgumentException",
+              "The ShardIterator is of stream %.*s and does not match StreamARN %.*s.",
+              STR_ARG(stream), STR_ARG(arn));
+    return false;
+}
+
 void kinesis_get_records(struct call *call) {
     struct aws_iterator iterator;
     uint64_t made_ms;
@@ -387,6 +416,8 @@ void kinesis_get_records(struct call *call) {
     bool readable = target && target->stream && target->status != CATALOG_DELETING &&
                     stream_created_s(target->stream) == iterator.stream_created_s &&
                     iterator.shard < stream_shard_count(target->stream);
+    if (!is_of_arn(call, iterator.stream))
+        return;
     if (!readable)
         fail_stream_gone(call, iterator.stream);
     else if (kinesis_limit_read(call, target, iterator.shard))

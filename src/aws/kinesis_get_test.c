@@ -160,6 +160,18 @@ static void a_number_of_another_shard_is_named(void **state) {
     world_end(world);
 }
 
+static void a_stream_arn_must_fit_the_iterator(void **state) {
+    struct world *world = with_records(1);
+    char *iterator = world_iterator(world, "s", WORLD_SHARD_0, "TRIM_HORIZON", "");
+    world_ok(world, "CreateStream", "{'StreamName':'other','ShardCount':1}");
+    world_okf(world, "GetRecords", "{'ShardIterator':'%s','StreamARN':'" WORLD_ARN "s'}", iterator);
+    world_callf(world, "GetRecords", "{'ShardIterator':'%s','StreamARN':'" WORLD_ARN "other'}",
+                iterator);
+    assert_text(world, "__type", "InvalidArgumentException");
+    free(iterator);
+    world_end(world);
+}
+
 static void foreign_and_orphaned_iterators_are_refused(void **state) {
     struct world *world = with_records(1);
     assert_refused(world, "GetRecords", "{'ShardIterator':'AAAA'}", "InvalidArgumentException",
@@ -184,26 +196,52 @@ static void an_iterator_outlives_a_restart(void **state) {
     world_end(world);
 }
 
+static void put_large(struct world *world, int key, size_t bytes) {
+    struct buf body = {0}, data = {0};
+    memset(buf_room(&data, bytes), 'd', bytes);
+    buf_added(&data, bytes);
+    buf_printf(&body, "{\"StreamName\":\"s\",\"PartitionKey\":\"%d\",\"Data\":\"", key);
+    base64_write(&body, buf_str(&data));
+    buf_add_str(&body, STR("\"}"));
+    assert_int_equal(world_post(world, "Kinesis_20131202.PutRecord", "application/x-amz-json-1.1",
+                                buf_str(&body)),
+                     200);
+    buf_done(&body);
+    buf_done(&data);
+}
+
 /* Far more than is read in one turn of the loop. */
 static void long_answers_are_whole(void **state) {
     struct world *world = with_records(0);
-    struct buf body = {0}, data = {0};
-    memset(buf_room(&data, 200000), 'd', 200000);
-    buf_added(&data, 200000);
-    for (int i = 0; i < 20; i++) {
-        buf_clear(&body);
-        buf_printf(&body, "{\"StreamName\":\"s\",\"PartitionKey\":\"%d\",\"Data\":\"", i);
-        base64_write(&body, buf_str(&data));
-        buf_add_str(&body, STR("\"}"));
-        assert_int_equal(world_post(world, "Kinesis_20131202.PutRecord",
-                                    "application/x-amz-json-1.1", buf_str(&body)),
-                         200);
-    }
+    for (int i = 0; i < 20; i++)
+        put_large(world, i, 200000);
     char *keys = keys_from(world, "TRIM_HORIZON", "");
     assert_string_equal(keys, "012345678910111213141516171819");
     free(keys);
-    buf_done(&body);
-    buf_done(&data);
+    world_end(world);
+}
+
+/* Kinesis API reference, GetRecords: 10 MiB, and one record at least. */
+static void an_answer_has_ten_mebibytes_at_most(void **state) {
+    enum { MIB = 1024 * 1024 };
+    static const size_t sizes[] = {100, 6 * MIB, 4 * MIB, 10 * MIB - 1, 1, 10 * MIB - 1, 3};
+    static const size_t answers[] = {2, 1, 2, 1, 1};
+    struct world *world = with_records(0);
+    world_ok(world, "UpdateMaxRecordSize",
+             "{'StreamARN':'" WORLD_ARN "s','MaxRecordSizeInKiB':10240}");
+    for (size_t i = 0; i < COUNT_OF(sizes); i++)
+        put_large(world, (int)i, sizes[i]);
+    char *iterator = world_iterator(world, "s", WORLD_SHARD_0, "TRIM_HORIZON", "");
+    for (size_t i = 0; i < COUNT_OF(answers); i++) {
+        world_okf(world, "GetRecords", "{'ShardIterator':'%s'}", iterator);
+        assert_int_equal(world_count(world, "Records"), answers[i]);
+        bool is_last = i + 1 == COUNT_OF(answers);
+        assert_int_equal(world_number(world, "MillisBehindLatest") == 0, is_last);
+        free(iterator);
+        iterator = world_keep(world, "NextShardIterator");
+    }
+    assert_text(world, "Records.0.PartitionKey", "6");
+    free(iterator);
     world_end(world);
 }
 
@@ -215,9 +253,11 @@ int main(void) {
         cmocka_unit_test(a_closed_shard_ends_in_its_children),
         cmocka_unit_test(wrong_positions_are_refused),
         cmocka_unit_test(a_number_of_another_shard_is_named),
+        cmocka_unit_test(a_stream_arn_must_fit_the_iterator),
         cmocka_unit_test(foreign_and_orphaned_iterators_are_refused),
         cmocka_unit_test(an_iterator_outlives_a_restart),
         cmocka_unit_test(long_answers_are_whole),
+        cmocka_unit_test(an_answer_has_ten_mebibytes_at_most),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

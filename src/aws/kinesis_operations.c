@@ -122,6 +122,7 @@ ENUM(iterator_type, "AFTER_SEQUENCE_NUMBER", "AT_SEQUENCE_NUMBER", "AT_TIMESTAMP
      "TRIM_HORIZON");
 ENUM(filter_type, "AFTER_SHARD_ID", "AT_LATEST", "AT_TIMESTAMP", "AT_TRIM_HORIZON",
      "FROM_TIMESTAMP", "FROM_TRIM_HORIZON");
+ENUM(commitment_status, "DISABLED", "ENABLED");
 ENUM(metric, "ALL", "IncomingBytes", "IncomingRecords", "IteratorAgeMilliseconds", "OutgoingBytes",
      "OutgoingRecords", "ReadProvisionedThroughputExceeded", "WriteProvisionedThroughputExceeded");
 static const struct aws_shape metrics = {.type = AWS_LIST, .min = 1, .max = 7, .item = &metric};
@@ -130,6 +131,9 @@ static const struct aws_shape metrics = {.type = AWS_LIST, .min = 1, .max = 7, .
 
 MEMBERS(mode_members) = {{"StreamMode", &mode, true}, {0}};
 static const struct aws_shape mode_details = {.type = AWS_STRUCT, .members = mode_members};
+
+MEMBERS(commitment_members) = {{"Status", &commitment_status, true}, {0}};
+static const struct aws_shape commitment = {.type = AWS_STRUCT, .members = commitment_members};
 
 MEMBERS(filter_members) = {
     {"Type", &filter_type, true}, {"ShardId", &name}, {"Timestamp", &timestamp}, {0}};
@@ -224,6 +228,7 @@ MEMBERS(list_consumers) = {{"StreamARN", &stream_arn, true},
                            {"MaxResults", &up_to_10000},
                            {"StreamCreationTimestamp", &timestamp},
                            {0}};
+MEMBERS(account_settings) = {{"MinimumThroughputBillingCommitment", &commitment, true}, {0}};
 MEMBERS(subscribe) = {{"ConsumerARN", &consumer_arn, true},
                       {"ShardId", &name, true},
                       {"StartingPosition", &position, true},
@@ -268,4 +273,5 @@ const struct aws_operation kinesis_operations[] = {
     {"DeleteResourcePolicy", get_policy, kinesis_delete_policy},
     {"DescribeLimits", nothing, kinesis_describe_limits},
     {"DescribeAccountSettings", nothing, kinesis_describe_account_settings},
+    {"UpdateAccountSettings", account_settings, kinesis_update_account_settings},
     {0}};

@@ -23,7 +23,7 @@ struct put {
     struct stream *stream;
     const char *name;       /* of the stream, in the call's arena */
     struct record *records; /* in the call's arena */
-    size_t count;
+    size_t count, record_bytes_max;
     bool single; /* PutRecord */
     bool encrypted;
     struct stream_receipt receipts[];
@@ -31,7 +31,7 @@ struct put {
 
 /* ---- read ---- */
 
-static void fail_data_length(struct call *call, size_t len, size_t item) {
+static void fail_data_length(struct call *call, size_t len, size_t len_max, size_t item) {
     struct buf path = {0};
     if (item)
         buf_printf(&path, "records.%zu.member.data", item);
@@ -41,21 +41,21 @@ static void fail_data_length(struct call *call, size_t len, size_t item) {
         call, "ValidationException",
         "1 validation error detected: Value 'java.nio.HeapByteBuffer[pos=0 lim=%zu cap=%zu]' "
         "at '%.*s' failed to satisfy constraint: Member must have length less than or equal to "
-        "%d",
-        len, len, STR_ARG(buf_str(&path)), RECORD_BYTES_MAX);
+        "%zu",
+        len, len, STR_ARG(buf_str(&path)), len_max);
     buf_done(&path);
 }
 
-static bool check_record(struct call *call, const struct record *record, size_t item) {
+static bool check_record(struct call *call, const struct record *record, size_t bytes_max,
+                         size_t item) {
     hash_key parsed;
-    if (record->data.len > RECORD_BYTES_MAX) {
-        fail_data_length(call, record->data.len, item);
+    if (record->data.len > bytes_max) {
+        fail_data_length(call, record->data.len, bytes_max, item);
         return false;
     }
-    if (record->data.len + record->partition_key.len > RECORD_BYTES_MAX) {
+    if (record->data.len + record->partition_key.len > bytes_max) {
         call_fail(call, "InvalidArgumentException",
-                  "Data and partition key together must not be longer than %d bytes",
-                  RECORD_BYTES_MAX);
+                  "Data and partition key together must not be longer than %zu bytes", bytes_max);
         return false;
     }
     if (record->explicit_hash_key.len && !hash_key_parse(record->explicit_hash_key, &parsed)) {
@@ -69,8 +69,8 @@ static bool check_record(struct call *call, const struct record *record, size_t 
 }
 
 /* The members of one record, in any order. The data goes to call->scratch, which has room for all. */
-static bool read_record(struct call *call, struct json_value from, struct record *record,
-                        size_t item) {
+static bool read_record(struct call *call, struct json_value from, const struct put *put,
+                        struct record *record, size_t item) {
     for (struct json_cursor cursor = json_each(from); json_next(&cursor);) {
         if (json_type(cursor.value) == JSON_NULL)
             continue;
@@ -88,14 +88,14 @@ static bool read_record(struct call *call, struct json_value from, struct record
             record->explicit_hash_key = json_str(cursor.value, &call->arena);
         }
     }
-    return check_record(call, record, item);
+    return check_record(call, record, put->record_bytes_max, item);
 }
 
 static bool read_records(struct call *call, struct json_value list, struct put *put) {
     size_t bytes = 0, item = 0;
     for (struct json_cursor cursor = json_each(list); json_next(&cursor); item++) {
         struct record *record = &put->records[item];
-        if (!read_record(call, cursor.value, record, item + 1))
+        if (!read_record(call, cursor.value, put, record, item + 1))
             return false;
         bytes += record->data.len + record->partition_key.len;
     }
@@ -112,6 +112,7 @@ static struct put *put_new(struct call *call, const struct catalog_stream *targe
     put->name = arena_strdup(&call->arena, str_of(target->name));
     put->encrypted = target->key_id;
     put->count = count;
+    put->record_bytes_max = (size_t)catalog_record_kib(target) * 1024;
     put->records = arena_zalloc(&call->arena, count * sizeof *put->records);
     call->state = put;
     buf_clear(&call->scratch);
@@ -330,7 +331,7 @@ void kinesis_put_record(struct call *call) {
         return;
     struct put *put = put_new(call, target, 1);
     put->single = true;
-    if (read_record(call, call->input, put->records, 0))
+    if (read_record(call, call->input, put, put->records, 0))
         put_or_wait(call);
 }
 

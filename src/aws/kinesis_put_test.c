@@ -56,6 +56,7 @@ static void one_bad_record_fails_all(void **state) {
         {"{'Data':'!!!!','PartitionKey':'a'}", "SerializationException"},
         {"{'Data':'MA==','PartitionKey':''}", "ValidationException"},
         {"{'Data':'MA=='}", "ValidationException"},
+        {"null", "ValidationException"},
         {"{'Data':'MA==','PartitionKey':'a','ExplicitHashKey':'01'}", "ValidationException"},
         {"{'Data':'MA==','PartitionKey':'a',"
          "'ExplicitHashKey':'340282366920938463463374607431768211456'}",
@@ -105,6 +106,28 @@ static void a_record_has_a_mebibyte_at_most(void **state) {
         "cap=1048577]' at 'data' failed to satisfy constraint: Member must have length less "
         "than or equal to 1048576");
     assert_int_equal(records_of(world, WORLD_SHARD_0), 1);
+    world_end(world);
+}
+
+static void a_record_has_what_its_stream_allows(void **state) {
+    struct world *world = world_begin(AWS_AUTH_OPEN, NULL);
+    world_ok(world, "CreateStream", "{'StreamName':'s','ShardCount':1,'MaxRecordSizeInKiB':10240}");
+    assert_int_equal(put_bytes(world, RECORD_BYTES_MAX - 1), 200);
+    assert_int_equal(put_bytes(world, RECORD_BYTES_MAX), 400);
+    assert_text(world, "__type", "InvalidArgumentException");
+    assert_int_equal(put_bytes(world, RECORD_BYTES_MAX + 1), 400);
+    assert_text(world, "__type", "ValidationException");
+    assert_int_equal(records_of(world, WORLD_SHARD_0), 1);
+    assert_int_equal(world_text(world, "Records.0.Data").len, (RECORD_BYTES_MAX + 1) / 3 * 4);
+    world_ok(world, "UpdateMaxRecordSize",
+             "{'StreamARN':'" WORLD_ARN "s','MaxRecordSizeInKiB':5000}");
+    assert_int_equal(put_bytes(world, 5000 * 1024 - 1), 200);
+    assert_int_equal(put_bytes(world, 5000 * 1024 + 1), 400);
+    assert_text(
+        world, "message",
+        "1 validation error detected: Value 'java.nio.HeapByteBuffer[pos=0 lim=5120001 "
+        "cap=5120001]' at 'data' failed to satisfy constraint: Member must have length less "
+        "than or equal to 5120000");
     world_end(world);
 }
 
@@ -160,6 +183,7 @@ int main(void) {
         cmocka_unit_test(numbers_of_one_call_grow_in_each_shard),
         cmocka_unit_test(one_bad_record_fails_all),
         cmocka_unit_test(a_record_has_a_mebibyte_at_most),
+        cmocka_unit_test(a_record_has_what_its_stream_allows),
         cmocka_unit_test(cbor_carries_bytes_as_they_are),
         cmocka_unit_test(a_client_that_leaves_harms_nobody),
         cmocka_unit_test(a_stream_that_is_gone_takes_nothing),

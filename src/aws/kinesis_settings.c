@@ -93,6 +93,7 @@ void kinesis_update_stream_mode(struct call *call) {
         return;
     target->on_demand = json_str_eq(
         json_member(call_value(call, "StreamModeDetails"), STR("StreamMode")), STR("ON_DEMAND"));
+    target->warm_mibps = target->on_demand ? call_integer(call, "WarmThroughputMiBps", 0) : 0;
     save_and_answer(call, target);
 }
 
@@ -100,18 +101,30 @@ void kinesis_update_max_record_size(struct call *call) {
     struct catalog_stream *target = call_active_stream(call);
     if (!target)
         return;
-    if (call_integer(call, "MaxRecordSizeInKiB", 0) > KINESIS_RECORD_KIB_MAX)
-        call_fail(call, "InvalidArgumentException",
-                  "MaxRecordSizeInKiB: records larger than %d KiB are not supported.",
-                  KINESIS_RECORD_KIB_MAX);
-    else
-        call_answer_empty(call);
+    if (stream_record_bytes_max(target->stream)) {
+        call_fail(call, "ResourceInUseException",
+                  "Stream %s under account %s is described by Weir's configuration file; its "
+                  "max_record_size can only be changed there.",
+                  target->name, call->aws->config->account);
+        return;
+    }
+    target->record_kib = call_integer(call, "MaxRecordSizeInKiB", 0);
+    save_and_answer(call, target);
+}
+
+void kinesis_put_warm_throughput(struct aws_output *output, const struct catalog_stream *target) {
+    aws_key(output, "WarmThroughput");
+    aws_map_begin(output);
+    aws_member_int(output, "TargetMiBps", target->warm_mibps);
+    aws_member_int(output, "CurrentMiBps", target->warm_mibps);
+    aws_map_end(output);
 }
 
 /* There is no throughput to be reserved: what the disk takes is there for all. */
 void kinesis_update_warm_throughput(struct call *call) {
     struct catalog_stream *target = call_active_stream(call);
     struct aws_output *output = &call->output;
+    struct err err = {0};
     if (!target)
         return;
     if (!target->on_demand) {
@@ -120,14 +133,16 @@ void kinesis_update_warm_throughput(struct call *call) {
                   target->name, call->aws->config->account);
         return;
     }
+    target->warm_mibps = call_integer(call, "WarmThroughputMiBps", 0);
+    int status = catalog_save(&call->aws->catalog, target, &err);
+    if (status) {
+        call_fail_code(call, status, &err);
+        return;
+    }
     aws_map_begin(output);
     aws_member_string(output, "StreamName", str_of(target->name));
     call_put_stream_arn(call, target->name);
-    aws_key(output, "WarmThroughput");
-    aws_map_begin(output);
-    aws_member_int(output, "TargetMiBps", call_integer(call, "WarmThroughputMiBps", 0));
-    aws_member_int(output, "CurrentMiBps", call_integer(call, "WarmThroughputMiBps", 0));
-    aws_map_end(output);
+    kinesis_put_warm_throughput(output, target);
     aws_map_end(output);
     call_answer(call);
 }
@@ -188,9 +203,17 @@ void kinesis_disable_monitoring(struct call *call) {
 
 /* ---- encryption: kept and shown ---- */
 
+/* The other type is NONE, which nothing can be started or stopped with. */
+static bool is_kms(struct call *call) {
+    bool kms = json_str_eq(call_value(call, "EncryptionType"), STR("KMS"));
+    if (!kms)
+        call_fail(call, "InvalidArgumentException", "EncryptionType must be KMS.");
+    return kms;
+}
+
 void kinesis_start_encryption(struct call *call) {
     struct catalog_stream *target = call_active_stream(call);
-    if (!target)
+    if (!target || !is_kms(call))
         return;
     replace(&target->key_id, call_string(call, "KeyId"));
     save_and_answer(call, target);
@@ -198,7 +221,7 @@ void kinesis_start_encryption(struct call *call) {
 
 void kinesis_stop_encryption(struct call *call) {
     struct catalog_stream *target = call_active_stream(call);
-    if (!target)
+    if (!target || !is_kms(call))
         return;
     replace(&target->key_id, (struct str){0});
     save_and_answer(call, target);

@@ -48,6 +48,9 @@ static void flags_are_kept_and_shown(void **state) {
                 "IncomingBytes");
     world_ok(world, "PutRecord", "{'StreamName':'s','Data':'','PartitionKey':'p'}");
     assert_text(world, "EncryptionType", "KMS");
+    world_call(world, "StartStreamEncryption",
+               "{'StreamName':'s','EncryptionType':'NONE','KeyId':'k'}");
+    assert_text(world, "__type", "InvalidArgumentException");
     world_ok(world, "StopStreamEncryption",
              "{'StreamName':'s','EncryptionType':'KMS','KeyId':'alias/aws/kinesis'}");
     world_ok(world, "DescribeStream", "{'StreamName':'s'}");
@@ -71,16 +74,44 @@ static void policies_are_kept(void **state) {
     world_end(world);
 }
 
-static void larger_records_are_refused_by_name(void **state) {
+static void assert_record_kib(struct world *world, const char *input, int64_t kib) {
+    world_ok(world, "DescribeStreamSummary", input);
+    assert_int_equal(world_number(world, "StreamDescriptionSummary.MaxRecordSizeInKiB"), kib);
+}
+
+static void the_size_of_records_is_kept(void **state) {
     struct world *world = world_with_stream();
+    assert_record_kib(world, "{'StreamName':'s'}", 1024);
     world_ok(world, "UpdateMaxRecordSize",
-             "{'StreamARN':'" WORLD_ARN "s','MaxRecordSizeInKiB':1024}");
+             "{'StreamARN':'" WORLD_ARN "s','MaxRecordSizeInKiB':2048}");
+    world_ok(world, "CreateStream", "{'StreamName':'t','ShardCount':1,'MaxRecordSizeInKiB':10240}");
+    world_restart(world);
+    assert_record_kib(world, "{'StreamName':'s'}", 2048);
+    assert_record_kib(world, "{'StreamName':'t'}", 10240);
+    world_ok(world, "UpdateMaxRecordSize",
+             "{'StreamARN':'" WORLD_ARN "t','MaxRecordSizeInKiB':1024}");
+    assert_record_kib(world, "{'StreamName':'t'}", 1024);
     assert_refused(world, "UpdateMaxRecordSize",
-                   "{'StreamARN':'" WORLD_ARN "s','MaxRecordSizeInKiB':2048}",
-                   "InvalidArgumentException",
-                   "MaxRecordSizeInKiB: records larger than 1024 KiB are not supported.");
+                   "{'StreamARN':'" WORLD_ARN "s','MaxRecordSizeInKiB':10241}",
+                   "ValidationException",
+                   "1 validation error detected: Value '10241' at 'maxRecordSizeInKiB' failed to "
+                   "satisfy constraint: Member must have value less than or equal to 10240");
+    world_end(world);
+}
+
+static void warm_throughput_is_for_on_demand(void **state) {
+    struct world *world = world_with_stream();
     world_call(world, "UpdateStreamWarmThroughput", "{'StreamName':'s','WarmThroughputMiBps':5}");
     assert_text(world, "__type", "ValidationException");
+    world_call(world, "CreateStream", "{'StreamName':'t','ShardCount':1,'WarmThroughputMiBps':5}");
+    assert_text(world, "__type", "ValidationException");
+    world_ok(world, "CreateStream",
+             "{'StreamName':'t','StreamModeDetails':{'StreamMode':'ON_DEMAND'}}");
+    world_ok(world, "UpdateStreamWarmThroughput", "{'StreamName':'t','WarmThroughputMiBps':5}");
+    assert_int_equal(world_number(world, "WarmThroughput.CurrentMiBps"), 5);
+    world_restart(world);
+    world_ok(world, "DescribeStreamSummary", "{'StreamName':'t'}");
+    assert_int_equal(world_number(world, "StreamDescriptionSummary.WarmThroughput.TargetMiBps"), 5);
     world_end(world);
 }
 
@@ -89,7 +120,8 @@ int main(void) {
         cmocka_unit_test(retention_grows_and_shrinks_within_its_bounds),
         cmocka_unit_test(flags_are_kept_and_shown),
         cmocka_unit_test(policies_are_kept),
-        cmocka_unit_test(larger_records_are_refused_by_name),
+        cmocka_unit_test(the_size_of_records_is_kept),
+        cmocka_unit_test(warm_throughput_is_for_on_demand),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -78,19 +78,17 @@ static bool read_shard_count(struct call *call, bool on_demand, int64_t *ret_cou
                   "ShardCount is required for streams in PROVISIONED mode");
         return false;
     }
+    if (!on_demand && call_integer(call, "WarmThroughputMiBps", 0)) {
+        call_fail(call, "ValidationException",
+                  "WarmThroughputMiBps is for streams in ON_DEMAND mode");
+        return false;
+    }
     if (count > SHARDS_OF_A_NEW_STREAM_MAX) {
         call_fail(
             call, "LimitExceededException",
             "This request would exceed the shard limit for the account %s in %s. A stream can "
             "be made with %d shards at most.",
             call->aws->config->account, call->aws->config->region, SHARDS_OF_A_NEW_STREAM_MAX);
-        return false;
-    }
-    if (call_integer(call, "MaxRecordSizeInKiB", KINESIS_RECORD_KIB_MAX) > KINESIS_RECORD_KIB_MAX) {
-        call_fail(call, "InvalidArgumentException",
-                  "MaxRecordSizeInKiB: records larger than %d KiB "
-                  "are not supported.",
-                  KINESIS_RECORD_KIB_MAX);
         return false;
     }
     *ret_count = on_demand ? ON_DEMAND_SHARDS : count;
@@ -117,6 +115,8 @@ void kinesis_create_stream(struct call *call) {
     }
     struct catalog_stream *target = catalog_add(&aws->catalog, name, NULL);
     target->on_demand = on_demand;
+    target->warm_mibps = call_integer(call, "WarmThroughputMiBps", 0);
+    target->record_kib = call_integer(call, "MaxRecordSizeInKiB", 0);
     call->target = target;
     if (call_has(call, "Tags") &&
         !kinesis_tags_add(call, &target->tags, call_value(call, "Tags"))) {
@@ -196,7 +196,8 @@ static void put_mode(struct aws_output *output, const struct catalog_stream *tar
 }
 
 static uint64_t created_ms(const struct catalog_stream *target) {
-    return target->stream ? stream_created_s(target->stream) * 1000 : 0;
+    return target->stream ? stream_created_s(target->stream) * 1000
+                          : target->added_ms / 1000 * 1000;
 }
 
 static void put_identity(struct call *call, const struct catalog_stream *target) {
@@ -205,8 +206,7 @@ static void put_identity(struct call *call, const struct catalog_stream *target)
     call_put_stream_arn(call, target->name);
     aws_member_string(output, "StreamStatus", str_of(catalog_status_names[target->status]));
     put_mode(output, target);
-    if (target->stream)
-        aws_member_time(output, "StreamCreationTimestamp", created_ms(target));
+    aws_member_time(output, "StreamCreationTimestamp", created_ms(target));
 }
 
 /* What both descriptions have. */
@@ -291,7 +291,9 @@ void kinesis_describe_stream_summary(struct call *call) {
     if (target->stream && target->status != CATALOG_DELETING)
         aws_member_int(output, "OpenShardCount", kinesis_open_shards(target->stream));
     aws_member_int(output, "ConsumerCount", (int64_t)target->consumer_count);
-    aws_member_int(output, "MaxRecordSizeInKiB", KINESIS_RECORD_KIB_MAX);
+    aws_member_int(output, "MaxRecordSizeInKiB", catalog_record_kib(target));
+    if (target->on_demand)
+        kinesis_put_warm_throughput(output, target);
     aws_map_end(output);
     aws_map_end(output);
     call_answer(call);
@@ -389,4 +391,14 @@ void kinesis_describe_account_settings(struct call *call) {
     aws_map_end(&call->output);
     aws_map_end(&call->output);
     call_answer(call);
+}
+
+/* Nobody is billed here, so there is nothing to be committed to. */
+void kinesis_update_account_settings(struct call *call) {
+    struct json_value commitment = call_value(call, "MinimumThroughputBillingCommitment");
+    if (json_str_eq(json_member(commitment, STR("Status")), STR("DISABLED")))
+        kinesis_describe_account_settings(call);
+    else
+        call_fail(call, "ValidationException",
+                  "There is no billing, and so no MinimumThroughputBillingCommitment.");
 }

@@ -102,6 +102,11 @@ static void limits_are_told(void **state) {
     world_ok(world, "DescribeLimits", "{}");
     assert_int_equal(world_number(world, "OpenShardCount"), 3);
     assert_int_equal(world_number(world, "OnDemandStreamCount"), 0);
+    world_ok(world, "UpdateAccountSettings",
+             "{'MinimumThroughputBillingCommitment':{'Status':'DISABLED'}}");
+    world_call(world, "UpdateAccountSettings",
+               "{'MinimumThroughputBillingCommitment':{'Status':'ENABLED'}}");
+    assert_text(world, "__type", "ValidationException");
     world_ok(world, "DescribeAccountSettings", "{}");
     assert_text(world, "MinimumThroughputBillingCommitment.Status", "DISABLED");
     world_end(world);

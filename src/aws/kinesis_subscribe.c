@@ -1,6 +1,7 @@
 /*
  * SubscribeToShard (Kinesis API reference): one answer of five minutes in which records are pushed as
- * they come, as frames of an event stream over a chunked HTTP/1.1 body.
+ * they come, as frames of an event stream over a chunked HTTP/1.1 body. Their payloads are JSON or CBOR, as
+ * the request was.
  *
  *     first      initial-response
  *     records    SubscribeToShardEvent with up to EVENT_BYTES, as soon as there are some
@@ -32,7 +33,6 @@ enum {
     PACE_MS = 100, /* between looks whether a limited subscription may go on */
 };
 
-static const char content_type[] = "application/x-amz-json-1.1";
 static const char event_type[] = "SubscribeToShardEvent";
 
 struct subscription {
@@ -45,6 +45,7 @@ struct subscription {
     struct timer timer;
     char *consumer_arn;
     unsigned shard;
+    bool cbor; /* as the request was: payloads too */
     bool encrypted, posted, timer_closed;
     struct limit_bucket pace;
     uint64_t began_ms, sent_ms; /* of the loop's clock */
@@ -61,7 +62,7 @@ static void send_frame(struct subscription *subscription, struct buf *frame) {
 
 static void send_event(struct subscription *subscription, const struct aws_output *payload) {
     struct buf frame = {0};
-    aws_frame_event(&frame, event_type, content_type, buf_str(&payload->buf));
+    aws_frame_event(&frame, event_type, aws_content_type(payload->cbor), buf_str(&payload->buf));
     send_frame(subscription, &frame);
 }
 
@@ -84,7 +85,7 @@ static void put_lag(const struct subscription *subscription, struct aws_output *
 }
 
 static void send_records(struct subscription *subscription, const struct stream_batch *batch) {
-    struct aws_output output = {0};
+    struct aws_output output = {.cbor = subscription->cbor};
     subscription->counter = stream_reader_counter(subscription->reader);
     aws_map_begin(&output);
     put_continuation(subscription, &output, batch->records[batch->count - 1].arrival_ms);
@@ -102,7 +103,7 @@ static void send_records(struct subscription *subscription, const struct stream_
 
 /* Without records: the heartbeat, or, behind the last record of a closed shard, the end. */
 static void send_empty(struct subscription *subscription, bool is_end) {
-    struct aws_output output = {0};
+    struct aws_output output = {.cbor = subscription->cbor};
     aws_map_begin(&output);
     if (is_end)
         kinesis_put_children(&output, subscription->stream, subscription->shard);
@@ -118,12 +119,12 @@ static void send_empty(struct subscription *subscription, bool is_end) {
 }
 
 static void send_exception(struct subscription *subscription, const char *type, const char *text) {
-    struct aws_output output = {0};
+    struct aws_output output = {.cbor = subscription->cbor};
     struct buf frame = {0};
     aws_map_begin(&output);
     aws_member_string(&output, "message", str_of(text));
     aws_map_end(&output);
-    aws_frame_exception(&frame, type, content_type, buf_str(&output.buf));
+    aws_frame_exception(&frame, type, aws_content_type(output.cbor), buf_str(&output.buf));
     send_frame(subscription, &frame);
     aws_output_done(&output);
 }
@@ -274,8 +275,18 @@ static bool take_over(struct call *call, struct str consumer_arn, unsigned shard
     return true;
 }
 
-static void begin(struct subscription *subscription) {
+static void send_initial(struct subscription *subscription) {
+    struct aws_output output = {.cbor = subscription->cbor};
     struct buf frame = {0};
+    aws_map_begin(&output);
+    aws_map_end(&output);
+    aws_frame_event(&frame, "initial-response", aws_content_type(output.cbor),
+                    buf_str(&output.buf));
+    send_frame(subscription, &frame);
+    aws_output_done(&output);
+}
+
+static void begin(struct subscription *subscription) {
     struct aws *aws = subscription->aws;
     subscription->task.run = on_task;
     subscription->began_ms = loop_now_ms(aws->loop);
@@ -286,10 +297,8 @@ static void begin(struct subscription *subscription) {
     aws_part_begin(aws);
     uint64_t interval_ms = pace_of(aws) ? PACE_MS : 1000;
     timer_start(aws->loop, &subscription->timer, interval_ms, interval_ms, on_timer);
-    metric_add(&aws->requests, 1);
-    http_respond_begin(subscription->request, 200, "application/vnd.amazon.eventstream", NULL, 0);
-    aws_frame_event(&frame, "initial-response", content_type, STR("{}"));
-    send_frame(subscription, &frame);
+    aws_respond_begin(aws, subscription->request, "application/vnd.amazon.eventstream");
+    send_initial(subscription);
     go_on_later(subscription);
 }
 
@@ -352,6 +361,7 @@ void kinesis_subscribe_to_shard(struct call *call) {
     subscription->counter = stream_reader_counter(subscription->reader);
     subscription->encrypted = target->key_id;
     subscription->consumer_arn = str_dup(arn);
+    subscription->cbor = call->output.cbor;
     subscription->request = call_take_request(call);
     call_end(call);
     begin(subscription);

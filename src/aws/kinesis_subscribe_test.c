@@ -1,3 +1,4 @@
+#include "aws/output.h"
 #include "aws/test_world.h"
 
 struct subscriber {
@@ -32,6 +33,29 @@ static void subscribe(struct world *world, struct subscriber *subscriber, const 
     world_write(subscriber->fd, buf_str(&request));
     buf_done(&request);
     free(input);
+}
+
+/* As KCL asks, by the Java SDK: the same input in CBOR. */
+static void subscribe_in_cbor(struct world *world, struct subscriber *subscriber, const char *arn) {
+    struct aws_output input = {.cbor = true};
+    struct buf request = {0};
+    aws_map_begin(&input);
+    aws_member_string(&input, "ConsumerARN", str_of(arn));
+    aws_member_string(&input, "ShardId", STR(WORLD_SHARD_0));
+    aws_key(&input, "StartingPosition");
+    aws_map_begin(&input);
+    aws_member_string(&input, "Type", STR("TRIM_HORIZON"));
+    aws_map_end(&input);
+    aws_map_end(&input);
+    *subscriber = (struct subscriber){.fd = world_connect(world)};
+    buf_printf(&request,
+               "POST / HTTP/1.1\r\nHost: x\r\nX-Amz-Target: Kinesis_20131202.SubscribeToShard\r\n"
+               "Content-Type: application/x-amz-cbor-1.1\r\nContent-Length: %zu\r\n\r\n",
+               buf_len(&input.buf));
+    buf_add_str(&request, buf_str(&input.buf));
+    world_write(subscriber->fd, buf_str(&request));
+    buf_done(&request);
+    aws_output_done(&input);
 }
 
 static bool has(struct subscriber *subscriber, const char *text) {
@@ -172,6 +196,23 @@ static void a_slow_reader_gets_everything(void **state) {
     world_end(world);
 }
 
+static void payloads_are_cbor_if_the_request_was(void **state) {
+    char *arn;
+    struct world *world = with_consumer(&arn);
+    struct subscriber subscriber;
+    put(world, "key");
+    subscribe_in_cbor(world, &subscriber, arn);
+    read_until(&subscriber, "SubscribeToShardEvent");
+    read_until(&subscriber, "\x64"
+                            "Data\x45hello");
+    assert_true(has(&subscriber, "x-amzn-RequestId: "));
+    assert_true(has(&subscriber, "application/x-amz-cbor-1.1"));
+    assert_false(has(&subscriber, "application/x-amz-json-1.1"));
+    subscriber_done(&subscriber);
+    free(arn);
+    world_end(world);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(records_are_pushed_as_they_come),
@@ -180,6 +221,7 @@ int main(void) {
         cmocka_unit_test(a_second_subscription_is_refused_at_first),
         cmocka_unit_test(subscribers_do_not_hold_the_end_up),
         cmocka_unit_test(a_slow_reader_gets_everything),
+        cmocka_unit_test(payloads_are_cbor_if_the_request_was),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

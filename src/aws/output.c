@@ -85,12 +85,6 @@ void aws_key(struct aws_output *output, const char *name) {
         json_write_key(&output->buf, name);
 }
 
-void aws_key_str(struct aws_output *output, struct str name) {
-    aws_string(output, name);
-    if (!output->cbor)
-        buf_add_u8(&output->buf, ':');
-}
-
 void aws_string(struct aws_output *output, struct str text) {
     begin_value(output);
     if (output->cbor)

@@ -35,9 +35,6 @@ void aws_list_end(struct aws_output *output);
 /* The name of a member; its value follows. */
 void aws_key(struct aws_output *output, const char *name);
 
-/* A name that is data (the key of a tag). */
-void aws_key_str(struct aws_output *output, struct str name);
-
 void aws_string(struct aws_output *output, struct str text);
 void aws_int(struct aws_output *output, int64_t value);
 void aws_bool(struct aws_output *output, bool value);

@@ -16,7 +16,7 @@ static void write_sample(struct aws_output *output) {
     aws_member_time(output, "At", 1704067200123);
     aws_key(output, "Tags");
     aws_map_begin(output);
-    aws_key_str(output, STR("k"));
+    aws_key(output, "k");
     aws_string(output, STR("v"));
     aws_map_end(output);
     aws_map_end(output);

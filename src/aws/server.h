@@ -10,6 +10,12 @@ void aws_respond(struct aws *aws, struct http_request *request, int status,
 void aws_respond_error(struct aws *aws, struct http_request *request, bool cbor, int status,
                        const char *type, struct str message);
 
+/* The content type of AWS JSON 1.1 or AWS CBOR 1.1. */
+const char *aws_content_type(bool cbor);
+
+/* 200, and a body that comes in chunks. */
+void aws_respond_begin(struct aws *aws, struct http_request *request, const char *content_type);
+
 /* x-amzn-RequestId is `id`, x-amzn-ErrorType is `error` unless that is NULL. */
 void aws_respond_as(struct aws *aws, struct http_request *request, struct str id, int status,
                     const char *content_type, const char *error, struct str body);

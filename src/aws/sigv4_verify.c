@@ -96,11 +96,6 @@ static bool has_query(const struct http_request *request, const char *name) {
     return has;
 }
 
-bool aws_is_signed(const struct http_request *request) {
-    return authorization(request).len || has_query(request, "X-Amz-Algorithm") ||
-           has_query(request, "X-Amz-Signature");
-}
-
 /* `Name=value` up to a comma, in any order. */
 static void take_part(struct claim *claim, struct str *ret_credential, struct str part) {
     struct str value, name = str_cut(part, '=', &value);

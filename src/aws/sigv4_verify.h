@@ -43,7 +43,4 @@ struct aws_refusal {
 int aws_verify(struct aws_verifier *verifier, const struct http_request *request, uint64_t wall_ms,
                const struct aws_credential **ret_credential, struct aws_refusal *ret_refusal);
 
-/* Whether the request claims to be signed, in the header or in the query. */
-bool aws_is_signed(const struct http_request *request);
-
 #endif

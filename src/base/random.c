@@ -43,11 +43,11 @@ uint64_t random_u64(void) {
     return value;
 }
 
-void random_uuid(char ret_text[UUID_CHARS]) {
+void random_uuid_from(const uint64_t bits[2], char ret_text[UUID_CHARS]) {
     static const char hex[] = "0123456789abcdef";
     static const uint8_t place[16] = {0, 2, 4, 6, 9, 11, 14, 16, 19, 21, 24, 26, 28, 30, 32, 34};
     uint8_t bytes[16];
-    random_bytes(bytes, sizeof bytes);
+    memcpy(bytes, bits, sizeof bytes);
     bytes[6] = (uint8_t)((bytes[6] & 0x0f) | 0x40);
     bytes[8] = (uint8_t)((bytes[8] & 0x3f) | 0x80);
     for (int i = 0; i < 16; i++) {
@@ -55,4 +55,10 @@ void random_uuid(char ret_text[UUID_CHARS]) {
         ret_text[place[i] + 1] = hex[bytes[i] & 15];
     }
     ret_text[8] = ret_text[13] = ret_text[18] = ret_text[23] = '-';
+}
+
+void random_uuid(char ret_text[UUID_CHARS]) {
+    uint64_t bits[2];
+    random_bytes(bits, sizeof bits);
+    random_uuid_from(bits, ret_text);
 }

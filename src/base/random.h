@@ -14,4 +14,7 @@ enum { UUID_CHARS = 36 };
 /* 36 lower-case characters, no NUL. */
 void random_uuid(char ret_text[UUID_CHARS]);
 
+/* The same of bits that the caller has drawn. */
+void random_uuid_from(const uint64_t bits[2], char ret_text[UUID_CHARS]);
+
 #endif

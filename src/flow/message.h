@@ -52,6 +52,8 @@ struct message_sink {
  */
 struct message_publisher {
     int (*publish)(struct message_publisher *publisher, const struct message *message);
+    /* Whether a subscriber or a rule would get a message of this topic at present. May be NULL. */
+    bool (*is_wanted)(struct message_publisher *publisher, struct str topic);
 };
 
 #endif

@@ -5,15 +5,19 @@
 
 #include "base/str.h"
 
-/* Bounds of Kinesis (API reference, PutRecord): key 1..256 characters, data and key together 1 MiB.
- */
-enum { RECORD_KEY_BYTES_MAX = 1024, RECORD_BYTES_MAX = 1024 * 1024 };
+/* Bounds of Kinesis (API reference, PutRecord and UpdateMaxRecordSize): key 1..256 characters, data and
+ * key together 1 MiB; data streams may be told to take more. */
+enum {
+    RECORD_KEY_BYTES_MAX = 1024,
+    RECORD_BYTES_DEFAULT = 1024 * 1024,
+    RECORD_BYTES_MAX = 10 * 1024 * 1024,
+};
 
 struct record {
     struct str partition_key; /* UTF-8, 1..RECORD_KEY_BYTES_MAX bytes */
     struct str
         explicit_hash_key; /* decimal, or empty: the MD5 of the partition key decides the shard */
-    struct str data;       /* any bytes; data and key together at most RECORD_BYTES_MAX */
+    struct str data;       /* any bytes */
 };
 
 #endif

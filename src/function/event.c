@@ -89,6 +89,12 @@ static bool is_full(const struct buf *event) {
     return buf_len(event) + strlen(closing) > FUNCTION_EVENT_BYTES_MAX;
 }
 
+/* Whether it is worth being encoded. */
+static bool may_fit(const struct buf *event, const struct stream_record *record) {
+    size_t base64_chars = (record->data.len + 2) / 3 * 4;
+    return buf_len(event) + base64_chars + strlen(closing) <= FUNCTION_EVENT_BYTES_MAX;
+}
+
 /* False: they do not all fit. */
 static bool add_packed(const struct function_event_writer *writer, struct buf *event,
                        const struct stream_record *record, struct stream_aggregate *aggregate) {
@@ -112,10 +118,10 @@ bool function_event_add(const struct function_event_writer *writer, struct buf *
             return true;
         event->end = event->begin + before;
     }
-    if (is_packed && !is_first)
+    if ((is_packed && !is_first) || !may_fit(event, record))
         return false;
     add_one(writer, event, record, &whole, NOT_PACKED);
-    if (is_first || !is_full(event))
+    if (!is_full(event))
         return true;
     event->end = event->begin + before;
     return false;

@@ -26,9 +26,9 @@ void function_event_writer_done(struct function_event_writer *writer);
 
 void function_event_begin(struct buf *event);
 
-/* False, and nothing was added, if the document would pass FUNCTION_EVENT_BYTES_MAX; the first
- * record always fits. A packed record is added as those it holds, with the same sequence number and
- * "subSequenceNumber" from 0; as it is if it alone would be too much. */
+/* False, and nothing was added, if the document would pass FUNCTION_EVENT_BYTES_MAX. A packed record is
+ * added as those it holds, with the same sequence number and "subSequenceNumber" from 0; as it is if
+ * these would be too much for a document of their own. */
 bool function_event_add(const struct function_event_writer *writer, struct buf *event,
                         const struct stream_record *record);
 

@@ -164,12 +164,35 @@ static void the_document_never_passes_its_bound(void **state) {
     buf_done(&event);
 }
 
+static void what_no_document_can_hold_is_not_added(void **state) {
+    char *data = xcalloc(1, RECORD_BYTES_MAX);
+    struct buf event = {0};
+    struct stream_record record = {.partition_key = STR("k"),
+                                   .data = str_from(data, RECORD_BYTES_MAX - 1)};
+    function_event_begin(&event);
+    size_t before = buf_len(&event);
+    assert_false(function_event_add(&writer, &event, &record));
+    assert_int_equal(buf_len(&event), before);
+    assert_true(event.cap < RECORD_BYTES_MAX);
+    record.data.len =
+        FUNCTION_EVENT_BYTES_MAX / 4 * 3 - 12; /* its base64 just fits, the rest does not */
+    assert_false(function_event_add(&writer, &event, &record));
+    assert_int_equal(buf_len(&event), before);
+    record.data.len = FUNCTION_EVENT_BYTES_MAX / 4 * 3 - 600;
+    assert_true(function_event_add(&writer, &event, &record));
+    function_event_end(&event);
+    assert_in_range(buf_len(&event), FUNCTION_EVENT_BYTES_MAX - 600, FUNCTION_EVENT_BYTES_MAX);
+    free(data);
+    buf_done(&event);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_document_is_as_aws_writes_it),
         cmocka_unit_test(packed_records_are_taken_apart_if_asked_for),
         cmocka_unit_test(any_bytes_make_a_json_document),
         cmocka_unit_test(the_document_never_passes_its_bound),
+        cmocka_unit_test(what_no_document_can_hold_is_not_added),
     };
     return cmocka_run_group_tests(tests, open_stream, close_stream);
 }

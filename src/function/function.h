@@ -98,6 +98,10 @@ int function_invoke(struct function_host *host, struct str name, struct str even
                     void (*on_result)(void *data, const struct function_result *result),
                     void *data);
 
+/* Whether a process of the function is ready for events or works on one: an event that is submitted does not
+ * have to wait for a first process. False for an unknown name. */
+bool function_is_up(const struct function_host *host, struct str name);
+
 /*
  * Stops: no new batches; running invocations may end within `grace_ms`, then processes are killed;
  * checkpoints are written; then `closed` and the memory is gone.

@@ -71,6 +71,11 @@ int function_invoke(struct function_host *host, struct str name, struct str even
     return 0;
 }
 
+bool function_is_up(const struct function_host *host, struct str name) {
+    const struct function_pool *pool = map_get(&host->pools, name);
+    return pool && function_pool_is_up(pool);
+}
+
 /* ---- closing ---- */
 
 static void on_closing_closed(struct timer *timer) {

@@ -22,6 +22,18 @@ static void functions_are_found_by_name(void **state) {
     buf_done(&answer.payload);
 }
 
+static void a_function_is_up_when_its_first_process_is_ready(void **state) {
+    struct harness harness = {.functions = {function_config_for_test("one", 4)}};
+    struct answer answer = {0};
+    harness_open(&harness, 1);
+    assert_false(function_is_up(harness.host, STR("one")));
+    assert_false(function_is_up(harness.host, STR("two")));
+    harness_ask(&harness, "{\"do\": \"where\"}", &answer);
+    assert_true(function_is_up(harness.host, STR("one")));
+    harness_close(&harness, 0);
+    buf_done(&answer.payload);
+}
+
 static void the_program_gets_its_environment_and_directory(void **state) {
     struct option_pair own = {"colour", "blue"}, given[] = {{"redis_port", "6379"}};
     struct option_pairs given_pairs = {given, 1};
@@ -105,6 +117,7 @@ static void much_output_does_not_hold_the_function_up(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(functions_are_found_by_name),
+        cmocka_unit_test(a_function_is_up_when_its_first_process_is_ready),
         cmocka_unit_test(the_program_gets_its_environment_and_directory),
         cmocka_unit_test(too_many_that_wait_are_refused),
         cmocka_unit_test(an_event_that_is_too_large_is_refused),

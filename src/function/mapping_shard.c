@@ -16,8 +16,8 @@
  * that batches end at: a failed batch [a,c) with its middle b pushes c and b, and becomes [a,b),
  * then [b,c), each of which may be split further. Then the records are read again.
  *
- * A batch that failed too often, and records that are too old, are skipped with an error line that
- * names them; they stay in the stream until its retention ends.
+ * A batch that failed too often, and records that are too old, or too large for any event, are skipped with
+ * an error line that names them; they stay in the stream until its retention ends.
  */
 #include <inttypes.h>
 
@@ -82,6 +82,17 @@ static void tell_expired(struct function_mapping_shard *shard) {
     shard->expired = (struct function_batch){0};
 }
 
+/* Lambda gives what no event can hold to the on-failure destination of the mapping, and discards it where
+ * there is none (Kinesis developer guide, "Handle large records"). Nothing is gathered. */
+static void skip_too_large(struct function_mapping_shard *shard,
+                           const struct stream_record *record) {
+    struct function_batch one = {0};
+    tell_expired(shard);
+    batch_add(&one, record);
+    log_skipped(shard, &one, "too large for an event, which holds 6 MiB");
+    stream_checkpoint_set(shard->mapping->checkpoints, &shard->checkpoint, one.end);
+}
+
 /* What retention or damage took before it was read. The reader has told where. */
 static void count_lost(struct function_mapping_shard *shard) {
     uint64_t lost = stream_reader_skipped(shard->reader);
@@ -115,11 +126,14 @@ static bool take_records(struct function_mapping_shard *shard, const struct stre
         }
         if (!shard->batch.count)
             function_event_begin(&shard->event);
-        if (!function_event_add(&shard->writer, &shard->event, record)) {
+        if (function_event_add(&shard->writer, &shard->event, record)) {
+            batch_add(&shard->batch, record);
+        } else if (shard->batch.count) {
             stream_reader_seek(shard->reader, record->counter);
             return true;
+        } else {
+            skip_too_large(shard, record);
         }
-        batch_add(&shard->batch, record);
     }
     return shard->batch.count == (size_t)config_of(shard)->batch_size ||
            stream_reader_counter(shard->reader) >= split_end(shard);

@@ -68,6 +68,29 @@ static void batches_are_cut_by_the_payload_bound(void **state) {
     world_done(&world);
 }
 
+/* Records up to 10 MiB; what fits no document must not keep the others from coming. */
+static void a_record_that_fits_no_document_is_passed_over(void **state) {
+    struct world world;
+    enum { BYTES = 6000000 };
+    char *data = xcalloc(1, BYTES + 1);
+    memset(data, 'x', BYTES);
+    world_init(&world, 1);
+    world_put(&world, "k", "a");
+    world_put(&world, "k", data);
+    world_put(&world, "k", data);
+    world_put(&world, "k", "b");
+    world_put(&world, "k", data);
+    world_commit(&world);
+    world_map(&world);
+    world_expect(&world, "done 0:a\ndone 0:b\n");
+    struct expectation never = {&world, "never"};
+    while (world_checkpoint(&world, 0) < 5)
+        assert_false(loop_run_until(world.harness.loop, 20, expectation_is_met, &never));
+    assert_int_equal(metric_value(SKIPPED), 3);
+    world_done(&world);
+    free(data);
+}
+
 static void a_failed_batch_comes_again_unchanged(void **state) {
     struct world world;
     world_init(&world, 1);
@@ -211,6 +234,7 @@ int main(void) {
         cmocka_unit_test(a_window_gathers_records),
         cmocka_unit_test(a_full_batch_does_not_wait_for_the_window),
         cmocka_unit_test(batches_are_cut_by_the_payload_bound),
+        cmocka_unit_test(a_record_that_fits_no_document_is_passed_over),
         cmocka_unit_test(a_failed_batch_comes_again_unchanged),
         cmocka_unit_test(after_its_attempts_a_batch_is_skipped),
         cmocka_unit_test(no_retries_at_all_are_possible),

@@ -43,6 +43,17 @@ static unsigned count_coming(const struct function_pool *pool) {
     return count;
 }
 
+bool function_pool_is_up(const struct function_pool *pool) {
+    for (const struct link *link = pool->environments.next; link != &pool->environments;
+         link = link->next) {
+        enum function_environment_state state =
+            LIST_ITEM(link, const struct function_environment, link)->state;
+        if (state != ENVIRONMENT_DOWN && state != ENVIRONMENT_INIT)
+            return true;
+    }
+    return false;
+}
+
 static void on_grow(struct timer *timer);
 
 static void give_waiting(struct function_pool *pool) {

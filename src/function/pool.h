@@ -53,6 +53,9 @@ int function_pool_open(struct loop *loop, const struct function_host_config *hos
  */
 void function_pool_submit(struct function_pool *pool, struct function_invocation *invocation);
 
+/* Whether any environment has asked for an event. */
+bool function_pool_is_up(const struct function_pool *pool);
+
 /* What waits fails at once, what is in hand may end within `grace_ms`; then `closed`, and the
  * memory is gone. */
 void function_pool_close(struct function_pool *pool, unsigned grace_ms, void (*closed)(void *data),

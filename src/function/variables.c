@@ -112,8 +112,3 @@ void function_variables_done(struct function_variables *variables) {
     free(variables->items);
     *variables = (struct function_variables){0};
 }
-
-const char *function_variables_get(const struct function_variables *variables, const char *name) {
-    size_t at = find(variables, str_of(name));
-    return at == variables->count ? NULL : variables->items[at] + strlen(name) + 1;
-}

@@ -24,7 +24,4 @@ void function_variables_fill(struct function_variables *variables,
                              const struct function_config *config, const char *api_address);
 void function_variables_done(struct function_variables *variables);
 
-/* The value, or NULL. */
-const char *function_variables_get(const struct function_variables *variables, const char *name);
-
 #endif

@@ -22,6 +22,15 @@ static struct function_variables fill(void) {
     return variables;
 }
 
+/* As a process finds it, or NULL. */
+static const char *value_of(const struct function_variables *variables, const char *name) {
+    size_t len = strlen(name);
+    for (size_t i = 0; i < variables->count; i++)
+        if (strncmp(variables->items[i], name, len) == 0 && variables->items[i][len] == '=')
+            return variables->items[i] + len + 1;
+    return NULL;
+}
+
 static void a_runtime_finds_what_it_needs(void **state) {
     static const char *const expected[][2] = {
         {"AWS_LAMBDA_RUNTIME_API", "127.0.0.1:9001"},
@@ -37,19 +46,19 @@ static void a_runtime_finds_what_it_needs(void **state) {
     };
     struct function_variables variables = fill();
     for (size_t i = 0; i < COUNT_OF(expected); i++)
-        assert_string_equal(function_variables_get(&variables, expected[i][0]), expected[i][1]);
-    assert_non_null(function_variables_get(&variables, "PATH"));
-    assert_non_null(function_variables_get(&variables, "AWS_SECRET_ACCESS_KEY"));
-    const char *log_stream = function_variables_get(&variables, "AWS_LAMBDA_LOG_STREAM_NAME");
+        assert_string_equal(value_of(&variables, expected[i][0]), expected[i][1]);
+    assert_non_null(value_of(&variables, "PATH"));
+    assert_non_null(value_of(&variables, "AWS_SECRET_ACCESS_KEY"));
+    const char *log_stream = value_of(&variables, "AWS_LAMBDA_LOG_STREAM_NAME");
     assert_int_equal(strlen(log_stream), strlen("2026/11/23/[$LATEST]") + 32);
     function_variables_done(&variables);
 }
 
 static void later_ones_win(void **state) {
     struct function_variables variables = fill();
-    assert_string_equal(function_variables_get(&variables, "redis_url"), "other");
-    assert_string_equal(function_variables_get(&variables, "TZ"), "Europe/Berlin");
-    assert_string_equal(function_variables_get(&variables, "AWS_REGION"), "mars");
+    assert_string_equal(value_of(&variables, "redis_url"), "other");
+    assert_string_equal(value_of(&variables, "TZ"), "Europe/Berlin");
+    assert_string_equal(value_of(&variables, "AWS_REGION"), "mars");
     function_variables_done(&variables);
 }
 
@@ -57,8 +66,8 @@ static void nothing_else_is_inherited(void **state) {
     setenv("WEIR_SECRET", "x", 1);
     setenv("TMPDIR", "/tmp/elsewhere", 1);
     struct function_variables variables = fill();
-    assert_null(function_variables_get(&variables, "WEIR_SECRET"));
-    assert_string_equal(function_variables_get(&variables, "TMPDIR"), "/tmp/elsewhere");
+    assert_null(value_of(&variables, "WEIR_SECRET"));
+    assert_string_equal(value_of(&variables, "TMPDIR"), "/tmp/elsewhere");
     function_variables_done(&variables);
 }
 

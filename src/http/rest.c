@@ -133,11 +133,6 @@ void rest_answer(struct rest_call *call, int status) {
     respond(call, status, body.len ? json_type_text : NULL, NULL, body);
 }
 
-void rest_answer_body(struct rest_call *call, int status, const char *content_type,
-                      struct str body) {
-    respond(call, status, content_type, NULL, body);
-}
-
 void rest_fail(struct rest_call *call, int status, const char *type, const char *format, ...) {
     struct buf text = {0}, body = {0};
     va_list args;

@@ -93,9 +93,6 @@ void rest_run(struct rest_call *call);
 /* `output` as application/json; empty output: no body and no type. */
 void rest_answer(struct rest_call *call, int status);
 
-void rest_answer_body(struct rest_call *call, int status, const char *content_type,
-                      struct str body);
-
 /* {"message": "...", "traceId": "..."}, as the REST services of AWS IoT tell it; `type` is
  * "InvalidRequestException" and the like. */
 void rest_fail(struct rest_call *call, int status, const char *type, const char *format, ...)

@@ -226,6 +226,20 @@ static int note(struct facts_write *write, int failed, const char *table, const 
     return failed;
 }
 
+int facts_write_get(struct facts_write *write, const char *table, struct str key,
+                    struct buf *value) {
+    char room[KEY_BYTES_MAX];
+    MDB_val at, found;
+    if (write->failed)
+        return write->failed;
+    if (make_key(table, key, room, &at) != 0)
+        return ERR_NOT_FOUND;
+    int status = mdb_get(write->txn, write->facts->all, &at, &found);
+    if (!status)
+        buf_add(value, found.mv_data, found.mv_size);
+    return code_of(status);
+}
+
 int facts_put(struct facts_write *write, const char *table, struct str key, struct str value) {
     char room[KEY_BYTES_MAX];
     MDB_val at;

@@ -47,6 +47,10 @@ int facts_reader_get(struct facts_reader *reader, const char *table, struct str 
 struct facts_write; /* a write transaction */
 
 int facts_begin(struct facts *facts, struct facts_write **ret_write, struct err *err);
+
+/* As facts_get(), with what the transaction has changed so far. */
+int facts_write_get(struct facts_write *write, const char *table, struct str key,
+                    struct buf *value);
 int facts_put(struct facts_write *write, const char *table, struct str key, struct str value);
 int facts_delete(struct facts_write *write, const char *table, struct str key); /* absent is fine */
 

@@ -137,6 +137,26 @@ static bool list(void *data, struct str key, struct str value) {
     return --listing->left > 0;
 }
 
+static void a_transaction_sees_what_it_has_changed(void **state) {
+    struct facts *facts = open_facts("inside", MAP_BYTES);
+    struct facts_write *write;
+    struct buf value = {0};
+    struct err err;
+    assert_int_equal(facts_set(facts, "t", STR("a"), STR("old"), &err), 0);
+    assert_int_equal(facts_begin(facts, &write, &err), 0);
+    facts_put(write, "t", STR("a"), STR("new"));
+    facts_put(write, "t", STR("b"), STR("more"));
+    assert_int_equal(facts_write_get(write, "t", STR("a"), &value), 0);
+    assert_int_equal(facts_write_get(write, "t", STR("b"), &value), 0);
+    assert_string_equal(buf_cstr(&value), "newmore");
+    facts_delete(write, "t", STR("b"));
+    assert_int_equal(facts_write_get(write, "t", STR("b"), &value), ERR_NOT_FOUND);
+    facts_abort(write);
+    assert_value(facts, "t", "a", "old");
+    buf_done(&value);
+    facts_close(facts);
+}
+
 static void assert_listed(struct facts *facts, const char *table, const char *prefix, int most,
                           const char *expected) {
     struct listing listing = {.left = most};
@@ -303,6 +323,7 @@ int main(void) {
         cmocka_unit_test(an_idle_reader_keeps_no_room),
         cmocka_unit_test(getting_appends_to_what_is_there),
         cmocka_unit_test(a_transaction_is_seen_whole_or_not_at_all),
+        cmocka_unit_test(a_transaction_sees_what_it_has_changed),
         cmocka_unit_test(tables_are_read_in_order_and_apart),
         cmocka_unit_test(a_key_that_is_too_long_fails_the_transaction),
         cmocka_unit_test(a_full_map_refuses_and_keeps_what_it_has),

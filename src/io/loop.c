@@ -67,7 +67,7 @@ struct loop *loop_new(void) {
     failed |= uv_prepare_init(&loop->uv, &loop->turn_end);
     failed |= uv_prepare_start(&loop->turn_end, on_turn_end);
     ASSERT(!failed);
-    loop->uv.data = loop->wake.data = loop->turn_end.data = loop;
+    loop->wake.data = loop->turn_end.data = loop;
     list_init(&loop->hooks);
     return loop;
 }
@@ -114,10 +114,6 @@ uint64_t loop_now_ms(const struct loop *loop) {
 
 uv_loop_t *loop_uv(struct loop *loop) {
     return &loop->uv;
-}
-
-struct loop *loop_of(const uv_loop_t *uv) {
-    return uv->data;
 }
 
 void loop_post(struct loop *loop, struct task *task) {

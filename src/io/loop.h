@@ -43,9 +43,6 @@ uint64_t loop_now_ms(const struct loop *loop);
 
 uv_loop_t *loop_uv(struct loop *loop);
 
-/* The loop that a uv_loop_t belongs to. */
-struct loop *loop_of(const uv_loop_t *uv);
-
 /*
  * A task travels to the loop that it is posted to and runs there once. It is embedded in whatever
  * travels; from loop_post() until `run` begins it belongs to the target loop. Tasks of one sender

@@ -310,13 +310,6 @@ static void threads_start_and_stop_again_and_again(void **state) {
     }
 }
 
-static void a_loop_is_found_from_its_uv_loop(void **state) {
-    struct loop *loop = loop_new();
-    assert_ptr_equal(loop_of(loop_uv(loop)), loop);
-    loop_free(loop);
-    loop_free(NULL);
-}
-
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(tasks_of_each_sender_arrive_in_order),
@@ -328,7 +321,6 @@ int main(void) {
         cmocka_unit_test(work_runs_on_the_pool_and_ends_on_the_loop),
         cmocka_unit_test(a_call_runs_on_the_thread_of_the_loop_and_is_waited_for),
         cmocka_unit_test(threads_start_and_stop_again_and_again),
-        cmocka_unit_test(a_loop_is_found_from_its_uv_loop),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

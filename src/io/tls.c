@@ -33,7 +33,6 @@
 enum {
     RECORD_BYTES = 16 * 1024, /* the plain text of one record at most, RFC 8446 section 5.1 */
     ALPN_BYTES_MAX = 255,
-    ALPN_NAMES_MAX = 8,
     ERROR_CHARS = 160,
 };
 
@@ -45,8 +44,6 @@ struct tls_context {
     unsigned char
         alpn[ALPN_BYTES_MAX]; /* each name with its length before it, RFC 7301 section 3.1 */
     unsigned alpn_len;
-    char *alpn_names[ALPN_NAMES_MAX]; /* the same one by one */
-    unsigned alpn_count;
 };
 
 struct tls {
@@ -54,9 +51,8 @@ struct tls {
     const struct tls_context *context;
     const uint8_t *in; /* during a call: what was brought and not yet read */
     size_t in_len;
-    struct buf *out;  /* during a call: where records go */
-    char *error;      /* NULL: none */
-    const char *alpn; /* of the context; NULL: none */
+    struct buf *out; /* during a call: where records go */
+    char *error;     /* NULL: none */
 };
 
 /* The BIO. */
@@ -234,14 +230,12 @@ static int load(struct tls_context *context, SSL_CTX **ret_ssl, struct err *err)
 static int add_alpn(struct tls_context *context, const char *const *names, struct err *err) {
     for (; names && *names; names++) {
         size_t len = strlen(*names);
-        if (len == 0 || context->alpn_len + 1 + len > ALPN_BYTES_MAX ||
-            context->alpn_count == ALPN_NAMES_MAX)
-            return err_set(err, ERR_TOO_LARGE, "ALPN: at most %d names, %d bytes, and none empty",
-                           ALPN_NAMES_MAX, ALPN_BYTES_MAX);
+        if (len == 0 || context->alpn_len + 1 + len > ALPN_BYTES_MAX)
+            return err_set(err, ERR_TOO_LARGE, "ALPN: at most %d bytes of names, and none empty",
+                           ALPN_BYTES_MAX);
         context->alpn[context->alpn_len] = (unsigned char)len;
         memcpy(context->alpn + context->alpn_len + 1, *names, len);
         context->alpn_len += 1 + (unsigned)len;
-        context->alpn_names[context->alpn_count++] = xstrdup(*names);
     }
     return 0;
 }
@@ -261,8 +255,6 @@ void tls_context_free(struct tls_context *context) {
     if (!context)
         return;
     SSL_CTX_free(context->ssl);
-    for (unsigned i = 0; i < context->alpn_count; i++)
-        free(context->alpn_names[i]);
     pthread_mutex_destroy(&context->lock);
     free(context->ca_path);
     free(context->cert_path);
@@ -404,23 +396,11 @@ static int outcome(struct tls *tls, int result) {
     }
 }
 
-static void note_alpn(struct tls *tls) {
-    const unsigned char *name;
-    unsigned len;
-    SSL_get0_alpn_selected(tls->ssl, &name, &len);
-    for (unsigned i = 0; len && i < tls->context->alpn_count; i++)
-        if (str_eq(str_of(tls->context->alpn_names[i]), str_from(name, len)))
-            tls->alpn = tls->context->alpn_names[i];
-}
-
 static int handshake(struct tls *tls) {
     if (SSL_is_init_finished(tls->ssl))
         return 0;
     int result = SSL_do_handshake(tls->ssl);
-    if (result != 1)
-        return outcome(tls, result);
-    note_alpn(tls);
-    return 0;
+    return result == 1 ? 0 : outcome(tls, result);
 }
 
 static int read_records(struct tls *tls, struct buf *plain) {
@@ -483,10 +463,6 @@ bool tls_established(const struct tls *tls) {
 
 const char *tls_error(const struct tls *tls) {
     return tls->error ? tls->error : "no error";
-}
-
-const char *tls_alpn(const struct tls *tls) {
-    return tls->alpn ? tls->alpn : "";
 }
 
 /* Certificates. */

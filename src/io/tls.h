@@ -61,7 +61,6 @@ void tls_finish(struct tls *tls, struct buf *cipher);
 
 bool tls_established(const struct tls *tls);
 const char *tls_error(const struct tls *tls); /* static or owned by `tls` */
-const char *tls_alpn(const struct tls *tls);  /* "" if none; owned by `tls` */
 
 /* The peer's certificate. It holds the private key in any case. */
 struct tls_peer {

@@ -45,6 +45,10 @@ static void fail_publish(struct rest_call *call, int code) {
     metric_add(&manage_of(call)->publish_failures, 1);
     if (code == ERR_INVALID)
         rest_fail(call, 400, "InvalidRequestException", "The topic or a property is not valid.");
+    else if (code == ERR_DENIED)
+        rest_fail(call, 401, "UnauthorizedException", "Nobody may publish on this reserved topic.");
+    else if (code == ERR_UNSUPPORTED)
+        rest_fail(call, 400, "InvalidRequestException", "Nothing is retained on a reserved topic.");
     else if (code == ERR_FULL)
         rest_fail(call, 429, "ThrottlingException",
                   "The message cannot be kept: too much waits, or too much is retained.");

@@ -78,7 +78,7 @@ struct mqtt_worker {
     struct turn_hook turn_end;
     struct message_publisher publisher;
 
-    struct message_sink *rules;
+    struct message_sink *rules, *requests;
     struct sink_gate *gate;
     struct sink_gate_listener gate_listener;
 

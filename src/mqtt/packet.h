@@ -245,7 +245,6 @@ struct packet_connack {
     uint32_t packet_bytes_max;
     struct str assigned_client_id;
     struct str auth_method, auth_data; /* data only with a method */
-    struct str server_reference;       /* with USE_ANOTHER_SERVER or SERVER_MOVED (section 4.11) */
 };
 
 void packet_write_connack(struct buf *out, uint8_t version, const struct packet_connack *connack);
@@ -262,9 +261,6 @@ void packet_write_auth(struct buf *out, enum packet_reason reason, struct str me
                        struct str data);
 
 void packet_write_disconnect(struct buf *out, enum packet_reason reason);
-
-/* With the server to go to: USE_ANOTHER_SERVER or SERVER_MOVED (section 4.11). */
-void packet_write_redirect(struct buf *out, enum packet_reason reason, struct str server_reference);
 void packet_write_pingresp(struct buf *out);
 
 /* How a message goes to one subscriber, or to all that take it in the same form. */

@@ -169,17 +169,6 @@ static void names_hold_no_control_characters(void **state) {
         assert_false(packet_name_valid(bad[i]));
 }
 
-static void redirections_name_the_other_server(void **state) {
-    struct buf out = {0};
-    struct packet_connack connack = {.reason = PACKET_SERVER_MOVED, .server_reference = STR("b:1")};
-    packet_write_connack(&out, PACKET_VERSION_5, &connack);
-    packet_write_redirect(&out, PACKET_USE_ANOTHER_SERVER, STR("b"));
-    static const char wanted[] = "\x20\x09\0\x9d\x06\x1c\0\3b:1\xe0\x06\x9c\x04\x1c\0\1b";
-    assert_int_equal(buf_len(&out), sizeof wanted - 1);
-    assert_memory_equal(buf_at(&out), wanted, sizeof wanted - 1);
-    buf_done(&out);
-}
-
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(headers_are_found_or_refused),
@@ -188,7 +177,6 @@ int main(void) {
         cmocka_unit_test(bad_properties_have_their_reason),
         cmocka_unit_test(acks_may_have_reason_and_properties),
         cmocka_unit_test(names_hold_no_control_characters),
-        cmocka_unit_test(redirections_name_the_other_server),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

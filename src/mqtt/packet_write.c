@@ -61,19 +61,10 @@ static void write_connack_properties(struct buf *out, const struct packet_connac
         write_auth_properties(out, connack->auth_method, connack->auth_data);
 }
 
-static void write_server_reference(struct buf *out, struct str server_reference) {
-    if (server_reference.len == 0)
-        return;
-    buf_add_u8(out, PROPERTY_SERVER_REFERENCE);
-    write_string(out, server_reference);
-}
-
 void packet_write_connack(struct buf *out, uint8_t version, const struct packet_connack *connack) {
     struct buf extra = {0};
     if (version == PACKET_VERSION_5 && connack->reason == 0)
         write_connack_properties(&extra, connack);
-    else if (version == PACKET_VERSION_5)
-        write_server_reference(&extra, connack->server_reference);
     size_t length = buf_len(&extra);
     buf_add_u8(out, PACKET_CONNACK << 4);
     write_varint(
@@ -128,19 +119,6 @@ void packet_write_disconnect(struct buf *out, enum packet_reason reason) {
     buf_add_u8(out, PACKET_DISCONNECT << 4);
     buf_add_u8(out, 1);
     buf_add_u8(out, (uint8_t)reason);
-}
-
-void packet_write_redirect(struct buf *out, enum packet_reason reason,
-                           struct str server_reference) {
-    struct buf extra = {0};
-    write_server_reference(&extra, server_reference);
-    size_t length = buf_len(&extra);
-    buf_add_u8(out, PACKET_DISCONNECT << 4);
-    write_varint(out, (uint32_t)(1 + varint_bytes((uint32_t)length) + length));
-    buf_add_u8(out, (uint8_t)reason);
-    write_varint(out, (uint32_t)length);
-    buf_add_str(out, buf_str(&extra));
-    buf_done(&extra);
 }
 
 void packet_write_pingresp(struct buf *out) {

@@ -85,7 +85,11 @@ static int publish_now(struct mqtt_worker *worker, const struct publication *pub
         return ERR_FULL;
     if (message->qos && stored_must_refuse(worker, route))
         return ERR_FULL;
-    int result = MESSAGE_TAKEN;
+    int asked = MESSAGE_TAKEN, result = MESSAGE_TAKEN;
+    if (route->request)
+        asked = worker->requests->push(worker->requests, route->request, message);
+    if (asked < 0)
+        return asked;
     if (route->rules) {
         uint64_t epoch = worker->routes.epoch;
         result = worker->rules->push(worker->rules, route->rules, message);
@@ -107,7 +111,8 @@ static int publish_now(struct mqtt_worker *worker, const struct publication *pub
     kept_unref(kept);
     if (status)
         return status;
-    bool waits = kept || (worker->journal.journal && (message->retain || publication->packet_id));
+    bool waits = kept || asked == MESSAGE_STAGED ||
+                 (worker->journal.journal && (message->retain || publication->packet_id));
     return waits ? MESSAGE_STAGED : result;
 }
 
@@ -162,12 +167,31 @@ static enum packet_reason read_in(struct mqtt_connection *connection, const stru
     return !reason && retains ? PACKET_RETAIN_UNSUPPORTED : reason;
 }
 
+/* A policy does not allow it, or nobody may. Where nothing can say so about this message alone, the connection ends. */
+static void deny(struct mqtt_connection *connection, const struct packet_publish *in) {
+    if (connection->version == PACKET_VERSION_5 && in->qos) {
+        hold_ack(connection, ack_for(in->qos), in->packet_id, PACKET_NOT_AUTHORIZED, false, 0);
+        return;
+    }
+    metric_add(&connection->worker->metrics.closed_policy, 1);
+    connection_end(connection, PACKET_NOT_AUTHORIZED);
+}
+
 static void refuse(struct mqtt_connection *connection, const struct packet_publish *in, int code) {
     struct mqtt_worker *worker = connection->worker;
     if (code == ERR_INVALID) {
         connection_fail(connection, in->topic.len ? PACKET_MALFORMED : PACKET_PROTOCOL_ERROR,
                         "PUBLISH to a topic that is empty, not UTF-8, or holds '+', '#' or control "
                         "characters");
+        return;
+    }
+    if (code == ERR_UNSUPPORTED) {
+        connection_fail(connection, PACKET_RETAIN_UNSUPPORTED,
+                        "PUBLISH: nothing is retained on a reserved topic");
+        return;
+    }
+    if (code == ERR_DENIED) {
+        deny(connection, in);
         return;
     }
     unsigned missed;
@@ -186,16 +210,6 @@ static void refuse(struct mqtt_connection *connection, const struct packet_publi
         metric_add(&worker->metrics.closed_not_kept, 1);
         connection_end(connection, PACKET_QUOTA_EXCEEDED);
     }
-}
-
-/* A policy does not allow it. Where nothing can say so about this message alone, the connection ends. */
-static void deny(struct mqtt_connection *connection, const struct packet_publish *in) {
-    if (connection->version == PACKET_VERSION_5 && in->qos) {
-        hold_ack(connection, ack_for(in->qos), in->packet_id, PACKET_NOT_AUTHORIZED, false, 0);
-        return;
-    }
-    metric_add(&connection->worker->metrics.closed_policy, 1);
-    connection_end(connection, PACKET_NOT_AUTHORIZED);
 }
 
 /* What the client's last connection published may still wait for the disk: the present ticket

@@ -88,11 +88,91 @@ static void routes_expire_with_subscriptions(void **state) {
     peer_done(&a);
 }
 
+/* What answers to topics that begin with "ask/"; the second letter of the payload says how. */
+static const void *requests_route(struct message_sink *sink, struct str topic) {
+    return str_starts(topic, STR("ask/")) ? sink : NULL;
+}
+
+static int requests_push(struct message_sink *sink, const void *route,
+                         const struct message *message) {
+    assert_ptr_equal(route, sink);
+    switch (message->payload.at[0]) {
+    case 's':
+        return MESSAGE_STAGED;
+    case 'd':
+        return ERR_DENIED;
+    case 'n':
+        return ERR_NO_SPACE;
+    case 'r':
+        return ERR_UNSUPPORTED;
+    default:
+        return MESSAGE_TAKEN;
+    }
+}
+
+static struct message_sink requests = {requests_route, requests_push, 1};
+
+static void a_request_is_acknowledged_when_it_is_kept(void **state) {
+    mqtt_worker_set_requests(rig.worker, &requests);
+    peer_connect_5(&a, &rig, "aa");
+    peer_connect_5(&b, &rig, "bb");
+    peer_send(&b, "82 0b 0001 00 0005'ask/#' 00");
+    buf_clear(&b.in);
+    peer_send(&a, "32 0b 0005'ask/a' 0001 00 's'");
+    assert_received(&a, "");
+    assert_received(&b, "30 09 0005'ask/a' 00 's'"); /* as every other topic */
+    peer_send(&a, "32 0b 0005'ask/a' 0002 00 't'");
+    peer_send(&a, "32 0b 0005'asked' 0003 00 's'");
+    assert_received(&a, "");
+    rig_commit(&rig, rig.ticket, 0);
+    assert_received(&a, "40 02 0001 40 02 0002 40 02 0003");
+    peer_done(&a);
+    peer_done(&b);
+}
+
+static void a_request_can_be_refused(void **state) {
+    mqtt_worker_set_requests(rig.worker, &requests);
+    peer_connect_5(&a, &rig, "aa");
+    peer_connect_311(&b, &rig, "bb");
+    peer_send(&a, "82 0b 0001 00 0005'ask/#' 00");
+    buf_clear(&a.in);
+    peer_send(&a, "32 0b 0005'ask/a' 0001 00 'd'");
+    assert_received(&a, "40 03 0001 87");
+    peer_send(&a, "32 0b 0005'ask/a' 0002 00 'n'");
+    assert_received(&a, "40 03 0002 97");
+    assert_int_equal(rig.rules_count, 0);
+    peer_send(&a, "33 0b 0005'ask/a' 0003 00 'r'");
+    assert_received(&a, "e0 01 9a");
+    assert_true(a.closed);
+    peer_send(&b, "32 0a 0005'ask/a' 0001 'd'");
+    assert_true(b.closed);
+    peer_done(&a);
+    peer_done(&b);
+}
+
+/* With nobody subscribed, and whatever answers to the topic. */
+static void what_nobody_hears_is_not_wanted(void **state) {
+    struct message_publisher *publisher = mqtt_worker_publisher(rig.worker);
+    mqtt_worker_set_requests(rig.worker, &requests);
+    assert_false(publisher->is_wanted(publisher, STR("ask/a")));
+    assert_true(publisher->is_wanted(publisher, STR("rule/a")));
+    peer_connect_5(&a, &rig, "aa");
+    peer_send(&a, "82 0b 0001 00 0005'ask/#' 00");
+    assert_true(publisher->is_wanted(publisher, STR("ask/a")));
+    assert_int_equal(metric_get(&rig.worker->metrics.routes), 0);
+    peer_done(&a);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        RIG_TEST(messages_cross_versions),          RIG_TEST(topic_aliases_are_resolved),
-        RIG_TEST(retained_messages_are_bounded),    RIG_TEST(the_publisher_reaches_subscribers),
+        RIG_TEST(messages_cross_versions),
+        RIG_TEST(topic_aliases_are_resolved),
+        RIG_TEST(retained_messages_are_bounded),
+        RIG_TEST(the_publisher_reaches_subscribers),
         RIG_TEST(routes_expire_with_subscriptions),
+        RIG_TEST(a_request_is_acknowledged_when_it_is_kept),
+        RIG_TEST(a_request_can_be_refused),
+        RIG_TEST(what_nobody_hears_is_not_wanted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -172,6 +172,7 @@ static void make(struct mqtt_worker *worker, struct route *route) {
     route->workers = interest.workers;
     route->stored_workers = interest.stored;
     route->full_workers = interest.full;
+    route->request = worker->requests ? worker->requests->route(worker->requests, topic) : NULL;
     route->rules = worker->rules ? worker->rules->route(worker->rules, topic) : NULL;
     route->generation = routes->generation;
     route->rules_generation = rules_generation(worker);

@@ -30,6 +30,7 @@ struct route_target {
 struct route {
     uint64_t generation, rules_generation;
     const void *rules;       /* of the rule engine; NULL: none */
+    const void *request;     /* of what answers to this topic; NULL: nothing does */
     uint64_t workers;        /* which other workers have subscribers: bit per index */
     uint64_t stored_workers; /* those among them that have stored sessions */
     uint64_t full_workers;   /* and those where the queue of one is full, see stored_is_full() */

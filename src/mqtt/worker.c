@@ -100,6 +100,15 @@ static int publish_message(struct message_publisher *publisher, const struct mes
     return publish(worker, &publication, NULL);
 }
 
+static bool is_wanted(struct message_publisher *publisher, struct str topic) {
+    return route_is_wanted(CONTAINER_OF(publisher, struct mqtt_worker, publisher), topic);
+}
+
+void mqtt_worker_set_requests(struct mqtt_worker *worker, struct message_sink *requests) {
+    worker->requests = requests;
+    routes_expire(&worker->routes);
+}
+
 struct message_publisher *mqtt_worker_publisher(struct mqtt_worker *worker) {
     return &worker->publisher;
 }
@@ -141,7 +150,7 @@ struct mqtt_worker *mqtt_worker_new(struct mqtt *mqtt, unsigned index, struct lo
     worker->config = mqtt->config;
     worker->index = index;
     worker->loop = loop;
-    worker->publisher.publish = publish_message;
+    worker->publisher = (struct message_publisher){publish_message, is_wanted};
     worker->policies = policies_ref(mqtt->policies);
     worker->identities = identities_ref(mqtt->identities);
     password_cache_init(&worker->passwords, (size_t)mqtt->config->password_cache);

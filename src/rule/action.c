@@ -27,8 +27,9 @@ static int push_record(struct sink *sink, struct str key, struct str data, struc
     if (key.len > RECORD_KEY_BYTES_MAX)
         return err_set(why, ERR_INVALID, "the partition key is longer than %d bytes",
                        RECORD_KEY_BYTES_MAX);
-    if (key.len + data.len > RECORD_BYTES_MAX)
-        return err_set(why, ERR_TOO_LARGE, "the record is larger than %d bytes", RECORD_BYTES_MAX);
+    if (key.len + data.len > RECORD_BYTES_DEFAULT)
+        return err_set(why, ERR_TOO_LARGE, "the record is larger than %d bytes",
+                       RECORD_BYTES_DEFAULT);
     int result = sink_push(sink, &record);
     return result < 0 ? err_set(why, result, "%s: %s", sink->name, err_text(result))
                       : MESSAGE_STAGED;
@@ -178,20 +179,19 @@ static void write_record(const struct rule_action *action, struct evaluation *ev
     action_record_write(&frame->record, &record);
 }
 
-/* The log of an action has one shard. It was made before the engine was; one that is deleted meanwhile
- * and made again under its name takes its place. */
-static int push_outside(struct rule_engine *engine, struct engine_action *action,
-                        struct engine_frame *frame, struct err *why) {
-    struct str log = str_of(action->action->outside->log);
+/* The log was made before the engine was; one that is deleted meanwhile and made again under its name takes
+ * its place. */
+int rule_action_push(struct rule_engine *engine, struct sink **sink, struct str log,
+                     struct str record, struct err *why) {
     int result = ERR_NOT_FOUND;
-    if (action->sink)
-        result = push_record(action->sink, STR("0"), buf_str(&frame->record), why);
+    if (*sink)
+        result = push_record(*sink, STR("0"), record, why);
     if (result != ERR_NOT_FOUND)
         return result;
-    action->sink = engine->sinks->find(engine->sinks, SINK_ACTION, log);
-    if (!action->sink)
-        return err_set(why, ERR_IO, "the action's log is being made or deleted");
-    return push_record(action->sink, STR("0"), buf_str(&frame->record), why);
+    *sink = engine->sinks->find(engine->sinks, SINK_ACTION, log);
+    if (!*sink)
+        return err_set(why, ERR_IO, "its log is being made or deleted");
+    return push_record(*sink, STR("0"), record, why);
 }
 
 static int run_outside(struct rule_engine *engine, struct engine_action *action,
@@ -206,7 +206,8 @@ static int run_outside(struct rule_engine *engine, struct engine_action *action,
     if (result < 0)
         return result;
     write_record(action->action, evaluation, frame, payload);
-    return push_outside(engine, action, frame, why);
+    return rule_action_push(engine, &action->sink, str_of(action->action->outside->log),
+                            buf_str(&frame->record), why);
 }
 
 int rule_action_run(struct rule_engine *engine, struct engine_action *action,

@@ -271,8 +271,10 @@ static void keep_surroundings(struct rule_book *book, const struct rule_surround
     book->surroundings = *fresh;
     rule_roles_ref(fresh->roles);
     rule_secrets_ref(fresh->secrets);
+    rule_functions_ref(fresh->functions);
     rule_roles_unref(old.roles);
     rule_secrets_unref(old.secrets);
+    rule_functions_unref(old.functions);
 }
 
 int rule_book_open(struct facts *facts, struct rule_set *configured,
@@ -299,6 +301,7 @@ void rule_book_free(struct rule_book *book) {
         entry_free(book->entries[i]);
     rule_roles_unref(book->surroundings.roles);
     rule_secrets_unref(book->surroundings.secrets);
+    rule_functions_unref(book->surroundings.functions);
     free(book->entries);
     free(book);
 }

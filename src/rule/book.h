@@ -19,7 +19,6 @@
 
 enum {
     RULE_DOCUMENT_BYTES_MAX = 256 * 1024, /* AWS: 128 KB of the rule, written with blanks */
-    RULE_TAGS_BYTES_MAX = 64 * 1024,
 };
 
 struct rule_book;

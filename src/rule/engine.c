@@ -17,6 +17,7 @@
 #include "base/clock.h"
 #include "base/json_write.h"
 #include "base/mem.h"
+#include "rule/deferred.h"
 #include "rule/report.h"
 #include "rule/route.h"
 #include "rule/trace.h"
@@ -44,19 +45,14 @@ const struct rule_environment rule_environment_default = {
 
 /* --- one message --- */
 
-struct engine_run {
-    struct rule_engine *engine;
-    struct engine_rule *rule;
-    struct engine_frame *frame;
-    struct evaluation evaluation;
-    struct rule_trace *trace; /* of who follows the rule, or NULL */
-    int result;               /* of the whole push: the most serious so far */
-};
-
 /* Negative before MESSAGE_STAGED before MESSAGE_TAKEN. */
 static void join_result(int *result, int other) {
     if (*result >= 0 && (other < 0 || other > *result))
         *result = other;
+}
+
+void rule_run_join(struct engine_run *run, int result) {
+    join_result(&run->result, result);
 }
 
 static bool comes_again(int code) {
@@ -164,6 +160,17 @@ static void run_actions(struct engine_run *run, struct str payload) {
         run_error_action(run);
 }
 
+void rule_run_fail(struct engine_run *run, const char *failed_action, struct str resource,
+                   const char *why) {
+    metric_add(&run->rule->failed, 1);
+    log_failure(run, &run->rule->limit, "the statement", why);
+    if (!run->rule->error_action)
+        return;
+    buf_clear(&run->frame->failures);
+    note_failure(run, failed_action, resource, str_of(why));
+    run_error_action(run);
+}
+
 static void evaluate(struct engine_run *run) {
     struct engine_rule *rule = run->rule;
     struct str payload = {0};
@@ -175,10 +182,9 @@ static void evaluate(struct engine_run *run) {
         metric_add(&rule->executed, 1);
         run_actions(run, payload);
     }
-    if (outcome == RULE_FAILED) {
-        metric_add(&rule->failed, 1);
-        log_failure(run, &rule->limit, "the statement", run->evaluation.failure);
-    }
+    if (outcome == RULE_FAILED)
+        rule_run_fail(run, run->evaluation.failed_function, run->evaluation.failed_resource,
+                      run->evaluation.failure);
     if (run->evaluation.exhausted) {
         metric_add(&rule->exhausted, 1);
         log_failure(run, &rule->limit, "the statement", "too much work for one message");
@@ -201,11 +207,25 @@ static void evaluate_traced(struct engine_run *run) {
     run->trace = NULL;
 }
 
+void rule_run_evaluate(struct engine_run *run) {
+    if (run->rule->traced)
+        evaluate_traced(run);
+    else
+        evaluate(run);
+}
+
+static void run_special(struct engine_run *run) {
+    if (run->rule->rule->statement)
+        rule_defer(run);
+    else
+        rule_run_evaluate(run);
+}
+
 static void run_rule(struct engine_run *run) {
     arena_reset(&run->frame->arena);
     metric_add(&run->rule->match, 1);
-    if (run->rule->traced)
-        evaluate_traced(run);
+    if (run->rule->is_special)
+        run_special(run);
     else
         evaluate(run);
 }
@@ -234,8 +254,8 @@ static int push_unknown(struct rule_engine *engine, const struct message *messag
 }
 
 /* Field by field, here and below: to clear the whole first would cost more than `SELECT *` does. */
-static void begin_message(struct engine_run *run, struct rule_engine *engine,
-                          const struct message *message, size_t topic_skip) {
+void rule_run_begin(struct engine_run *run, struct rule_engine *engine,
+                    const struct message *message, size_t topic_skip) {
     struct evaluation *evaluation = &run->evaluation;
     struct engine_frame *frame = enter(engine);
     run->engine = engine;
@@ -255,7 +275,7 @@ static void begin_message(struct engine_run *run, struct rule_engine *engine,
     evaluation->call = NULL;
 }
 
-static void begin_rule(struct engine_run *run, struct engine_rule *rule) {
+void rule_run_begin_rule(struct engine_run *run, struct engine_rule *rule) {
     struct evaluation *evaluation = &run->evaluation;
     run->rule = rule;
     evaluation->version = rule->rule->plan->version;
@@ -273,9 +293,9 @@ static int push(struct message_sink *sink, const void *route_, const struct mess
     if (route->unknown)
         return push_unknown(engine, message);
     struct engine_run run;
-    begin_message(&run, engine, message, route->topic_skip);
+    rule_run_begin(&run, engine, message, route->topic_skip);
     for (size_t i = 0; i < route->count; i++) {
-        begin_rule(&run, route->rules[i]);
+        rule_run_begin_rule(&run, route->rules[i]);
         run_rule(&run);
     }
     engine->depth--;
@@ -309,12 +329,12 @@ int rule_engine_fail(struct rule_engine *engine, const struct rule_failure *fail
     };
     struct engine_run run;
     bool is_basic = str_starts(message.topic, STR("$aws/rules/"));
-    begin_message(&run, engine, &message, is_basic ? rule->basic->topic_skip : 0);
+    rule_run_begin(&run, engine, &message, is_basic ? rule->basic->topic_skip : 0);
     if (failure->batch)
         run.frame->failed_batch = failure;
     if (record->trace_id.len == UUID_CHARS)
         memcpy(run.frame->trace_id, record->trace_id.at, UUID_CHARS);
-    begin_rule(&run, rule);
+    rule_run_begin_rule(&run, rule);
     int result = report_failure(&run, failure);
     engine->depth--;
     return result;
@@ -358,6 +378,7 @@ static struct engine_rule *rule_new(struct rule *made) {
     struct engine_rule *rule = xcalloc(1, sizeof *rule);
     rule->references = 1;
     rule->rule = rule_ref(made);
+    rule->is_special = made->statement != NULL;
     init_metric(&rule->match, "weir_rule_topic_match_total", "messages whose topic a rule takes",
                 made->name, NULL);
     init_metric(&rule->executed, "weir_rule_executed_total", "messages a rule ran its actions for",
@@ -384,7 +405,7 @@ static void done_action(struct engine_action *action) {
     metric_done(&action->failure);
 }
 
-static void unref_rule(struct engine_rule *rule) {
+void rule_engine_rule_unref(struct engine_rule *rule) {
     if (!rule || --rule->references)
         return;
     metric_done(&rule->match);
@@ -434,6 +455,23 @@ static int resolve_rule(struct rule_engine *engine, struct engine_rule *rule, st
         result = resolve_action(engine, rule->rule, &rule->actions[i], err);
     if (result == 0 && rule->error_action)
         result = resolve_action(engine, rule->rule, rule->error_action, err);
+    const struct action_spec *statement = rule->rule->statement;
+    if (result < 0 || !statement)
+        return result;
+    rule->statement_log = engine->sinks->find(engine->sinks, SINK_ACTION, str_of(statement->log));
+    return rule->statement_log
+               ? 0
+               : err_set(err, ERR_NOT_FOUND, "rule %.*s has no log", STR_ARG(rule->rule->name));
+}
+
+int rule_engine_rule_new(struct rule_engine *engine, struct rule *made,
+                         struct engine_rule **ret_rule, struct err *err) {
+    struct engine_rule *rule = rule_new(made);
+    int result = resolve_rule(engine, rule, err);
+    if (result < 0)
+        rule_engine_rule_unref(rule);
+    else
+        *ret_rule = rule;
     return result;
 }
 
@@ -533,7 +571,7 @@ void rule_engine_free(struct rule_engine *engine) {
     for (size_t i = 0; i < ENGINE_FRAMES; i++)
         free_frame(engine->frames[i]);
     for (size_t i = 0; i < engine->count; i++)
-        unref_rule(engine->rules[i]);
+        rule_engine_rule_unref(engine->rules[i]);
     metric_done(&engine->not_found);
     rule_routes_done(engine);
     rule_cache_done(&engine->cache);

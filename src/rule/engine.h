@@ -1,4 +1,4 @@
-/* What engine.c and action.c share: the state of one worker's rules. All of it belongs to that
+/* What engine.c, action.c and deferred.c share: the state of one worker's rules. All of it belongs to that
  * worker's thread. */
 #ifndef RULE_ENGINE_H
 #define RULE_ENGINE_H
@@ -32,7 +32,9 @@ struct engine_action {
 struct engine_rule {
     unsigned references;
     struct rule *rule;
-    bool traced; /* somebody follows it */
+    bool is_special;            /* somebody follows it, or it waits for answers of functions */
+    bool traced;                /* somebody follows it */
+    struct sink *statement_log; /* of a rule that calls functions; may be found anew */
     struct metric match, executed, parse_error, exhausted, failed;
     struct engine_action *actions;
     struct engine_action *error_action; /* or NULL */
@@ -86,6 +88,41 @@ struct rule_engine {
     struct engine_frame *frames[ENGINE_FRAMES]; /* made when first needed */
     unsigned depth;                             /* pushes that run */
 };
+
+/* One rule on one message. */
+struct engine_run {
+    struct rule_engine *engine;
+    struct engine_rule *rule;
+    struct engine_frame *frame;
+    struct evaluation evaluation;
+    struct rule_trace *trace; /* of who follows the rule, or NULL */
+    int result;               /* of the whole push: the most serious so far */
+};
+
+/* Takes a frame, until `engine->depth` is lowered; then one rule after the other. */
+void rule_run_begin(struct engine_run *run, struct rule_engine *engine,
+                    const struct message *message, size_t topic_skip);
+void rule_run_begin_rule(struct engine_run *run, struct engine_rule *rule);
+
+/* Evaluates the statement and runs the actions; with a line for those who follow the rule. */
+void rule_run_evaluate(struct engine_run *run);
+
+/* What comes to nothing because of this, for the error action and the log. */
+void rule_run_fail(struct engine_run *run, const char *failed_action, struct str resource,
+                   const char *why);
+
+/* Joins what one part of the push came to with the rest. */
+void rule_run_join(struct engine_run *run, int result);
+
+/* With one reference, and its targets resolved. */
+int rule_engine_rule_new(struct rule_engine *engine, struct rule *made,
+                         struct engine_rule **ret_rule, struct err *err);
+void rule_engine_rule_unref(struct engine_rule *rule);
+
+/* Appends to the log of an action or a rule, which has one shard. *sink is kept for the next time: it is
+ * found anew when the log was made anew. As sink_push(); IO while there is no log. */
+int rule_action_push(struct rule_engine *engine, struct sink **sink, struct str log,
+                     struct str record, struct err *why);
 
 /*
  * Runs one action on the outgoing payload. MESSAGE_TAKEN, MESSAGE_STAGED, or a negative code with

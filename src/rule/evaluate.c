@@ -7,6 +7,7 @@
 #include "rule/evaluate.h"
 
 #include "base/random.h"
+#include "rule/calls.h"
 #include "rule/output.h"
 
 bool rule_evaluation_spend(struct evaluation *evaluation, size_t steps) {
@@ -392,12 +393,18 @@ static void write_value(const struct plan *plan, struct evaluation *evaluation, 
         rule_value_write(evaluation, out, value);
 }
 
+/* Where an answer is wanted, the evaluation has been ended by exhausting it. */
+static enum rule_outcome end_early(const struct evaluation *evaluation) {
+    const struct rule_calls *calls = evaluation->environment->calls;
+    return calls && calls->wanted ? RULE_PENDING : RULE_EXHAUSTED;
+}
+
 enum rule_outcome rule_evaluate_statement(const struct plan *plan, struct evaluation *evaluation,
                                           struct buf *out, struct str *ret_payload) {
     evaluate_variables(plan, evaluation);
     bool passed = !plan->select.where || is_true(evaluate(plan->select.where, evaluation));
     if (evaluation->exhausted)
-        return RULE_EXHAUSTED;
+        return end_early(evaluation);
     if (evaluation->failure)
         return RULE_FAILED;
     if (!passed)
@@ -414,7 +421,7 @@ enum rule_outcome rule_evaluate_statement(const struct plan *plan, struct evalua
     if (evaluation->star_missed)
         return RULE_UNREADABLE;
     if (evaluation->exhausted)
-        return RULE_EXHAUSTED;
+        return end_early(evaluation);
     if (evaluation->failure)
         return RULE_FAILED;
     *ret_payload = buf_str(out);

@@ -69,7 +69,9 @@ struct evaluation {
     const struct rule_roles *roles; /* of the rule; for functions that reach outside */
     const struct rule_secrets *secrets;
     struct evaluation_document *documents; /* read so far; in the arena */
-    const char *failure; /* why such a function failed, in the arena; NULL: none has */
+    const char *failure;         /* why such a function failed, in the arena; NULL: none has */
+    const char *failed_function; /* then: which, */
+    struct str failed_resource;  /* and on what */
 };
 
 enum rule_outcome {
@@ -78,6 +80,7 @@ enum rule_outcome {
     RULE_UNREADABLE, /* the statement needs a JSON document and the payload is none */
     RULE_EXHAUSTED,  /* a bound was passed */
     RULE_FAILED,     /* a function that reaches outside failed: evaluation->failure */
+    RULE_PENDING,    /* a function's answer is wanted (calls.h) */
 };
 
 enum rule_outcome rule_evaluate_statement(const struct plan *plan, struct evaluation *evaluation,

@@ -5,6 +5,7 @@
 #include "base/json_write.h"
 #include "base/mem.h"
 #include "base/random.h"
+#include "rule/deferred.h"
 #include "rule/explain.h"
 #include "rule/route.h"
 
@@ -12,6 +13,7 @@ struct explanation {
     const struct rule_question *question;
     struct buf *out;
     const struct plan *plan;
+    struct rule_calls *calls;
     struct evaluation evaluation;
     enum rule_outcome outcome;
     struct str result;
@@ -44,6 +46,20 @@ void rule_explain_value(struct evaluation *evaluation, struct buf *out, struct v
         rule_value_write(evaluation, out, value);
     }
     buf_add_u8(out, '}');
+}
+
+void rule_explain_where(struct evaluation *evaluation, struct buf *out, const struct plan *plan) {
+    struct rule_calls *calls = evaluation->environment->calls;
+    const char *failure = evaluation->failure;
+    struct calls_mark mark;
+    if (calls)
+        rule_calls_rewind(calls, &mark);
+    evaluation->effort_left = EVALUATION_EFFORT_MAX;
+    json_write_key(out, "where");
+    rule_explain_value(evaluation, out, rule_evaluate_expression(plan->select.where, evaluation));
+    evaluation->failure = failure;
+    if (calls)
+        rule_calls_return(calls, &mark);
 }
 
 static void write_value(struct explanation *explanation, struct value value) {
@@ -95,6 +111,8 @@ const char *rule_explain_reason(enum rule_outcome outcome, const struct evaluati
                    : "WHERE is not true";
     case RULE_FAILED:
         return evaluation->failure;
+    case RULE_PENDING:
+        return "it waits for the answer of a function";
     case RULE_RESULT:
         break;
     }
@@ -201,6 +219,33 @@ static void write_actions(struct explanation *explanation) {
     json_done(&json);
 }
 
+/* "calls":[{"function":"counter","input":{"n":1},"answer":2}] */
+static void write_calls(struct explanation *explanation) {
+    struct buf *out = explanation->out;
+    const struct rule_calls *calls = explanation->calls;
+    size_t count = calls->count + calls->wanted;
+    for (size_t i = 0; i < count; i++) {
+        const struct call_answer *answer = &calls->answers[i];
+        if (i == 0)
+            json_write_key(out, "calls");
+        buf_add_str(out, i ? STR(",{") : STR("[{"));
+        json_write_text(out, "function", buf_str(&answer->function));
+        json_write_key(out, "input");
+        buf_add_str(out, buf_str(&answer->input));
+        if (i < calls->count) {
+            json_write_key(out, "answer");
+            buf_add_str(out, buf_str(&answer->text));
+        }
+        buf_add_u8(out, '}');
+    }
+    if (count)
+        buf_add_u8(out, ']');
+}
+
+static bool has_values(const struct explanation *explanation) {
+    return explanation->outcome != RULE_EXHAUSTED && explanation->outcome != RULE_PENDING;
+}
+
 static void write_valid(struct explanation *explanation) {
     struct buf *out = explanation->out;
     const struct plan *plan = explanation->plan;
@@ -208,22 +253,48 @@ static void write_valid(struct explanation *explanation) {
     bool matched = rule_route_matches(plan, explanation->question->topic);
     const char *why_not = reason(explanation, matched);
     json_write_bool(out, "matched", matched);
-    if (explanation->outcome != RULE_EXHAUSTED) {
+    if (has_values(explanation)) {
         write_variables(explanation);
-        if (plan->select.where) {
-            evaluation->effort_left = EVALUATION_EFFORT_MAX;
-            struct value where = rule_evaluate_expression(plan->select.where, evaluation);
-            json_write_key(out, "where");
-            write_value(explanation, where);
-        }
+        if (plan->select.where)
+            rule_explain_where(evaluation, out, plan);
     }
     json_write_bool(out, "fires", !why_not);
     if (why_not)
         json_write_text(out, "reason", str_of(why_not));
     if (explanation->outcome == RULE_RESULT)
         rule_explain_result(out, explanation->result, SIZE_MAX);
-    if (explanation->question->rule && explanation->outcome != RULE_EXHAUSTED)
+    if (explanation->question->rule && has_values(explanation))
         write_actions(explanation);
+    write_calls(explanation);
+}
+
+/* The statement and, if it gives a result, what its actions' templates ask for. */
+static void try_once(struct explanation *explanation, struct buf *made) {
+    const struct rule_question *question = explanation->question;
+    const struct rule_environment *environment = question->environment;
+    struct evaluation *evaluation = &explanation->evaluation;
+    rule_calls_begin(explanation->calls, environment, question->rule, (struct str){0},
+                     environment->now_ms(environment), false);
+    explanation->outcome = rule_evaluate(explanation->plan, evaluation, made, &explanation->result);
+    if (explanation->outcome == RULE_RESULT && question->rule &&
+        rule_ask_templates(question->rule, evaluation))
+        explanation->outcome = RULE_PENDING;
+}
+
+/* Again with each answer that is asked for, as long as there are any. */
+static void try_with_answers(struct explanation *explanation, struct buf *made) {
+    const struct evaluation fresh = explanation->evaluation;
+    struct json json = {0};
+    bool has_answers = json_parse(&json, explanation->question->answers) == 0;
+    struct json_cursor answer = json_each(has_answers ? json_root(&json) : (struct json_value){0});
+    try_once(explanation, made);
+    while (explanation->outcome == RULE_PENDING && json_next(&answer)) {
+        rule_calls_answer(explanation->calls, true, json_raw(answer.value));
+        arena_reset(fresh.arena);
+        explanation->evaluation = fresh;
+        try_once(explanation, made);
+    }
+    json_done(&json);
 }
 
 static void evaluate(struct explanation *explanation) {
@@ -235,8 +306,9 @@ static void evaluate(struct explanation *explanation) {
     char trace_id[UUID_CHARS] = "";
     struct message message = {
         .topic = question->topic, .payload = question->payload, .client_id = question->client_id};
+    explanation->calls = rule_calls_new();
     explanation->evaluation = (struct evaluation){
-        .environment = question->environment,
+        .environment = &explanation->calls->environment,
         .message = &message,
         .topic = question->topic,
         .version = explanation->plan->version,
@@ -249,9 +321,9 @@ static void evaluate(struct explanation *explanation) {
         .secrets = question->rule ? question->rule->secrets : NULL,
         .effort_left = EVALUATION_EFFORT_MAX,
     };
-    explanation->outcome =
-        rule_evaluate(explanation->plan, &explanation->evaluation, &made, &explanation->result);
+    try_with_answers(explanation, &made);
     write_valid(explanation);
+    rule_calls_free(explanation->calls);
     json_done(&payload.json);
     rule_cache_done(&cache);
     arena_done(&arena);

@@ -19,7 +19,7 @@ static const struct function functions[] = {
     {"asin", 1, 1, V1, rule_function_asin, NULL},
     {"atan", 1, 1, V1, rule_function_atan, NULL},
     {"atan2", 2, 2, V1, rule_function_atan2, NULL},
-    {"aws_lambda", 2, 2, V1, NULL, "calls of functions from SQL"},
+    {"aws_lambda", 2, 2, V1, rule_function_aws_lambda, NULL},
     {"bitand", 2, 2, V1, rule_function_bitand, NULL},
     {"bitnot", 1, 1, V1, rule_function_bitnot, NULL},
     {"bitor", 2, 2, V1, rule_function_bitor, NULL},

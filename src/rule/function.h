@@ -29,6 +29,10 @@ const char *rule_function_nearest(struct str name);
 /* An argument of a string function as String; false for Null and Undefined. */
 bool rule_function_str(struct evaluation *evaluation, struct value value, struct str *ret_text);
 
+/* It failed, which is more than Undefined: evaluation->failure. `resource` is what it was to reach. */
+struct value rule_function_fail(struct evaluation *evaluation, struct str resource,
+                                const char *why);
+
 /* What an argument with this text is prepared to be: with the plan, if it stands in the rule as a
  * string, else by way of the evaluation's cache. NULL if the text is of no use. */
 const void *rule_function_prepared(struct evaluation *evaluation, size_t index, struct str text,
@@ -107,6 +111,7 @@ FUNCTION(isnull);
 FUNCTION(isundefined);
 FUNCTION(transform);
 
+FUNCTION(aws_lambda);
 FUNCTION(get_registry_data);
 FUNCTION(get_secret);
 FUNCTION(get_thing_shadow);

@@ -9,8 +9,11 @@
 #include "rule/role.h"
 #include "rule/secret.h"
 
-static struct value fail(struct evaluation *evaluation, const struct err *why) {
-    evaluation->failure = arena_strdup(evaluation->arena, str_of(why->text));
+struct value rule_function_fail(struct evaluation *evaluation, struct str resource,
+                                const char *why) {
+    evaluation->failure = arena_strdup(evaluation->arena, str_of(why));
+    evaluation->failed_function = evaluation->call->function->name;
+    evaluation->failed_resource = str_from(arena_strdup(evaluation->arena, resource), resource.len);
     return value_undefined();
 }
 
@@ -19,7 +22,7 @@ static struct value fail_with(struct evaluation *evaluation, const char *what, s
     struct err why;
     err_set(&why, ERR_NOT_FOUND, "%s: %s \"%.*s\"", evaluation->call->function->name, what,
             STR_ARG(name));
-    return fail(evaluation, &why);
+    return rule_function_fail(evaluation, name, why.text);
 }
 
 /* Roles count where some are configured. `resource` is the tail of the service's ARN. */
@@ -80,7 +83,7 @@ struct value rule_function_get_secret(struct evaluation *evaluation, const struc
     if (!secret)
         return fail_with(evaluation, "there is no secret", id);
     if (check_secret_role(evaluation, role, secret, &why))
-        return fail(evaluation, &why);
+        return rule_function_fail(evaluation, id, why.text);
     if (str_eq(type, STR("SecretString")))
         return secret_string(evaluation, secret, count == 4 ? &key : NULL);
     if (!str_eq(type, STR("SecretBinary")) || count == 4)
@@ -169,7 +172,7 @@ struct value rule_function_get_thing_shadow(struct evaluation *evaluation, const
         return fail_with(evaluation, "an argument has no text:", STR(""));
     struct str resource = resource_of(evaluation, thing, name);
     if (check_role(evaluation, role, "iot:GetThingShadow", "iot", resource, &why))
-        return fail(evaluation, &why);
+        return rule_function_fail(evaluation, str_skip(resource, strlen("thing/")), why.text);
     return document_value(evaluation, true, thing, name, resource);
 }
 
@@ -183,6 +186,6 @@ struct value rule_function_get_registry_data(struct evaluation *evaluation,
         return fail_with(evaluation, "an argument has no text:", STR(""));
     struct str resource = resource_of(evaluation, thing, (struct str){0});
     if (check_role(evaluation, role, "iot:DescribeThing", "iot", resource, &why))
-        return fail(evaluation, &why);
+        return rule_function_fail(evaluation, str_skip(resource, strlen("thing/")), why.text);
     return document_value(evaluation, false, thing, (struct str){0}, resource);
 }

@@ -144,6 +144,8 @@ int rule_headers_write(const struct rule_headers *headers, struct evaluation *ev
         struct str text = rule_template_evaluate(&header->text, evaluation, text_room);
         if (evaluation->exhausted)
             return err_set(why, ERR_FULL, "a template is too much work for one message");
+        if (evaluation->failure)
+            return err_set(why, ERR_REFUSED, "%s", evaluation->failure);
         result = add_header(out, header->property, key, text, why);
     }
     return result;

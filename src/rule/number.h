@@ -35,10 +35,6 @@ static inline struct number number_int(int64_t integer) {
     return (struct number){.coefficient = integer};
 }
 
-static inline bool number_is_whole(struct number number) {
-    return number.exponent >= 0;
-}
-
 /* The form above of coefficient * 10^exponent, where |coefficient| < 10^34. False outside of the
  * range. */
 bool rule_number_make(__int128 coefficient, int exponent, struct number *ret_number);

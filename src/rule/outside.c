@@ -106,6 +106,32 @@ int rule_outside_compile(const struct rule_outside *outside, const struct conf *
     return result;
 }
 
+/* Its settings have their defaults; `conf` tells one version of the rule from the next. */
+const struct action_spec *rule_outside_statement(struct rule *rule,
+                                                 const struct action_kind *const *kinds,
+                                                 const struct conf *conf, struct err *err) {
+    const struct action_kind *kind = rule_outside_kind(kinds, "statement");
+    const struct rule_outside outside = {.rule = rule, .number = "0"};
+    if (!kind)
+        return NULL;
+    struct action_spec *spec = arena_zalloc(&rule->arena, sizeof *spec);
+    void *settings = arena_zalloc(&rule->arena, kind->settings_size);
+    int code = option_load(&rule->arena, kind->options, NULL, settings, err);
+    ASSERT(!code);
+    *spec = (struct action_spec){
+        .kind = kind,
+        .settings = settings,
+        .conf = conf_clone(&rule->arena, conf),
+        .log = log_name(&outside, kind->name),
+        .rule = rule->name,
+        .has_error_action = rule->error_action != NULL,
+        .owner = rule,
+        .ref = ref_rule,
+        .unref = unref_rule,
+    };
+    return spec;
+}
+
 int rule_outside_permit(const struct rule *rule, const struct rule_action *action,
                         const struct action_params *params, struct err *why) {
     const struct action_kind *kind = action->outside->kind;
@@ -121,21 +147,22 @@ int rule_outside_permit(const struct rule *rule, const struct rule_action *actio
 
 /* ---- all of a set ---- */
 
-static void take(const struct action_spec **items, size_t *count,
-                 const struct rule_action *action) {
-    if (!action || !action->outside)
+static void take(const struct action_spec **items, size_t *count, const struct action_spec *spec) {
+    if (!spec)
         return;
     if (items)
-        items[*count] = action->outside;
+        items[*count] = spec;
     ++*count;
 }
 
 static size_t walk(const struct rule_set *set, const struct action_spec **items) {
     size_t count = 0;
     for (size_t i = 0; i < set->count; i++) {
-        for (size_t j = 0; j < set->rules[i]->action_count; j++)
-            take(items, &count, &set->rules[i]->actions[j]);
-        take(items, &count, set->rules[i]->error_action);
+        const struct rule *rule = set->rules[i];
+        take(items, &count, rule->statement);
+        for (size_t j = 0; j < rule->action_count; j++)
+            take(items, &count, rule->actions[j].outside);
+        take(items, &count, rule->error_action ? rule->error_action->outside : NULL);
     }
     return count;
 }

@@ -17,6 +17,12 @@ struct rule_outside {
 int rule_outside_compile(const struct rule_outside *outside, const struct conf *conf,
                          struct rule_action *action, const char **ret_role, struct err *err);
 
+/* The log of a rule that calls functions, in the rule's arena: "RULE-0-statement". `conf` is the rule's. NULL
+ * if there is no such kind. */
+const struct action_spec *rule_outside_statement(struct rule *rule,
+                                                 const struct action_kind *const *kinds,
+                                                 const struct conf *conf, struct err *err);
+
 /* Whether the role lets it touch what `params` say: 0, or DENIED with a sentence. */
 int rule_outside_permit(const struct rule *rule, const struct rule_action *action,
                         const struct action_params *params, struct err *why);

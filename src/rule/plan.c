@@ -8,6 +8,7 @@
 
 #include "base/json_write.h"
 #include "base/mem.h"
+#include "flow/arn.h"
 #include "flow/topic.h"
 #include "rule/lexer.h"
 #include "rule/parser.h"
@@ -19,6 +20,7 @@ struct planner {
     struct err *err;
     const struct plan *plan; /* for its variables */
     bool nested;             /* inside a nested query */
+    bool in_template;
 };
 
 static int plan_select(struct planner *planner, const struct ast_select *select,
@@ -143,6 +145,36 @@ static int check_registry_api(struct planner *planner, const struct ast_node *no
                 STR_ARG(node->text), STR_ARG(api->text));
 }
 
+/* What is called is a text: one that stands there, or what an expression makes. */
+static int check_callee(struct planner *planner, const struct ast_node *node) {
+    const struct ast_node *callee = node->first;
+    if (node->count != 2)
+        return 0;
+    bool named = callee->kind == AST_STRING && arn_function_name(callee->text).len;
+    bool made = callee->kind == AST_NAME || callee->kind == AST_VARIABLE ||
+                callee->kind == AST_MEMBER || callee->kind == AST_INDEX ||
+                callee->kind == AST_ADD || callee->kind == AST_CALL || callee->kind == AST_CAST ||
+                callee->kind == AST_CASE;
+    return named || made
+               ? 0
+               : FAIL(planner, callee->at, ERR_INVALID,
+                      "the function of %.*s() must be its ARN or its name", STR_ARG(node->text));
+}
+
+static void note_use(struct planner *planner, const struct ast_node *node) {
+    struct plan_uses *uses = planner->plan->uses;
+    if (!uses->end)
+        return;
+    struct plan_use *use = arena_zalloc(planner->arena, sizeof *use);
+    use->sql = planner->sql;
+    use->at = node->first->at;
+    use->in_template = planner->in_template;
+    if (node->first->kind == AST_STRING)
+        use->function = node->first->text;
+    *uses->end = use;
+    uses->end = &use->next;
+}
+
 static int check_function(struct planner *planner, const struct ast_node *node,
                           const struct function *function) {
     if (!function) {
@@ -167,6 +199,8 @@ static int check_function(struct planner *planner, const struct ast_node *node,
         return check_mode(planner, node);
     if (function->call == rule_function_get_registry_data)
         return check_registry_api(planner, node);
+    if (function->call == rule_function_aws_lambda)
+        return check_callee(planner, node);
     return coder ? check_scheme(planner, node) : 0;
 }
 
@@ -197,6 +231,8 @@ static int plan_call(struct planner *planner, const struct ast_node *node,
     ret->kind = PLAN_CALL;
     ret->function = function;
     prepare_args(planner, function, ret);
+    if (function->call == rule_function_aws_lambda)
+        note_use(planner, node);
     if (function->call == rule_function_encode && ret->args[0].kind == PLAN_STAR &&
         !planner->nested)
         ret->args[0].kind = PLAN_BYTES;
@@ -501,6 +537,8 @@ int rule_plan_statement(struct arena *arena, struct str sql, enum rule_version v
     if (result < 0)
         return result;
     plan->version = version;
+    plan->uses = arena_zalloc(arena, sizeof *plan->uses);
+    plan->uses->end = &plan->uses->first;
     plan->has_filter = select->has_from;
     plan->filter = select->filter;
     if (select->has_from && !topic_filter_valid(select->filter))
@@ -519,7 +557,11 @@ int rule_plan_statement(struct arena *arena, struct str sql, enum rule_version v
 int rule_plan_template(struct arena *arena, struct str text, const struct plan *plan,
                        const struct ast_node *node, struct plan_expression **ret_expression,
                        struct err *err) {
-    struct planner planner = {
-        .arena = arena, .sql = text, .version = plan->version, .err = err, .plan = plan};
+    struct planner planner = {.arena = arena,
+                              .sql = text,
+                              .version = plan->version,
+                              .err = err,
+                              .plan = plan,
+                              .in_template = true};
     return plan_new(&planner, node, ret_expression);
 }

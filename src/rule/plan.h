@@ -75,6 +75,21 @@ struct plan_select {
 
 enum { PLAN_VARIABLES_MAX = 10 };
 
+/* A call of a function of Weir's own (aws_lambda()), in the statement or in a template over it. */
+struct plan_use {
+    struct plan_use *next;
+    struct str sql; /* of the statement, or the template's text, */
+    size_t at;      /* and where in it */
+    bool in_template;
+    struct str function; /* its ARN or name, or empty: it is made for each message */
+};
+
+/* They are collected while templates are planned, the plan itself being finished; `end` is NULL when the rule
+ * is, and nothing is added any more. */
+struct plan_uses {
+    struct plan_use *first, **end;
+};
+
 struct plan {
     enum rule_version version;
     struct plan_select select;
@@ -83,6 +98,7 @@ struct plan {
     struct plan_expression *variables[PLAN_VARIABLES_MAX]; /* SET, in order */
     struct str variable_names[PLAN_VARIABLES_MAX];
     size_t variable_count;
+    struct plan_uses *uses;
     bool takes_all; /* SELECT * without WHERE and SET: there is nothing to evaluate */
 };
 

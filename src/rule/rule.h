@@ -120,10 +120,18 @@ void rule_secrets_add(struct rule_secrets *secrets, const char *name, struct str
 struct rule_secrets *rule_secrets_ref(struct rule_secrets *secrets);
 void rule_secrets_unref(struct rule_secrets *secrets);
 
+/* Which functions aws_lambda() may call, by name. Made and filled on one thread; then counted, from any. */
+struct rule_functions;
+struct rule_functions *rule_functions_new(void);
+void rule_functions_add(struct rule_functions *functions, const char *name);
+struct rule_functions *rule_functions_ref(struct rule_functions *functions);
+void rule_functions_unref(struct rule_functions *functions);
+
 /* What rules are compiled against. Zeroed is valid: there is nothing. */
 struct rule_surroundings {
     struct rule_roles *roles;
     struct rule_secrets *secrets;
+    struct rule_functions *functions;
     const struct action_kind *const *kinds; /* of actions that reach outside, NULL-terminated */
 };
 
@@ -168,11 +176,45 @@ struct rule_environment {
                         struct str shadow, struct buf *document);
     int (*thing)(const struct rule_environment *environment, struct str thing,
                  struct buf *document);
-    void *data; /* of who made it */
+    void *data;               /* of who made it */
+    struct rule_calls *calls; /* what aws_lambda() was answered; NULL: it cannot be called here */
 };
 
 /* The wall clock, the kernel's random bytes, account 000000000000. */
 extern const struct rule_environment rule_environment_default;
+
+/*
+ * Rules that call functions: aws_lambda(). Their evaluation waits for answers, which nothing here does.
+ * Such a rule has a log (the first of its actions in rule_set_actions(), of the kind "statement"), into
+ * which push() writes the message as it came. Who reads that log evaluates the statement with what was
+ * answered so far, on the thread of any one engine:
+ *
+ *      while (rule_engine_ask(engine, rule, record, calls))
+ *          call what rule_calls_wanted() says; when its answer is there, rule_calls_answer()
+ *      rule_engine_resume(engine, rule, record, calls)
+ *
+ * An evaluation gives the same each time: chance is drawn from the record, and timestamp() is when the
+ * message came.
+ */
+enum {
+    RULE_CALLS_MAX = 10,                     /* calls of functions for one message and rule */
+    RULE_CALL_INPUT_BYTES_MAX = 1024 * 1024, /* what a function is given, */
+    RULE_CALL_ANSWER_BYTES_MAX = 256 * 1024, /* and what it answers: AWS's bound of an event */
+};
+
+/* The calls for one message. */
+struct rule_calls;
+struct rule_calls *rule_calls_new(void);
+void rule_calls_free(struct rule_calls *calls);
+
+/* What is to be called: a function's name, and JSON. Views, until it is answered. */
+struct rule_call {
+    struct str function, input;
+};
+bool rule_calls_wanted(const struct rule_calls *calls, struct rule_call *ret_call);
+
+/* `text` (copied) is the function's answer, or, if not `ok`, why there is none. */
+void rule_calls_answer(struct rule_calls *calls, bool ok, struct str text);
 
 /* A rule, or a statement alone, and a message to try it on. */
 struct rule_question {
@@ -181,6 +223,9 @@ struct rule_question {
     int sql_version; /* enum rule_version */
     struct str topic, payload, client_id;
     const struct rule_environment *environment;
+    /* A JSON array, or empty: what functions would answer, in the order in which they are called. None is
+     * called. */
+    struct str answers;
 };
 
 /*
@@ -190,7 +235,8 @@ struct rule_question {
  * `result_base64` if it is no JSON, or the `reason` for which there is none. WHERE and SELECT are
  * evaluated even if the topic does not match. Of a rule also `actions` and `error_action`, as AWS writes
  * them, with each template replaced by what it comes to, and `refused` with the sentence if the action's
- * role forbids that. Returns whether the statement is valid.
+ * role forbids that. If it calls functions: `calls`, each with `function`, `input` and, as far as there are answers,
+ * `answer`; without an answer it does not fire. Returns whether the statement is valid.
  */
 bool rule_explain(const struct rule_question *question, struct buf *out);
 
@@ -248,6 +294,16 @@ void rule_engine_succeed(struct rule_engine *engine, struct rule_engine *previou
  * deliver such a message to subscribers.
  */
 struct message_sink *rule_engine_sink(struct rule_engine *engine);
+
+/*
+ * The rule on a message of its log (see above), as the rule is now, or, if the engine has it no more, as
+ * `rule` was. ask: whether a function's answer is missing; nothing is done. resume: runs the rule, and
+ * returns as push() does; what was not answered has failed.
+ */
+bool rule_engine_ask(struct rule_engine *engine, struct rule *rule,
+                     const struct action_record *record, struct rule_calls *calls);
+int rule_engine_resume(struct rule_engine *engine, struct rule *rule,
+                       const struct action_record *record, struct rule_calls *calls);
 
 /* What an action that reaches outside could not deliver, long after the message came. */
 struct rule_failure {

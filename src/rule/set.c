@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "base/mem.h"
+#include "rule/callee.h"
 #include "rule/document.h"
 #include "rule/outside.h"
 
@@ -369,8 +370,10 @@ static void describe(const struct rule_config *config, const struct action_kind 
     rule->place = place_text(&rule->arena, config->head.conf);
 }
 
-static int compile_rule(const struct rule_config *config, const struct action_kind *const *kinds,
-                        struct rule *rule, struct err *err) {
+static int compile_rule(const struct rule_config *config,
+                        const struct rule_surroundings *surroundings, struct rule *rule,
+                        struct err *err) {
+    const struct action_kind *const *kinds = surroundings->kinds;
     struct compiler compiler = {
         .arena = &rule->arena, .kinds = kinds, .rule = rule, .config = config, .err = err};
     rule->name = str_of(arena_strdup(&rule->arena, str_of(config->head.name)));
@@ -393,11 +396,15 @@ static int compile_rule(const struct rule_config *config, const struct action_ki
         snprintf(number, sizeof number, "%zu", i + 1);
         result = compile_action(&compiler, action, number, &rule->actions[rule->action_count++]);
     }
-    if (result == 0 && config->error_action.head.conf) {
+    if (result < 0)
+        return result;
+    struct plan_use **in_error_action = rule->plan->uses->end;
+    if (config->error_action.head.conf) {
         rule->error_action = arena_zalloc(&rule->arena, sizeof *rule->error_action);
         result = compile_action(&compiler, &config->error_action, "error", rule->error_action);
     }
-    return result;
+    return result < 0 ? result
+                      : rule_callees_compile(rule, config, surroundings, *in_error_action, err);
 }
 
 /* ---- rules and sets of them ---- */
@@ -408,7 +415,7 @@ int rule_compile(const struct rule_config *config, const struct rule_surrounding
     rule->references = 1;
     rule->roles = rule_roles_ref(surroundings->roles);
     rule->secrets = rule_secrets_ref(surroundings->secrets);
-    int result = compile_rule(config, surroundings->kinds, rule, err);
+    int result = compile_rule(config, surroundings, rule, err);
     if (result < 0)
         rule_unref(rule);
     else

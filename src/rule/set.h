@@ -56,6 +56,12 @@ struct rule {
     struct rule_action *actions;
     size_t action_count;
     struct rule_action *error_action; /* or NULL */
+    /* Of a rule that calls functions: its log, of which the engine on the service's thread reads
+     * (deferred.h). Else NULL. */
+    const struct action_spec *statement;
+    bool asks_in_templates;                 /* its actions' templates call functions too */
+    const struct iam_policy *function_role; /* or NULL: all may be called */
+    const char *function_role_name;
 };
 
 struct rule_set {
@@ -70,6 +76,9 @@ const char *rule_action_name(const struct rule_action *action);
 
 /* "KinesisAction", as in the error action's document. */
 const char *rule_action_failed_name(const struct rule_action *action);
+
+/* Whether the rule's role lets it call the function of this name: 0, or DENIED with a sentence. */
+int rule_function_permit(const struct rule *rule, struct str function, struct err *why);
 
 /* Whether the action's role lets it touch `target`: 0, or DENIED with a sentence. */
 int rule_action_permit(const struct rule *rule, const struct rule_action *action, struct str target,

@@ -133,6 +133,9 @@ static inline char *sql_result_with(const struct rule_surroundings *surroundings
         case RULE_FAILED:
             text = strdup(run.evaluation.failure);
             break;
+        case RULE_PENDING:
+            text = strdup("pending");
+            break;
         case RULE_RESULT:
             text = str_dup(payload);
             break;

@@ -81,8 +81,8 @@ static void errors_say_where(void **state) {
         {"ab${x y}", "1:7: expected } before \"y\""},
         {"${nosuch()}", "1:3: there is no function nosuch()"},
         {"${@x}", "1:3: no SET gives @x a value before this"},
-        {"a\n${aws_lambda(a, a)}",
-         "2:3: aws_lambda() is not available yet: it needs calls of functions from SQL"},
+        {"a\n${aws_lambda(NULL, a)}",
+         "2:14: the function of aws_lambda() must be its ARN or its name"},
     };
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
         struct sql_run run;

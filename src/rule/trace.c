@@ -31,12 +31,8 @@ void rule_trace_outcome(struct rule_trace *trace, enum rule_outcome outcome, str
     struct evaluation *evaluation = trace->evaluation;
     struct buf *out = trace->line;
     const char *reason = rule_explain_reason(outcome, evaluation);
-    if (plan->select.where && outcome != RULE_EXHAUSTED) {
-        evaluation->effort_left = EVALUATION_EFFORT_MAX;
-        json_write_key(out, "where");
-        rule_explain_value(evaluation, out,
-                           rule_evaluate_expression(plan->select.where, evaluation));
-    }
+    if (plan->select.where && outcome != RULE_EXHAUSTED)
+        rule_explain_where(evaluation, out, plan);
     json_write_key(out, "fires");
     buf_add_str(out, reason ? STR("false") : STR("true"));
     if (reason)
@@ -80,13 +76,16 @@ void rule_trace_end(struct rule_trace *trace) {
 }
 
 void rule_trace_refresh(struct rule_engine *engine) {
-    for (size_t i = 0; i < engine->count; i++)
-        engine->rules[i]->traced = false;
+    for (size_t i = 0; i < engine->count; i++) {
+        struct engine_rule *rule = engine->rules[i];
+        rule->traced = false;
+        rule->is_special = rule->rule->statement != NULL;
+    }
     LIST_EACH(item, &engine->tracers) {
         struct engine_rule *rule =
             map_get(&engine->by_name, LIST_ITEM(item, struct rule_tracer, link)->rule);
         if (rule)
-            rule->traced = true;
+            rule->traced = rule->is_special = true;
     }
 }
 

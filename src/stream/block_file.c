@@ -40,8 +40,18 @@ void block_file_done(struct block_file *blocks) {
     blocks->cap = 0;
 }
 
+/* Doubled, but a window for a large record is not twice as large. */
+static size_t window_cap(size_t cap, size_t least) {
+    size_t doubled = cap ? cap : 4096;
+    while (doubled < least && doubled < BLOCK_FILE_STEP_BYTES)
+        doubled *= 2;
+    if (doubled >= least)
+        return doubled;
+    return (least + BLOCK_FILE_STEP_BYTES - 1) / BLOCK_FILE_STEP_BYTES * BLOCK_FILE_STEP_BYTES;
+}
+
 /* Moves the window so that it begins with what must stay, and makes room for `want` bytes from
- * `offset` on. */
+ * `offset` on. What a large record has made wide becomes narrow behind it. */
 static void slide(struct block_file *blocks, size_t want) {
     int64_t from = blocks->keep >= 0 ? blocks->keep : blocks->offset;
     int64_t window_end = blocks->base + (int64_t)blocks->len;
@@ -54,12 +64,10 @@ static void slide(struct block_file *blocks, size_t want) {
         blocks->base = from;
     }
     size_t cap = (size_t)(blocks->offset - blocks->base) + want;
-    if (cap > blocks->cap) {
-        size_t doubled = blocks->cap ? blocks->cap : 4096;
-        while (doubled < cap)
-            doubled *= 2;
-        blocks->window = xrealloc(blocks->window, doubled);
-        blocks->cap = doubled;
+    bool is_wide = blocks->cap > 4 * BLOCK_FILE_STEP_BYTES && cap <= BLOCK_FILE_STEP_BYTES;
+    if (cap > blocks->cap || is_wide) {
+        blocks->cap = window_cap(is_wide ? 0 : blocks->cap, cap);
+        blocks->window = xrealloc(blocks->window, blocks->cap);
     }
 }
 
@@ -77,7 +85,10 @@ static int load(struct block_file *blocks, size_t want) {
         int64_t at = blocks->base + (int64_t)blocks->len;
         if (at >= need_end)
             return 0;
+        int64_t fill_end = blocks->offset + (int64_t)ahead;
         size_t room = blocks->cap - blocks->len;
+        if (fill_end - at < (int64_t)room)
+            room = (size_t)(fill_end - at);
         if (blocks->end - at < (int64_t)room)
             room = (size_t)(blocks->end - at);
         ssize_t got = blocks->file->pread(blocks->file->self, blocks->fd,

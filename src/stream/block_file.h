@@ -10,7 +10,7 @@
 
 /* How much is read at once when much is there; a block larger than that widens the window for as
  * long as needed. */
-enum { BLOCK_FILE_WINDOW_BYTES = 256 * 1024 };
+enum { BLOCK_FILE_WINDOW_BYTES = 256 * 1024, BLOCK_FILE_STEP_BYTES = 1024 * 1024 };
 
 struct block_file {
     const struct file_ops *file;

@@ -2,7 +2,7 @@
  * Checkpoints: how far a consumer has come in a shard. The key in the table "checkpoint" is
  *
  *      streams/NAME/CREATED/SHARD/CONSUMER        deliveries/NAME/CREATED/SHARD/CONSUMER
- *      actions/NAME/CREATED/SHARD/CONSUMER
+ *      actions/NAME/CREATED/SHARD/CONSUMER               requests/NAME/CREATED/SHARD/CONSUMER
  *
  * with the stream's creation time, so that a stream that was deleted and made again starts anew;
  * the value is the counter of the next record, 8 bytes, little-endian. CONSUMER is "mapping/ID" and

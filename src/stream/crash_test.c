@@ -58,6 +58,7 @@ struct world {
     bool failing; /* calls fail now and then */
     bool dying;   /* the power goes in the middle of a call */
     bool uniform; /* all records have one length */
+    bool large;   /* some have up to RECORD_BYTES_MAX */
     bool resharding;
     struct unpacker unpacker;
 };
@@ -217,15 +218,21 @@ static void on_home(struct batch *batch) {
 
 /* ---- random work ---- */
 
-static void push(struct world *world, struct producer *producer) {
-    uint8_t data[700];
-    unsigned shard = shard_map_find(&producer->layout->map, (hash_key)pick(world, 16) << 124);
-    uint32_t serial = world->serial++;
-    size_t len = RECORD_BYTES_MIN + pick(world, pick(world, 8) ? 100 : sizeof data - 20);
+static size_t record_bytes(struct world *world) {
     /* Blocks of equal length: remains of a cut write may fit behind a new one. */
     if (world->uniform)
-        len = RECORD_BYTES_MIN;
-    memset(data, (int)serial, sizeof data);
+        return RECORD_BYTES_MIN;
+    if (world->large && pick(world, 16) == 0)
+        return RECORD_BYTES_MAX - 1 - pick(world, RECORD_BYTES_MAX - RECORD_BYTES_DEFAULT);
+    return RECORD_BYTES_MIN + pick(world, pick(world, 8) ? 100 : 680);
+}
+
+static void push(struct world *world, struct producer *producer) {
+    static uint8_t data[RECORD_BYTES_MAX];
+    unsigned shard = shard_map_find(&producer->layout->map, (hash_key)pick(world, 16) << 124);
+    uint32_t serial = world->serial++;
+    size_t len = record_bytes(world);
+    memset(data, (int)serial, len);
     memcpy(data, &serial, sizeof serial);
     struct record record = {.partition_key = STR("k"), .data = str_from(data, len)};
     world->arrival_ms += pick(world, 3);
@@ -473,6 +480,7 @@ static void run_seed(const char *root, uint64_t seed, enum stream_sync sync, enu
     world.shards_least = world.shards_most = world.first_shards;
     world.segment_bytes = 1024 << pick(&world, 5);
     world.uniform = pick(&world, 3) == 0;
+    world.large = seed % 32 == 5;
     world.resharding = pick(&world, 2);
     world.arrival_ms = UINT64_C(1700000000000);
     world.now_ms = 1000;

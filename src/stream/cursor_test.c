@@ -412,6 +412,38 @@ static void a_tail_cut_below_the_tip_ends_at_the_tip(void **state) {
     fixture_done(&fixture);
 }
 
+/* The window is as wide as the record, and narrow again behind it, though there is more to be read. */
+static void large_records_cost_memory_only_while_they_are_read(void **state) {
+    enum { LARGE = RECORD_BYTES_MAX - 3, KEPT = 1024 * 1024 };
+    struct fixture fixture = {.log_config.segment_bytes_max = 64 * 1024 * 1024};
+    struct cursor cursor;
+    struct stream_batch batch;
+    size_t widest = 0, at_the_end = 0;
+    uint64_t next = 0;
+    fixture_init(&fixture);
+    fixture_open(&fixture);
+    for (unsigned i = 0; i < 2; i++) {
+        fixture_fill(&fixture, 0, 20, 1000);
+        fixture_fill(&fixture, 0, 1, LARGE);
+        fixture_fill(&fixture, 0, 20, 60000);
+    }
+    open_cursor(&cursor, &fixture, true);
+    cursor_seek(&cursor, 0);
+    struct shard_tip tip = tip_of(&fixture);
+    while (cursor_next(&cursor, &tip, 4, 100000, &batch) == 0) {
+        for (size_t i = 0; i < batch.count; i++)
+            assert_int_equal(number_in(batch.records[i].data), next++);
+        if (cursor.blocks.cap > widest)
+            widest = cursor.blocks.cap;
+        at_the_end = cursor.blocks.cap;
+    }
+    assert_int_equal(next, 82);
+    assert_in_range(widest, LARGE, LARGE + 2 * KEPT);
+    assert_true(at_the_end <= KEPT);
+    cursor_done(&cursor);
+    fixture_done(&fixture);
+}
+
 int main(void) {
     log_setup(LOG_ERROR, LOG_TEXT);
     const struct CMUnitTest tests[] = {
@@ -428,6 +460,7 @@ int main(void) {
         cmocka_unit_test(a_block_that_cannot_be_unpacked_is_lost),
         cmocka_unit_test(a_segment_cut_short_loses_its_rest),
         cmocka_unit_test(a_segment_that_vanished_is_passed_over),
+        cmocka_unit_test(large_records_cost_memory_only_while_they_are_read),
         cmocka_unit_test(a_tail_cut_below_the_tip_ends_at_the_tip),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -6,11 +6,15 @@
 #include "base/mem.h"
 #include "stream/log.h"
 
+/* Many batches of one record each may be on their way to an engine that is slow: they begin small. Of a
+ * batch that waits for its next turn only so much memory is kept. */
+enum { BATCH_RECORDS_FIRST = 8, BATCH_RECORDS_KEPT = 4096, BATCH_BYTES_KEPT = 1024 * 1024 };
+
 /* ---- records on their way ---- */
 
 size_t engine_batch_add(struct engine_batch *batch, const struct record *record, unsigned shard) {
     if (batch->count == batch->cap) {
-        batch->cap = batch->cap ? 2 * batch->cap : 64;
+        batch->cap = batch->cap ? 2 * batch->cap : BATCH_RECORDS_FIRST;
         batch->records = xrealloc(batch->records, batch->cap * sizeof *batch->records);
     }
     struct engine_record *added = &batch->records[batch->count++];
@@ -29,7 +33,15 @@ size_t engine_batch_add(struct engine_batch *batch, const struct record *record,
 void engine_batch_clear(struct engine_batch *batch) {
     batch->count = 0;
     batch->status = 0;
-    buf_clear(&batch->bytes);
+    if (batch->cap > BATCH_RECORDS_KEPT) {
+        free(batch->records);
+        batch->records = NULL;
+        batch->cap = 0;
+    }
+    if (batch->bytes.cap > BATCH_BYTES_KEPT)
+        buf_done(&batch->bytes);
+    else
+        buf_clear(&batch->bytes);
 }
 
 void engine_batch_free(struct engine_batch *batch) {
@@ -152,6 +164,10 @@ void engine_close_all(struct stream_log *log) {
 }
 
 /* ---- from stream.h to the engine ---- */
+
+bool stream_is_counted(const struct stream *stream) {
+    return !stream->ops->uncounted;
+}
 
 const char *stream_unchanged(const struct stream *stream) {
     return stream->ops->unchanged;

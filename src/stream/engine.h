@@ -40,6 +40,7 @@ struct stream_member {
 struct engine_ops {
     const char *name;      /* "log", "kafka", "kinesis": for messages */
     bool writer_picks;     /* a record's shard is chosen by its writer, by the layout */
+    bool uncounted;        /* next_counter of a shard is a moment: where it ends nobody can say */
     const char *unchanged; /* why shards and retention cannot be changed here; NULL: they can */
 
     /* What the layout does not say: first_counter, next_counter, removed. [service] */
@@ -138,7 +139,7 @@ struct engine_batch {
 
 /* Copies the record; returns its bytes. */
 size_t engine_batch_add(struct engine_batch *batch, const struct record *record, unsigned shard);
-void engine_batch_clear(struct engine_batch *batch); /* keeps the memory */
+void engine_batch_clear(struct engine_batch *batch); /* keeps the memory, up to 1 MiB */
 void engine_batch_free(struct engine_batch *batch);
 
 /* The record has its status. The batch goes home with its last one and is not the engine's any

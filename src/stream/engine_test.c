@@ -184,7 +184,7 @@ static void test_the_writer_picks_the_shard_and_copies_the_record(void **state) 
 
 static void test_what_is_under_way_counts_against_the_bound(void **state) {
     struct bench bench;
-    static char large[RECORD_BYTES_MAX - 16];
+    static char large[RECORD_BYTES_DEFAULT - 16];
     set_up(&bench);
     struct sink_gate *gate = stream_writer_gate(bench.world.writer);
     struct record record = {.partition_key = STR("k"), .data = str_from(large, sizeof large)};

@@ -77,7 +77,8 @@ static void on_release(struct journal *journal, uint64_t position) {
 
 struct journal *stream_journal_new(struct stream_writer *writer, struct stream *stream,
                                    struct loop *loop) {
-    ASSERT(stream->config.kind == STREAM_SESSIONS && stream->config.shard_count == 1);
+    ASSERT(stream->config.kind == STREAM_SESSIONS || stream->config.kind == STREAM_REQUESTS);
+    ASSERT(stream->config.shard_count == 1);
     struct stream_journal *self = xcalloc(1, sizeof *self);
     *self = (struct stream_journal){.journal = {.gate = stream_writer_gate(writer),
                                                 .append = on_append,

@@ -11,11 +11,10 @@
 #include "stream/engine.h"
 
 enum {
-    KAFKA_ANSWER_MS = 5000,    /* for metadata and positions when a stream is opened */
-    KAFKA_TIP_MS = 1000,       /* how old the known ends of the partitions are at most */
-    KAFKA_LANES_MAX = 16,      /* readers of one partition at a time */
-    KAFKA_HELD_MAX = 512,      /* messages that a reader takes from librdkafka at a time */
-    KAFKA_PREFETCH_KIB = 4096, /* per partition and lane */
+    KAFKA_ANSWER_MS = 5000, /* for metadata and positions when a stream is opened */
+    KAFKA_TIP_MS = 1000,    /* how old the known ends of the partitions are at most */
+    KAFKA_LANES_MAX = 16,   /* readers of one partition at a time */
+    KAFKA_HELD_MAX = 512,   /* messages that a reader takes from librdkafka at a time */
 };
 
 /* Where a partition begins and ends, as far as it is known. [any thread] */

@@ -27,7 +27,7 @@ enum { LOG_MS = 5000 };
 static const struct kafka_setting settings[] = {
     {"enable.idempotence", "true"},
     {"acks", "all"},
-    {"message.max.bytes", "2097152"},
+    {"message.max.bytes", "11534336"}, /* the largest record, and what Kafka adds to it */
     {"queue.buffering.max.messages", "1000000"},
     {"linger.ms", "1"},
     {"message.timeout.ms", "60000"},

@@ -277,6 +277,7 @@ static void free_engine(struct stream_engine *base) {
 
 static const struct engine_ops ops = {
     .name = "kinesis",
+    .uncounted = true,
     .unchanged = "it is a stream of another Kinesis; shards and retention are changed there",
     .shard_get = shard_get,
     .reader_open = kinesis_reader_open,

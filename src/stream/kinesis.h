@@ -49,8 +49,8 @@ void kinesis_call_begin(struct kinesis_call *call, struct kinesis_engine *engine
 
 /*
  * `done`, never before this returns: 0; AGAIN: later (throttled, the server's fault); IO: no answer;
- * TIMEOUT: the iterator or token is too old; NOT_FOUND; REFUSED: anything else that the server does
- * not want.
+ * TIMEOUT: the iterator or token is too old; NOT_FOUND; INVALID: what was sent can never be taken;
+ * REFUSED: anything else that the server does not want.
  */
 void kinesis_call_send(struct kinesis_call *call, const char *operation,
                        void (*done)(struct kinesis_call *call, int status,
@@ -65,8 +65,10 @@ struct kinesis_producer {
     struct engine_record *sending[KINESIS_PUT_RECORDS_MAX]; /* in their order; under way, or to be
                                                                sent again */
     size_t count;
+    size_t sent;           /* of these, in the request under way */
+    size_t single;         /* of these: to be sent one by one, since one of them cannot be taken */
     struct kinesis_place { /* what the answer says of each of these */
-        bool kept;
+        bool kept, refused;
         unsigned shard;
         uint64_t counter, arrival_ms;
     } places[KINESIS_PUT_RECORDS_MAX];

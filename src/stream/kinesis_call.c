@@ -137,6 +137,11 @@ static int status_of(int http_status, struct str type) {
     for (size_t i = 0; i < COUNT_OF(later); i++)
         if (str_eq(type, str_of(later[i])))
             return ERR_AGAIN;
+    static const char *const invalid[] = {"ValidationException", "InvalidArgumentException",
+                                          "SerializationException"};
+    for (size_t i = 0; i < COUNT_OF(invalid); i++)
+        if (str_eq(type, str_of(invalid[i])))
+            return ERR_INVALID;
     if (str_eq(type, STR("ExpiredIteratorException")) ||
         str_eq(type, STR("ExpiredNextTokenException")))
         return ERR_TIMEOUT;

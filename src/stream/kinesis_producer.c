@@ -5,6 +5,10 @@
  * them. Within one request Kinesis itself may take a record and not an earlier one (API reference,
  * PutRecords: the order is not guaranteed).
  *
+ * A request that the other side can never take (a record may be larger than the stream there allows) is
+ * cut into requests of one record each, and the one that is refused then fails at once; the others do
+ * not suffer for it.
+ *
  * Records that went to shards which are new there are answered for when the shards are known here.
  *
  * A record that has found no taker for GIVE_UP_MS fails, and with it its ticket. A request without an
@@ -13,6 +17,7 @@
  */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/base64.h"
 #include "base/clock.h"
@@ -83,7 +88,8 @@ static void send_next(struct kinesis_engine *engine) {
     kinesis_call_begin(call, engine);
     json_write_key(&call->body, "Records");
     buf_add_u8(&call->body, '[');
-    for (size_t i = 0; i < producer->count; i++)
+    producer->sent = producer->single ? 1 : producer->count;
+    for (size_t i = 0; i < producer->sent; i++)
         write_record(&call->body, producer->sending[i]);
     buf_add_u8(&call->body, ']');
     producer->under_way = true;
@@ -92,9 +98,9 @@ static void send_next(struct kinesis_engine *engine) {
 
 /* ---- the answer ---- */
 
-static void fail(struct kinesis_producer *producer, struct engine_record *record) {
+static void fail(struct kinesis_producer *producer, struct engine_record *record, int status) {
     metric_add(&producer->failed, 1);
-    engine_record_settle(record, ERR_IO, 0, 0);
+    engine_record_settle(record, status, 0, 0);
 }
 
 static struct kinesis_place read_place(struct kinesis_call *call, struct json_value item) {
@@ -108,39 +114,57 @@ static struct kinesis_place read_place(struct kinesis_call *call, struct json_va
     }
     if (sequence_read(number, &sequence))
         sequence = (struct sequence){0}; /* It is kept; only the receipt cannot say where. */
-    return (struct kinesis_place){true, sequence.shard, sequence.counter,
-                                  sequence.arrival_s * 1000};
+    return (struct kinesis_place){.kept = true,
+                                  .shard = sequence.shard,
+                                  .counter = sequence.counter,
+                                  .arrival_ms = sequence.arrival_s * 1000};
 }
 
 static void read_places(struct kinesis_producer *producer, int status, struct json_value answer) {
     struct json_cursor items = json_each(json_member(answer, STR("Records")));
-    for (size_t i = 0; i < producer->count; i++)
+    for (size_t i = 0; i < producer->sent; i++)
         producer->places[i] = !status && json_next(&items)
                                   ? read_place(&producer->call, items.value)
-                                  : (struct kinesis_place){0};
+                                  : (struct kinesis_place){.refused = status == ERR_INVALID};
 }
 
 static bool is_too_old(const struct engine_record *record) {
     return clock_wall_ms() > record->batch->arrival_ms + GIVE_UP_MS;
 }
 
-/* Those without a place there stay in `sending`, in their order. */
-static void settle_all(struct kinesis_producer *producer) {
+static void log_refused(struct kinesis_producer *producer) {
+    const struct kinesis_engine *engine = producer->call.engine;
+    unsigned missed;
+    if (log_limit_pass(&producer->limit, LOG_MS, &missed))
+        log_error("stream", "kinesis stream %s: a record was not taken: %s (%u more like this)",
+                  engine->stream, producer->call.why, missed);
+}
+
+/* Those without a place there stay in `sending`, in their order. Returns how many of those that were sent. */
+static size_t settle_sent(struct kinesis_producer *producer) {
     size_t left = 0;
-    for (size_t i = 0; i < producer->count; i++) {
+    for (size_t i = 0; i < producer->sent; i++) {
         struct engine_record *record = producer->sending[i];
         const struct kinesis_place *place = &producer->places[i];
         if (place->kept) {
             record->shard = place->shard;
             metric_add(&producer->records, 1);
             engine_record_settle(record, 0, place->counter, place->arrival_ms);
+        } else if (place->refused) {
+            log_refused(producer);
+            fail(producer, record, ERR_INVALID);
         } else if (is_too_old(record)) {
-            fail(producer, record);
+            fail(producer, record, ERR_IO);
         } else {
             producer->sending[left++] = record;
         }
     }
-    producer->count = left;
+    size_t gone = producer->sent - left;
+    memmove(producer->sending + left, producer->sending + producer->sent,
+            (producer->count - producer->sent) * sizeof producer->sending[0]);
+    producer->count -= gone;
+    producer->single -= gone < producer->single ? gone : producer->single;
+    return left;
 }
 
 static void try_again_later(struct kinesis_engine *engine) {
@@ -162,7 +186,7 @@ static void try_again_later(struct kinesis_engine *engine) {
 static bool knows_shards(const struct kinesis_engine *engine) {
     const struct kinesis_producer *producer = &engine->producer;
     const struct meta *known = &engine->discovery.known->meta;
-    for (size_t i = 0; i < producer->count; i++)
+    for (size_t i = 0; i < producer->sent; i++)
         if (producer->places[i].kept && producer->places[i].shard >= known->shard_count)
             return false;
     return true;
@@ -176,8 +200,7 @@ static void finish_put(struct kinesis_engine *engine) {
         return;
     }
     producer->under_way = false;
-    settle_all(producer);
-    if (producer->count) {
+    if (settle_sent(producer)) {
         try_again_later(engine);
         return;
     }
@@ -186,7 +209,14 @@ static void finish_put(struct kinesis_engine *engine) {
 }
 
 static void on_put(struct kinesis_call *call, int status, struct json_value answer) {
-    read_places(&call->engine->producer, status, answer);
+    struct kinesis_producer *producer = &call->engine->producer;
+    if (status == ERR_INVALID && producer->sent > 1) {
+        producer->single = producer->sent;
+        producer->under_way = false;
+        send_next(call->engine);
+        return;
+    }
+    read_places(producer, status, answer);
     finish_put(call->engine);
 }
 
@@ -245,7 +275,7 @@ void kinesis_producer_give_up(struct stream_engine *base) {
     kinesis_call_done(&producer->call);
     timer_stop(&producer->timer);
     for (size_t i = 0; i < producer->count; i++)
-        fail(producer, producer->sending[i]);
+        fail(producer, producer->sending[i], ERR_IO);
     producer->count = 0;
     while (producer->pending) {
         struct engine_batch *batch = producer->pending;

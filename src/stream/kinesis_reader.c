@@ -67,7 +67,8 @@ struct kinesis_reader {
     struct stream_record *records;
     size_t at; /* the next of the batch */
     uint64_t counter, arrival_ms, homes_run;
-    bool known; /* an answer has come since the reader was opened or moved */
+    uint64_t rest_ms; /* behind_ms of the last batch: how far its end is from the tip */
+    bool known;       /* an answer has come since the reader was opened or moved */
 
     /* the fetch */
     struct kinesis_call call;
@@ -75,7 +76,7 @@ struct kinesis_reader {
     char *iterator; /* NULL: none */
     uint64_t next;  /* where the iterator, or last[], stands: counter behind the last record */
     char last[STREAM_SEQUENCE_CHARS]; /* number of the last record; empty: none was read */
-    bool told;                        /* the front knows whether there is anything */
+    bool told;                        /* the front knows whether there is anything more */
     struct log_limit limit;
 };
 
@@ -123,7 +124,7 @@ static void forget_iterator(struct kinesis_reader *reader) {
 
 static void on_failed(struct kinesis_reader *reader, int status) {
     unsigned missed;
-    if (status == ERR_TIMEOUT || status == ERR_REFUSED)
+    if (status == ERR_TIMEOUT || status == ERR_REFUSED || status == ERR_INVALID)
         forget_iterator(reader);
     if (status != ERR_TIMEOUT && log_limit_pass(&reader->limit, LOG_MS, &missed))
         log_warn("stream", "kinesis stream %s, shard %u: cannot be read: %s (%u more like this)",
@@ -298,6 +299,8 @@ static void on_fetch(struct task *task) {
     bool moved = reader->from != reader->next;
     uint64_t poll_ms = (uint64_t)reader->engine->config->poll_interval_ms;
     bool was_empty = reader->told && !reader->count && !reader->behind_ms;
+    if (reader->behind_ms)
+        reader->told = false;
     reader->count = 0;
     buf_clear(&reader->bytes);
     if (atomic_load(&reader->state) == CLOSED)
@@ -351,6 +354,7 @@ static void on_home(struct task *task) {
         reader->ended = false;
     } else {
         reader->known = true;
+        reader->rest_ms = reader->ended ? 0 : reader->behind_ms;
     }
     reader->records = xrealloc(reader->records, (reader->count + 1) * sizeof *reader->records);
     reader->on_ready(&reader->reader, reader->data);
@@ -415,6 +419,7 @@ void kinesis_reader_seek(struct stream_reader *base, uint64_t counter) {
         reader->at = reader->count;
         reader->ended = false;
         reader->known = false;
+        reader->rest_ms = 0;
     }
     reader->counter = counter;
 }
@@ -431,18 +436,19 @@ uint64_t kinesis_reader_skipped(const struct stream_reader *base) {
 void kinesis_reader_lag(const struct stream_reader *base, uint64_t *ret_records,
                         uint64_t *ret_behind_ms) {
     const struct kinesis_reader *reader = of(base);
-    *ret_records = *ret_behind_ms = 0;
+    *ret_records = reader->rest_ms > 0;
+    *ret_behind_ms = reader->rest_ms;
     if (atomic_load(&reader->state) != IDLE)
         return;
     uint64_t now_ms = clock_wall_ms(), left = reader->count - reader->at;
-    *ret_records = left + (reader->behind_ms > 0);
-    *ret_behind_ms = reader->behind_ms;
+    *ret_records += left;
     if (left && now_ms > reader->places[reader->at].arrival_ms)
         *ret_behind_ms = now_ms - reader->places[reader->at].arrival_ms;
 }
 
 bool kinesis_reader_pending(const struct stream_reader *base) {
-    return !of(base)->known;
+    const struct kinesis_reader *reader = of(base);
+    return !reader->known || (reader->rest_ms && atomic_load(&reader->state) != IDLE);
 }
 
 /* ---- opening and closing ---- */

@@ -22,8 +22,9 @@ struct server {
     unsigned count, puts;
     enum step script[SCRIPT_MAX]; /* of PutRecords; then TAKE_ALL */
     unsigned at;
-    bool expire; /* the next GetRecords finds its iterator too old */
-    bool split;  /* there is a second shard, and records go there */
+    const char *refused; /* base64 of a record that makes its whole request invalid */
+    bool expire;         /* the next GetRecords finds its iterator too old */
+    bool split;          /* there is a second shard, and records go there */
     char authorization[256];
 };
 
@@ -66,6 +67,14 @@ static void take_records(struct server *server, struct json_value records, enum 
     buf_add_str(out, STR("]}"));
 }
 
+static bool has_refused(const struct server *server, struct json_value records) {
+    for (struct json_cursor cursor = json_each(records); json_next(&cursor);)
+        if (server->refused &&
+            json_str_eq(json_member(cursor.value, STR("Data")), str_of(server->refused)))
+            return true;
+    return false;
+}
+
 static int on_put(struct server *server, struct json_value input, struct buf *out) {
     enum step step = server->at < SCRIPT_MAX ? server->script[server->at++] : TAKE_ALL;
     server->puts++;
@@ -75,6 +84,10 @@ static int on_put(struct server *server, struct json_value input, struct buf *ou
     }
     if (step == BREAK)
         return 500;
+    if (has_refused(server, json_member(input, STR("Records")))) {
+        buf_add_str(out, STR("{\"__type\":\"ValidationException\",\"message\":\"too long\"}"));
+        return 400;
+    }
     take_records(server, json_member(input, STR("Records")), step, out);
     return 200;
 }
@@ -293,6 +306,63 @@ static void test_a_server_that_is_busy_or_broken_is_asked_again(void **state) {
     tear_down(&bench);
 }
 
+static void test_a_record_that_is_refused_fails_alone(void **state) {
+    struct bench bench;
+    struct stream_receipt receipts[5], later[2];
+    set_up(&bench);
+    bench.server.refused = "Yw=="; /* c */
+    bench.server.script[1] = THROTTLE;
+    put_letters(&bench, "abcde", receipts);
+    for (unsigned i = 0; i < 5; i++)
+        assert_int_equal(receipts[i].status, i == 2 ? ERR_INVALID : 0);
+    expect_letters(&bench, "abde");
+    unsigned puts = bench.server.puts;
+    put_letters(&bench, "fg", later);
+    expect_letters(&bench, "abdefg");
+    assert_int_equal(bench.server.puts, puts + 1); /* together again */
+    tear_down(&bench);
+}
+
+static void test_a_view_reads_to_the_end(void **state) {
+    struct bench bench;
+    struct stream_receipt receipts[8];
+    struct stream_view *view;
+    struct stream_view_info info;
+    struct stream_batch batch;
+    struct err err;
+    set_up(&bench);
+    put_letters(&bench, "abcdefgh", receipts); /* three to an answer */
+    const struct stream_config config = {
+        .name = "sensors", .shard_count = 1, .kinesis = &bench.kinesis};
+    assert_int_equal(stream_view_open_engine(&config, &view, &err), 0);
+    assert_int_equal(stream_view_shard_count(view), 1);
+    assert_int_equal(stream_view_created_s(view), CREATED_S);
+    assert_int_equal(stream_view_shard(view, 0, &info), 0);
+    assert_false(info.counted || info.sized);
+    assert_int_equal(info.first_ms, 1700000005250);
+    for (int round = 0; round < 2; round++) {
+        const struct stream_position oldest = {.from = STREAM_TRIM_HORIZON};
+        size_t count = 0;
+        assert_int_equal(stream_view_seek(view, 0, &oldest), 0);
+        while (stream_view_next(view, 0, 2, &batch) == 0)
+            for (size_t i = 0; i < batch.count; i++)
+                assert_int_equal(batch.records[i].data.at[0], "abcdefgh"[count++]);
+        assert_int_equal(count, 8);
+        assert_int_equal(stream_view_counter(view, 0), 8);
+        assert_int_equal(stream_view_next(view, 0, 2, &batch), ERR_AGAIN);
+    }
+    stream_view_close(view);
+    tear_down(&bench);
+}
+
+static void test_a_view_of_nothing_is_not_opened(void **state) {
+    struct stream_kinesis_config kinesis = {.endpoint = "ftp://x", .region = "us-east-1"};
+    const struct stream_config config = {.name = "s", .shard_count = 1, .kinesis = &kinesis};
+    struct stream_view *view;
+    struct err err;
+    assert_int_equal(stream_view_open_engine(&config, &view, &err), ERR_INVALID);
+}
+
 static void test_requests_keep_to_kinesis_s_bounds(void **state) {
     struct bench bench;
     set_up(&bench);
@@ -426,6 +496,9 @@ int main(void) {
         cmocka_unit_test(test_a_record_is_kept_when_the_other_side_says_where),
         cmocka_unit_test(test_what_failed_goes_first_the_next_time),
         cmocka_unit_test(test_a_server_that_is_busy_or_broken_is_asked_again),
+        cmocka_unit_test(test_a_record_that_is_refused_fails_alone),
+        cmocka_unit_test(test_a_view_reads_to_the_end),
+        cmocka_unit_test(test_a_view_of_nothing_is_not_opened),
         cmocka_unit_test(test_requests_keep_to_kinesis_s_bounds),
         cmocka_unit_test(test_a_shard_that_is_new_there_is_known_before_the_receipt),
         cmocka_unit_test(test_a_reader_follows_and_goes_back),

@@ -95,7 +95,7 @@ int log_core_open(const struct stream_log_config *config, struct stream_log **re
     log->config = *config;
     if (!log->config.file)
         log->config.file = &file_ops_real;
-    log->directory = xstrdup(config->directory);
+    log->directory = xstrdup(config->directory ? config->directory : "");
     log->config.directory = log->directory;
     log->lock_fd = -1;
     log->pending_end = &log->pending;
@@ -112,7 +112,7 @@ int log_core_open(const struct stream_log_config *config, struct stream_log **re
     log->files.count_max = files_max();
     log->files.defers_sync = config->defers_sync;
     init_metrics(log);
-    int status = make_directories(log, err);
+    int status = config->directory ? make_directories(log, err) : 0;
     if (status) {
         log_core_close(log);
         return status;

@@ -115,7 +115,7 @@ void stream_free(struct stream *stream);
 /* What recovery has left to be made durable (stream_log_config.defers_sync). [main] */
 int log_sync_recovered(struct stream_log *log, struct err *err);
 
-/* The log without its thread. */
+/* The log without its thread; without a directory (NULL) it has streams of other engines only. */
 int log_core_open(const struct stream_log_config *config, struct stream_log **ret_log,
                   struct err *err);
 void log_core_close(struct stream_log *log);

@@ -2,7 +2,7 @@
  * stream.meta is lines of words, written anew as a whole when something changes:
  *
  *      weir-stream 2                                        format and its version
- *      kind data                                            or delivery, action, sessions
+ *      kind data                                            or delivery, action, sessions, requests
  *      created 1789780016                                   seconds since 1970
  *      seed 3735928559                                      of the blocks' sums
  *      retention 86400000                                   milliseconds; 0: for ever
@@ -36,7 +36,8 @@
 
 enum { VERSION = 2, VERSION_COMPRESSED = 3, FILE_BYTES_MAX = STREAM_SHARDS_MAX * 220 };
 
-const char *const meta_kind_names[STREAM_KINDS] = {"data", "delivery", "action", "sessions"};
+const char *const meta_kind_names[STREAM_KINDS] = {"data", "delivery", "action", "sessions",
+                                                   "requests"};
 
 void meta_done(struct meta *meta) {
     free(meta->shards);

@@ -31,7 +31,7 @@ struct meta_shard {
 };
 
 /* In the file and in metrics: "data", "delivery", "action". */
-enum { STREAM_KINDS = 4 };
+enum { STREAM_KINDS = 5 };
 extern const char *const meta_kind_names[STREAM_KINDS];
 
 struct meta {

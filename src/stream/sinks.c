@@ -173,7 +173,8 @@ int stream_writer_put(struct stream_writer *writer, struct stream *stream,
 static void add_sink(struct stream_writer *writer, struct stream *stream, struct layout *layout) {
     struct stream_sink *sink = xcalloc(1, sizeof *sink);
     enum stream_kind kind = stream->config.kind;
-    static const char *const labels[STREAM_KINDS] = {"kinesis", "firehose", "action", "sessions"};
+    static const char *const labels[STREAM_KINDS] = {"kinesis", "firehose", "action", "sessions",
+                                                     "requests"};
     sink->label = xprintf("%s %s", labels[kind], stream->name);
     sink->sink =
         (struct sink){.push = stream->engine ? on_push_to_engine : on_push, .name = sink->label};

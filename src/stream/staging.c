@@ -10,20 +10,23 @@ static struct chunk *chunk_new(size_t block_bytes) {
     return chunk;
 }
 
+/* NULL: chunks of this size are not kept. */
 static struct chunk **list_for(struct chunk_pool *pool, size_t cap) {
     switch (cap) {
     case CHUNK_SMALL_BYTES:
         return &pool->free_small;
     case CHUNK_LARGE_BYTES:
         return &pool->free_large;
-    default:
+    case CHUNK_HUGE_BYTES:
         return &pool->free_huge;
+    default:
+        return NULL;
     }
 }
 
 void chunk_pool_give(struct chunk_pool *pool, struct chunk *chunk) {
     struct chunk **list = list_for(pool, chunk->cap);
-    if (pool->free_bytes + chunk->cap > pool->free_bytes_max) {
+    if (!list || pool->free_bytes + chunk->cap > pool->free_bytes_max) {
         free(chunk);
         return;
     }
@@ -34,7 +37,7 @@ void chunk_pool_give(struct chunk_pool *pool, struct chunk *chunk) {
 
 static struct chunk *chunk_take(struct chunk_pool *pool, size_t block_bytes) {
     struct chunk **list = list_for(pool, block_bytes);
-    struct chunk *chunk = *list;
+    struct chunk *chunk = list ? *list : NULL;
     if (!chunk)
         return chunk_new(block_bytes);
     *list = chunk->next;
@@ -63,8 +66,9 @@ struct chunk *stage_grow(struct stage *stage, struct chunk_pool *pool, size_t re
     size_t need = segment_padded(SEGMENT_BLOCK_HEADER_BYTES + record_bytes);
     bool small = !stage->last && !stage->busy && need <= CHUNK_SMALL_BYTES;
     size_t cap = small ? CHUNK_SMALL_BYTES : CHUNK_LARGE_BYTES;
-    ASSERT(need <= CHUNK_HUGE_BYTES);
-    struct chunk *chunk = chunk_take(pool, need > cap ? CHUNK_HUGE_BYTES : cap);
+    if (need > cap)
+        cap = need > CHUNK_HUGE_BYTES ? need : CHUNK_HUGE_BYTES;
+    struct chunk *chunk = chunk_take(pool, cap);
     chunk->next = NULL;
     chunk->shard = stage->shard;
     chunk->used = SEGMENT_BLOCK_HEADER_BYTES;

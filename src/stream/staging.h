@@ -19,7 +19,7 @@ struct engine_batch;
 enum {
     CHUNK_SMALL_BYTES = 4096,
     CHUNK_LARGE_BYTES = 64 * 1024,
-    CHUNK_HUGE_BYTES = RECORD_BYTES_MAX + 4096, /* takes any record */
+    CHUNK_HUGE_BYTES = RECORD_BYTES_DEFAULT + 4096, /* beyond it a chunk is made for its record */
 };
 
 struct chunk {

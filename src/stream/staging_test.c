@@ -74,10 +74,26 @@ static void the_largest_record_fits(void **state) {
     stage_seal(&stage, &batch);
     size_t blocks, records;
     count(&batch, &blocks, &records);
-    assert_int_equal(blocks, 2);
+    assert_int_equal(blocks, 3);
     assert_int_equal(records, 3);
     batch_empty(&batch, &pool);
-    assert_int_equal(pool.free_bytes, CHUNK_SMALL_BYTES + CHUNK_HUGE_BYTES);
+    assert_int_equal(pool.free_bytes, CHUNK_SMALL_BYTES + CHUNK_LARGE_BYTES);
+    chunk_pool_done(&pool);
+}
+
+static void chunks_up_to_a_usual_record_are_kept(void **state) {
+    struct chunk_pool pool = {.free_bytes_max = 1 << 22};
+    struct stage stage = {0};
+    for (int round = 0; round < 2; round++) {
+        push(&stage, &pool, RECORD_BYTES_DEFAULT);
+        assert_int_equal(stage.first->cap, CHUNK_HUGE_BYTES);
+        stage_clear(&stage, &pool);
+        assert_int_equal(pool.free_bytes, CHUNK_HUGE_BYTES);
+    }
+    push(&stage, &pool, RECORD_BYTES_DEFAULT + 8192);
+    assert_in_range(stage.first->cap, RECORD_BYTES_DEFAULT + 8192, RECORD_BYTES_DEFAULT + 8400);
+    stage_clear(&stage, &pool);
+    assert_int_equal(pool.free_bytes, CHUNK_HUGE_BYTES);
     chunk_pool_done(&pool);
 }
 
@@ -122,6 +138,7 @@ int main(void) {
         cmocka_unit_test(records_fill_blocks),
         cmocka_unit_test(a_busy_stage_begins_large),
         cmocka_unit_test(the_largest_record_fits),
+        cmocka_unit_test(chunks_up_to_a_usual_record_are_kept),
         cmocka_unit_test(every_size_fits),
         cmocka_unit_test(the_pool_keeps_no_more_than_its_bound),
     };

@@ -12,7 +12,7 @@
 enum { SHARDS_MAX = META_SHARDS_MAX, NAME_CHARS_MAX = 128, ACTION_NAME_CHARS_MAX = 192 };
 
 const char *const stream_kind_directories[STREAM_KINDS] = {"streams", "deliveries", "actions",
-                                                           "sessions"};
+                                                           "sessions", "requests"};
 
 void stream_init_metrics(struct stream *stream) {
     struct buf labels = {0};
@@ -473,10 +473,6 @@ bool stream_is_deleted(const struct stream *stream) {
     return stream->seen.deleted;
 }
 
-bool stream_is_changing(const struct stream *stream) {
-    return stream->seen.changing;
-}
-
 const char *stream_name(const struct stream *stream) {
     return stream->name;
 }
@@ -487,6 +483,10 @@ unsigned stream_shard_count(const struct stream *stream) {
 
 uint64_t stream_created_s(const struct stream *stream) {
     return stream->created_s;
+}
+
+int64_t stream_record_bytes_max(const struct stream *stream) {
+    return stream->config.record_bytes_max;
 }
 
 int64_t stream_retention_ms(const struct stream *stream) {

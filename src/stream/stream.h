@@ -46,7 +46,7 @@ enum stream_corrupted {
 };
 
 struct stream_log_config {
-    const char *directory; /* DATA/streams, /deliveries and /sessions are made below it */
+    const char *directory; /* DATA/streams, /deliveries, /sessions, ... are made below it */
     enum stream_sync sync;
     int64_t sync_interval_ms;  /* STREAM_SYNC_INTERVAL */
     int64_t segment_bytes_max; /* 0: 64 MiB */
@@ -78,6 +78,8 @@ enum stream_kind {
                         most bytes_max */
     STREAM_ACTION,   /* the log of a rule's action (src/action/): kept as STREAM_DELIVERY is */
     STREAM_SESSIONS, /* the broker's journal (flow/journal.h); kept until released. No API shows it */
+    STREAM_REQUESTS, /* what clients ask of a part inside (src/things/), in the order in which it is
+                        done; kept as STREAM_DELIVERY is. No API shows it */
 };
 
 /*
@@ -116,6 +118,8 @@ struct stream_config {
     int64_t shard_count; /* 1..10000; an existing stream keeps its shards: another count is an error
                             here */
     int64_t retention_ms; /* STREAM_DATA */
+    int64_t
+        record_bytes_max; /* STREAM_DATA: what clients may put; 0: whoever serves them decides */
     int64_t bytes_max; /* 0: unbounded. STREAM_DATA: the oldest segments go; the other kinds: pushes
                           fail with NO_SPACE */
     int64_t segment_bytes_max; /* 0: the log's */
@@ -150,9 +154,8 @@ struct stream *stream_find(struct stream_log *log, enum stream_kind kind, struct
  * references are given back before the log is closed. [service]
  */
 struct stream *stream_ref(struct stream *stream);
-void stream_unref(struct stream *stream);             /* NULL is fine */
-bool stream_is_deleted(const struct stream *stream);  /* or about to be; [service] */
-bool stream_is_changing(const struct stream *stream); /* [service] */
+void stream_unref(struct stream *stream);            /* NULL is fine */
+bool stream_is_deleted(const struct stream *stream); /* or about to be; [service] */
 
 const char *stream_name(const struct stream *stream);
 unsigned stream_shard_count(const struct stream *stream); /* [service] */
@@ -225,7 +228,7 @@ int stream_writer_put(struct stream_writer *writer, struct stream *stream,
                       const struct record *record, struct stream_receipt *receipt);
 
 /*
- * The journal of one thread, over a STREAM_SESSIONS stream with one shard; all threads have the same
+ * The journal of one thread, over a STREAM_SESSIONS or STREAM_REQUESTS stream with one shard; all threads have the same
  * stream, and what they append is in the order in which their batches reached the log thread. The
  * writer must outlive it. [owner]
  */
@@ -287,6 +290,10 @@ int stream_set_retention(struct stream *stream, struct loop *loop, int64_t reten
 /* Why nothing of this can be done with the stream (it is one of another machine); NULL: it can. */
 const char *stream_unchanged(const struct stream *stream);
 
+/* Whether it is known how many records its shards have. False of a stream of another Kinesis: its
+ * next_counter is a moment, good for nothing but to go on from. */
+bool stream_is_counted(const struct stream *stream);
+
 enum { STREAM_NO_SHARD = -1 };
 
 struct stream_shard_info {
@@ -313,7 +320,8 @@ void stream_each_kind(struct stream_log *log, enum stream_kind kind,
 /* The same for data streams. */
 void stream_each(struct stream_log *log, void (*each)(void *data, struct stream *stream),
                  void *data);
-int64_t stream_retention_ms(const struct stream *stream); /* [service] */
+int64_t stream_retention_ms(const struct stream *stream);     /* [service] */
+int64_t stream_record_bytes_max(const struct stream *stream); /* as it was opened with */
 
 /* ---- reading ---- */
 
@@ -522,20 +530,32 @@ int stream_consumer_each(struct facts *facts,
                          bool (*each)(void *data, const struct stream_consumer *consumer),
                          void *data);
 
-/* ---- without a running log: `weir stream ls|read|verify` on a data directory ---- */
+/* ---- without a running log: `weir stream ls|read|verify` ---- */
 
 /* Read-only view of what is on disk, also while another process writes: whole committed blocks
  * only. Blocking. */
 struct stream_view;
 int stream_view_open(const char *directory, const char *name, struct stream_view **ret_view,
                      struct err *err);
+
+/* The same of a stream of config->kafka or config->kinesis, which is asked itself. What follows may wait
+ * for it some seconds, and fail with TIMEOUT. */
+int stream_view_open_engine(const struct stream_config *config, struct stream_view **ret_view,
+                            struct err *err);
 unsigned stream_view_shard_count(const struct stream_view *view);
 uint64_t stream_view_created_s(const struct stream_view *view);
-/* First and next counter, bytes on disk, arrival of the first and last record (0 if empty). NOT_FOUND:
- * the shard was closed, and retention has removed it. */
-int stream_view_shard(struct stream_view *view, unsigned shard, uint64_t *ret_first,
-                      uint64_t *ret_next, uint64_t *ret_bytes, uint64_t *ret_first_ms,
-                      uint64_t *ret_last_ms);
+
+struct stream_view_info {
+    bool counted;               /* the two counters are known (stream_is_counted) */
+    uint64_t first, next;       /* of the oldest record, and of the next one to come */
+    bool sized;                 /* `bytes` is known */
+    uint64_t bytes;             /* on disk */
+    uint64_t first_ms, last_ms; /* arrival of the first and last record; 0: there is none, or nobody
+                                   can say */
+};
+
+/* NOT_FOUND: the shard was closed, and retention has removed it. */
+int stream_view_shard(struct stream_view *view, unsigned shard, struct stream_view_info *ret_info);
 int stream_view_seek(struct stream_view *view, unsigned shard,
                      const struct stream_position *position);
 uint64_t stream_view_counter(const struct stream_view *view,

@@ -1,7 +1,8 @@
 /*
  * Streams seen from outside, for the command line: plain reading of the files, with a cursor
  * without limit per shard. A stream that a running process writes to may grow, roll and lose its
- * oldest segments meanwhile; each call sees what is there then.
+ * oldest segments meanwhile; each call sees what is there then. Streams of other engines have no files
+ * here; they are read through their engine (remote_view.c).
  */
 #include <dirent.h>
 #include <errno.h>
@@ -13,6 +14,7 @@
 #include "base/mem.h"
 #include "stream/cursor.h"
 #include "stream/log.h"
+#include "stream/remote_view.h"
 #include "stream/sequence.h"
 
 enum { READ_BYTES = 1024 * 1024 };
@@ -23,6 +25,7 @@ struct view_shard {
 };
 
 struct stream_view {
+    struct remote_view *remote; /* NULL: what follows is used */
     struct meta meta;
     struct view_shard *shards;
 };
@@ -55,9 +58,23 @@ int stream_view_open(const char *directory, const char *name, struct stream_view
     return status;
 }
 
+int stream_view_open_engine(const struct stream_config *config, struct stream_view **ret_view,
+                            struct err *err) {
+    struct remote_view *remote;
+    int status = remote_view_open(config, &remote, err);
+    if (status)
+        return status;
+    struct stream_view *view = xcalloc(1, sizeof *view);
+    view->remote = remote;
+    *ret_view = view;
+    return 0;
+}
+
 void stream_view_close(struct stream_view *view) {
     if (!view)
         return;
+    if (view->remote)
+        remote_view_close(view->remote);
     for (unsigned i = 0; i < view->meta.shard_count; i++) {
         cursor_done(&view->shards[i].cursor);
         free(view->shards[i].directory);
@@ -68,11 +85,12 @@ void stream_view_close(struct stream_view *view) {
 }
 
 unsigned stream_view_shard_count(const struct stream_view *view) {
-    return view->meta.shard_count;
+    return view->remote ? stream_shard_count(remote_view_stream(view->remote))
+                        : view->meta.shard_count;
 }
 
 uint64_t stream_view_created_s(const struct stream_view *view) {
-    return view->meta.created_s;
+    return view->remote ? stream_created_s(remote_view_stream(view->remote)) : view->meta.created_s;
 }
 
 static uint64_t bytes_on_disk(const char *directory, const struct segment_list *list) {
@@ -100,52 +118,50 @@ static int find_end(struct cursor *cursor, uint64_t *ret_next, uint64_t *ret_las
 }
 
 static int measure(struct stream_view *view, unsigned shard, const struct segment_list *list,
-                   uint64_t *ret_next, uint64_t *ret_first_ms, uint64_t *ret_last_ms) {
+                   struct stream_view_info *info) {
     struct cursor cursor;
     cursor_init(&cursor, &file_ops_real, view->shards[shard].directory,
                 meta_shard_seed(&view->meta, shard), false);
     struct stream_batch batch;
     cursor_seek(&cursor, list->first[0]);
     if (cursor_next(&cursor, &CURSOR_NO_LIMIT, 1, 0, &batch) == 0)
-        *ret_first_ms = batch.records[0].arrival_ms;
+        info->first_ms = batch.records[0].arrival_ms;
     cursor_seek(&cursor, list->first[list->count - 1]);
-    int status = find_end(&cursor, ret_next, ret_last_ms);
-    if (status == 0 && *ret_last_ms == 0 && list->count > 1) {
+    int status = find_end(&cursor, &info->next, &info->last_ms);
+    if (status == 0 && info->last_ms == 0 && list->count > 1) {
         /* The last segment is empty. */
         uint64_t next;
         cursor_seek(&cursor, list->first[list->count - 2]);
-        status = find_end(&cursor, &next, ret_last_ms);
+        status = find_end(&cursor, &next, &info->last_ms);
     }
     cursor_done(&cursor);
     return status;
 }
 
-int stream_view_shard(struct stream_view *view, unsigned shard, uint64_t *ret_first,
-                      uint64_t *ret_next, uint64_t *ret_bytes, uint64_t *ret_first_ms,
-                      uint64_t *ret_last_ms) {
+int stream_view_shard(struct stream_view *view, unsigned shard, struct stream_view_info *ret_info) {
     struct segment_list list;
+    if (view->remote)
+        return remote_view_shard(view->remote, shard, ret_info);
     const char *directory = view->shards[shard].directory;
     if (view->meta.shards[shard].state == META_GONE)
         return ERR_NOT_FOUND;
     int status = segment_list_read(directory, &list);
     if (status)
         return status;
-    uint64_t next = 0, first_ms = 0, last_ms = 0;
+    *ret_info = (struct stream_view_info){.counted = true,
+                                          .sized = true,
+                                          .first = list.count ? list.first[0] : 0,
+                                          .bytes = bytes_on_disk(directory, &list)};
     if (list.count)
-        status = measure(view, shard, &list, &next, &first_ms, &last_ms);
-    if (status == 0) {
-        *ret_first = list.count ? list.first[0] : 0;
-        *ret_next = next;
-        *ret_bytes = bytes_on_disk(directory, &list);
-        *ret_first_ms = first_ms;
-        *ret_last_ms = last_ms;
-    }
+        status = measure(view, shard, &list, ret_info);
     segment_list_done(&list);
     return status;
 }
 
 int stream_view_seek(struct stream_view *view, unsigned shard,
                      const struct stream_position *position) {
+    if (view->remote)
+        return remote_view_seek(view->remote, shard, position);
     struct cursor *cursor = &view->shards[shard].cursor;
     uint64_t next, last_ms;
     switch (position->from) {
@@ -163,11 +179,14 @@ int stream_view_seek(struct stream_view *view, unsigned shard,
 }
 
 uint64_t stream_view_counter(const struct stream_view *view, unsigned shard) {
-    return view->shards[shard].cursor.counter;
+    return view->remote ? remote_view_counter(view->remote, shard)
+                        : view->shards[shard].cursor.counter;
 }
 
 int stream_view_next(struct stream_view *view, unsigned shard, size_t records_max,
                      struct stream_batch *ret_batch) {
+    if (view->remote)
+        return remote_view_next(view->remote, shard, records_max, ret_batch);
     return cursor_next(&view->shards[shard].cursor, &CURSOR_NO_LIMIT, records_max, READ_BYTES,
                        ret_batch);
 }
@@ -186,6 +205,11 @@ static uint64_t created_s(const struct stream_view *view, unsigned shard) {
 
 void stream_view_sequence_text(const struct stream_view *view, unsigned shard, uint64_t counter,
                                uint64_t arrival_ms, char ret_text[STREAM_SEQUENCE_CHARS]) {
+    if (view->remote) {
+        const struct stream *stream = remote_view_stream(view->remote);
+        stream_sequence_text(stream, shard, counter, arrival_ms, ret_text);
+        return;
+    }
     struct sequence sequence = {created_s(view, shard), counter, arrival_ms / 1000, shard};
     sequence_write(&sequence, ret_text);
 }
@@ -193,6 +217,8 @@ void stream_view_sequence_text(const struct stream_view *view, unsigned shard, u
 int stream_view_sequence_parse(const struct stream_view *view, unsigned shard, struct str text,
                                uint64_t *ret_counter) {
     struct sequence sequence;
+    if (view->remote)
+        return stream_sequence_parse(remote_view_stream(view->remote), shard, text, ret_counter);
     int status = sequence_read(text, &sequence);
     if (status)
         return status;

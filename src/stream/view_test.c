@@ -50,20 +50,21 @@ static void a_view_tells_what_a_shard_holds(void **state) {
     struct stream_view *view = open_view(&fixture);
     assert_int_equal(stream_view_shard_count(view), 2);
     assert_int_equal(stream_view_created_s(view), stream_created_s(fixture.stream));
-    uint64_t first, next, bytes, first_ms, last_ms;
-    assert_int_equal(stream_view_shard(view, 0, &first, &next, &bytes, &first_ms, &last_ms), 0);
-    assert_int_equal(first + next + bytes + first_ms + last_ms, 0);
-    assert_int_equal(stream_view_shard(view, 1, &first, &next, &bytes, &first_ms, &last_ms), 0);
-    assert_int_equal(first, 0);
-    assert_int_equal(next, 51);
-    assert_true(bytes >= 51 * 100);
-    assert_int_equal(first_ms, start_ms);
-    assert_int_equal(last_ms, start_ms + 77);
+    struct stream_view_info info;
+    assert_int_equal(stream_view_shard(view, 0, &info), 0);
+    assert_true(info.counted);
+    assert_int_equal(info.first + info.next + info.bytes + info.first_ms + info.last_ms, 0);
+    assert_int_equal(stream_view_shard(view, 1, &info), 0);
+    assert_int_equal(info.first, 0);
+    assert_int_equal(info.next, 51);
+    assert_true(info.bytes >= 51 * 100);
+    assert_int_equal(info.first_ms, start_ms);
+    assert_int_equal(info.last_ms, start_ms + 77);
 
     shard_roll(fixture.stream->layout->shards[1]);
-    assert_int_equal(stream_view_shard(view, 1, &first, &next, &bytes, &first_ms, &last_ms), 0);
-    assert_int_equal(next, 51);
-    assert_int_equal(last_ms, start_ms + 77);
+    assert_int_equal(stream_view_shard(view, 1, &info), 0);
+    assert_int_equal(info.next, 51);
+    assert_int_equal(info.last_ms, start_ms + 77);
     stream_view_close(view);
     fixture_done(&fixture);
 }

@@ -4,6 +4,7 @@
 
 #include "base/mem.h"
 #include "things/shadow_document.h"
+#include "things/shadow_message.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -18,6 +19,19 @@ static void check(struct str kept) {
     json_done(&json);
 }
 
+/* What is told of the change is JSON. */
+static void check_told(struct str old, struct str fresh) {
+    struct buf told = {0};
+    struct json json = {0};
+    shadow_message_documents(old, fresh, 200, STR("\"t\""), &told);
+    ASSERT(json_parse(&json, buf_str(&told)) == 0);
+    buf_clear(&told);
+    if (shadow_message_delta(fresh, 200, (struct str){0}, &told))
+        ASSERT(json_parse(&json, buf_str(&told)) == 0);
+    json_done(&json);
+    buf_done(&told);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     char *copy = xmemdup(data, size); /* Reading beyond the end is seen. */
     struct str second, first = str_cut(str_from(copy, size), '\0', &second);
@@ -29,8 +43,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         check(buf_str(&once));
         code = shadow_document_update(buf_str(&once), second, 200, &twice, &accepted, &err);
         ASSERT(code != ERR_CORRUPT);
-        if (!code)
+        if (!code) {
             check(buf_str(&twice));
+            check_told(buf_str(&once), buf_str(&twice));
+        }
     }
     buf_done(&once);
     buf_done(&twice);

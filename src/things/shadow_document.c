@@ -68,27 +68,21 @@ static bool equal(struct merge *merge, struct json_value a, struct json_value b)
 
 /* ---- what is new ---- */
 
-static void add_clean(struct buf *out, struct json_value value) {
-    if (json_type(value) < JSON_ARRAY) {
-        buf_add_str(out, json_raw(value));
-        return;
-    }
-    buf_add_u8(out, is_object(value) ? '{' : '[');
-    for (struct json_cursor cursor = json_each(value); json_next(&cursor);) {
-        if (json_type(cursor.value) == JSON_NULL)
-            continue;
-        if (is_object(value))
-            add_key(out, cursor.key);
-        else
-            json_write_comma(out);
-        add_clean(out, cursor.value);
-    }
-    buf_add_u8(out, is_object(value) ? '}' : ']');
+typedef void add_leaf_fn(struct buf *out, struct json_value leaf, uint64_t now_s);
+
+static void add_value(struct buf *out, struct json_value leaf, uint64_t now_s) {
+    buf_add_str(out, json_raw(leaf));
 }
 
-static void add_times(struct buf *out, struct json_value value, uint64_t now_s) {
+static void add_present_time(struct buf *out, struct json_value leaf, uint64_t now_s) {
+    buf_printf(out, "{\"timestamp\":%llu}", (unsigned long long)now_s);
+}
+
+/* The tree of `value`, less its nulls, with what `add_leaf` makes of each leaf. */
+static void add_tree(struct buf *out, struct json_value value, uint64_t now_s,
+                     add_leaf_fn *add_leaf) {
     if (json_type(value) < JSON_ARRAY) {
-        buf_printf(out, "{\"timestamp\":%llu}", (unsigned long long)now_s);
+        add_leaf(out, value, now_s);
         return;
     }
     buf_add_u8(out, is_object(value) ? '{' : '[');
@@ -99,7 +93,7 @@ static void add_times(struct buf *out, struct json_value value, uint64_t now_s) 
             add_key(out, cursor.key);
         else
             json_write_comma(out);
-        add_times(out, cursor.value, now_s);
+        add_tree(out, cursor.value, now_s, add_leaf);
     }
     buf_add_u8(out, is_object(value) ? '}' : ']');
 }
@@ -123,8 +117,8 @@ static void merge_member(struct merge *merge, struct json_value key, struct json
     } else if (is_object(old) && is_object(request)) {
         merge_objects(merge, old, old_times, request);
     } else {
-        add_clean(merge->state, request);
-        add_times(merge->metadata, request, merge->now_s);
+        add_tree(merge->state, request, merge->now_s, add_value);
+        add_tree(merge->metadata, request, merge->now_s, add_present_time);
     }
 }
 
@@ -258,18 +252,27 @@ static int check_section(struct json_value section, const char *node, struct are
     return 0;
 }
 
+bool shadow_document_read_token(struct json_value request, struct str *ret_token) {
+    struct json_value token = json_member(request, STR("clientToken"));
+    *ret_token = (struct str){0};
+    if (json_type(token) == JSON_ABSENT)
+        return true;
+    if (json_type(token) != JSON_STRING || json_raw(token).len > SHADOW_TOKEN_BYTES_MAX + 2)
+        return false;
+    *ret_token = json_raw(token);
+    return true;
+}
+
 static int check_request(struct json_value request, struct arena *arena, struct err *err) {
     struct json_value state = json_member(request, STR("state"));
-    struct json_value token = json_member(request, STR("clientToken"));
-    bool has_token = json_type(token) != JSON_ABSENT;
+    struct str token;
     if (!is_object(request))
         return err_set(err, ERR_INVALID, "Invalid JSON");
     if (json_type(state) == JSON_ABSENT)
         return err_set(err, ERR_INVALID, "Missing required node: state");
     if (!is_object(state))
         return err_set(err, ERR_INVALID, "State node must be an object");
-    if (has_token &&
-        (json_type(token) != JSON_STRING || json_raw(token).len > SHADOW_TOKEN_BYTES_MAX + 2))
+    if (!shadow_document_read_token(request, &token))
         return err_set(err, ERR_INVALID, "Invalid clientToken");
     for (struct json_cursor cursor = json_each(state); json_next(&cursor);)
         if (!json_str_eq(cursor.key, STR("desired")) && !json_str_eq(cursor.key, STR("reported")))
@@ -311,6 +314,15 @@ static void add_time(struct buf *out, uint64_t now_s) {
     buf_printf(out, "%llu", (unsigned long long)now_s);
 }
 
+void shadow_document_end(struct buf *out, uint64_t now_s, struct str token) {
+    add_time(out, now_s);
+    if (token.len) {
+        json_write_key(out, "clientToken");
+        buf_add_str(out, token);
+    }
+    buf_add_u8(out, '}');
+}
+
 static void add_object(struct buf *out, const char *key, const struct buf *members) {
     json_write_key(out, key);
     buf_add_str(out, buf_str(members));
@@ -349,7 +361,8 @@ static void add_accepted(struct merge *merge, struct json_value request, int64_t
                          struct buf *out) {
     struct json metadata = {0};
     struct json_value state = json_member(request, STR("state"));
-    struct json_value token = json_member(request, STR("clientToken"));
+    struct str token;
+    shadow_document_read_token(request, &token);
     buf_add_u8(out, '{');
     json_write_key(out, "state");
     buf_add_str(out, json_raw(state));
@@ -358,12 +371,7 @@ static void add_accepted(struct merge *merge, struct json_value request, int64_t
     ASSERT(!code);
     add_times_of(merge, out, state, json_root(&metadata));
     add_version(out, version);
-    add_time(out, merge->now_s);
-    if (json_type(token) == JSON_STRING) {
-        json_write_key(out, "clientToken");
-        buf_add_str(out, json_raw(token));
-    }
-    buf_add_u8(out, '}');
+    shadow_document_end(out, merge->now_s, token);
     json_done(&metadata);
 }
 
@@ -423,21 +431,23 @@ bool shadow_document_deleted(struct str kept, int64_t *ret_deleted_s) {
     return deleted;
 }
 
-bool shadow_document_show(struct str kept, uint64_t now_s, struct buf *out) {
+bool shadow_document_exists(struct str kept) {
     int64_t deleted_s;
-    if (!kept.len || shadow_document_deleted(kept, &deleted_s))
+    return kept.len && !shadow_document_deleted(kept, &deleted_s);
+}
+
+bool shadow_document_show(struct str kept, uint64_t now_s, struct str token, struct buf *out) {
+    if (!shadow_document_exists(kept))
         return false;
     buf_add(out, kept.at, kept.len - 1);
-    add_time(out, now_s);
-    buf_add_u8(out, '}');
+    shadow_document_end(out, now_s, token);
     return true;
 }
 
 int shadow_document_delete(struct str kept, uint64_t now_s, struct buf *ret_kept,
                            int64_t *ret_version) {
     struct json json = {0};
-    int64_t deleted_s;
-    bool found = kept.len && !shadow_document_deleted(kept, &deleted_s);
+    bool found = shadow_document_exists(kept);
     bool is_read = found && json_parse(&json, kept) == 0 &&
                    json_int(json_member(json_root(&json), STR("version")), ret_version);
     json_done(&json);

@@ -32,13 +32,25 @@ enum {
 int shadow_document_update(struct str kept, struct str request, uint64_t now_s,
                            struct buf *ret_kept, struct buf *ret_accepted, struct err *err);
 
-/* Appends what GetThingShadow answers; false if there is none (`kept` is empty) or it was deleted. */
-bool shadow_document_show(struct str kept, uint64_t now_s, struct buf *out);
+/* False if there is none (`kept` is empty) or it was deleted. */
+bool shadow_document_exists(struct str kept);
+
+/* Appends what GetThingShadow answers; false as above. `token`, here and below: the clientToken as it
+ * stands in the request's JSON, with its quotes; empty: none. */
+bool shadow_document_show(struct str kept, uint64_t now_s, struct str token, struct buf *out);
 
 /* What is kept of it when it is deleted; `ret_version` is the version that it had. NOT_FOUND if
  * there is none or it was deleted before; CORRUPT. */
 int shadow_document_delete(struct str kept, uint64_t now_s, struct buf *ret_kept,
                            int64_t *ret_version);
+
+/* The raw text of `clientToken`, empty if there is none; false if it is no token. */
+bool shadow_document_read_token(struct json_value request, struct str *ret_token);
+
+/* Appends what ends all documents: the time, the token, and the bracket. */
+void shadow_document_end(struct buf *out, uint64_t now_s, struct str token);
+
+/* ---- deleted ones ---- */
 
 /* Whether it was deleted, and when. */
 bool shadow_document_deleted(struct str kept, int64_t *ret_deleted_s);

@@ -146,12 +146,12 @@ static void a_deleted_shadow_counts_on(void **state) {
     struct buf deleted = {0}, shown = {0};
     int64_t version;
     struct str kept = STR("{\"version\":7,\"state\":{},\"metadata\":{}}");
-    assert_true(shadow_document_show(kept, 9, &shown));
+    assert_true(shadow_document_show(kept, 9, (struct str){0}, &shown));
     assert_string_equal(buf_cstr(&shown),
                         "{\"version\":7,\"state\":{},\"metadata\":{},\"timestamp\":9}");
     assert_int_equal(shadow_document_delete(kept, 1000, &deleted, &version), 0);
     assert_int_equal(version, 7);
-    assert_false(shadow_document_show(buf_str(&deleted), 9, &shown));
+    assert_false(shadow_document_show(buf_str(&deleted), 9, (struct str){0}, &shown));
     assert_int_equal(shadow_document_delete(buf_str(&deleted), 1000, &shown, &version),
                      ERR_NOT_FOUND);
     assert_false(shadow_document_forgotten(buf_str(&deleted), 1000 + SHADOW_REMEMBERED_S - 1));

@@ -8,7 +8,7 @@
 #include "things/shadow_document.h"
 
 /* LMDB gives what is longer than about half a page pages of its own. */
-static int64_t room_of(struct str key, struct str value) {
+int64_t things_room_of(struct str key, struct str value) {
     enum { PAGE = 4096, ALONE = 1900, NODE = 48 };
     int64_t len = (int64_t)(key.len + value.len) + NODE;
     return len < ALONE ? len : (len + PAGE - 1) / PAGE * PAGE;
@@ -37,16 +37,23 @@ struct str things_shadow_key(struct arena *arena, struct str thing, struct str s
 
 /* ---- changes ---- */
 
-int things_put(struct things *things, struct things_table *table, struct str key, struct str old,
-               struct str value, struct err *err) {
-    int64_t more = room_of(key, value) - (old.len ? room_of(key, old) : 0);
-    if (!old.len && metric_get(&table->count) >= table->count_max)
+int things_check_room(const struct things *things, const struct things_table *table, int64_t count,
+                      int64_t bytes, struct err *err) {
+    if (count > 0 && metric_get(&table->count) + count > table->count_max)
         return err_set(err, ERR_FULL, "There are %lld of them, and more are not possible",
                        (long long)table->count_max);
-    if (more > 0 && metric_get(&things->bytes) + more > THINGS_BYTES_MAX)
+    if (bytes > 0 && metric_get(&things->bytes) + bytes > THINGS_BYTES_MAX)
         return err_set(err, ERR_FULL, "Things and shadows take %d MiB, and more is not possible",
                        THINGS_BYTES_MAX >> 20);
-    int code = facts_set(things->facts, table->name, key, value, err);
+    return 0;
+}
+
+int things_put(struct things *things, struct things_table *table, struct str key, struct str old,
+               struct str value, struct err *err) {
+    int64_t more = things_room_of(key, value) - (old.len ? things_room_of(key, old) : 0);
+    int code = things_check_room(things, table, !old.len, more, err);
+    if (!code)
+        code = facts_set(things->facts, table->name, key, value, err);
     if (!code) {
         metric_add(&table->count, !old.len);
         metric_add(&things->bytes, more);
@@ -64,7 +71,7 @@ int things_remove(struct things *things, struct things_table *table, struct str 
     code = facts_commit(write, err);
     if (!code) {
         metric_add(&table->count, -1);
-        metric_add(&things->bytes, -room_of(key, old));
+        metric_add(&things->bytes, -things_room_of(key, old));
     }
     return code;
 }
@@ -103,7 +110,7 @@ struct counting {
 static bool count_one(void *data, struct str key, struct str value) {
     struct counting *counting = data;
     metric_add(&counting->table->count, 1);
-    metric_add(&counting->things->bytes, room_of(key, value));
+    metric_add(&counting->things->bytes, things_room_of(key, value));
     return true;
 }
 
@@ -191,7 +198,8 @@ int things_read_shadow(struct things_reader *reader, struct str thing, struct st
     int code = facts_reader_get(reader->facts, reader->things->shadows.name, key, &reader->kept);
     if (code)
         return code;
-    bool found = shadow_document_show(buf_str(&reader->kept), now_ms / 1000, document);
+    bool found =
+        shadow_document_show(buf_str(&reader->kept), now_ms / 1000, (struct str){0}, document);
     return found ? 0 : ERR_NOT_FOUND;
 }
 

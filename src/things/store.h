@@ -12,13 +12,17 @@ struct things_table {
     struct metric count;
 };
 
+struct shadow_runner;
+
 struct things {
+    struct shadow_runner
+        *runner; /* of changes of shadows; NULL: it has not started, or has stopped */
     struct facts *facts;
     const char *region, *account;
     struct rest_service services[THINGS_SERVICES];
     struct things_table registry, shadows;
     struct metric bytes; /* of both tables, as facts.mdb has room for them */
-    uint64_t swept_s;    /* when deleted shadows were last looked for */
+    uint64_t swept_s;    /* when deleted shadows were last looked for; of the batch under way */
 };
 
 static inline struct things *things_of(const struct rest_call *call) {
@@ -32,6 +36,13 @@ bool things_name_valid(struct str name, size_t chars_max, bool dollar);
 
 /* "THING", a zero byte, "SHADOW", in the call's arena. */
 struct str things_shadow_key(struct arena *arena, struct str thing, struct str shadow);
+
+/* The room that it takes in facts.mdb. */
+int64_t things_room_of(struct str key, struct str value);
+
+/* Whether so much can be added: 0, or FULL. */
+int things_check_room(const struct things *things, const struct things_table *table, int64_t count,
+                      int64_t bytes, struct err *err);
 
 /* Puts `value` in the place of `old` (empty: there was none). FULL: a bound is reached. */
 int things_put(struct things *things, struct things_table *table, struct str key, struct str old,

@@ -1,4 +1,5 @@
-/* For the tests of things: facts in a directory of their own, and calls without a server. */
+/* For the tests of things: facts in a directory of their own, calls without a server, and a broker that writes
+ * down what it is given. */
 #ifndef THINGS_TEST_WORLD_H
 #define THINGS_TEST_WORLD_H
 
@@ -13,21 +14,85 @@
 
 struct world {
     char directory[32];
+    struct loop *loop;
     struct facts *facts;
     struct things *things;
-    int status; /* of the last answer */
+    struct things_intake *intake;
+    struct sink_gate gate;
+    struct message_publisher publisher;
+    struct buf published; /* "TOPIC PAYLOAD\n" of each message */
+    int publish_result;
+    uint64_t ticket;
+    bool stopped;
+    int status; /* of the last answer; 0: there is none yet */
     char error[64];
     struct buf body;
 };
 
-static inline void world_open(struct world *world) {
+static inline bool world_has_room(struct sink_gate *gate) {
+    return true;
+}
+
+static inline uint64_t world_ticket(struct sink_gate *gate) {
+    return CONTAINER_OF(gate, struct world, gate)->ticket;
+}
+
+static inline int world_publish(struct message_publisher *publisher,
+                                const struct message *message) {
+    struct world *world = CONTAINER_OF(publisher, struct world, publisher);
+    buf_printf(&world->published, "%.*s %.*s\n", STR_ARG(message->topic),
+               STR_ARG(message->payload));
+    return world->publish_result;
+}
+
+static inline void world_turn(struct world *world) {
+    uv_run(loop_uv(world->loop), UV_RUN_ONCE);
+}
+
+static inline void world_start(struct world *world, struct stream *requests) {
     struct err err;
-    if (facts_open(world->directory, 16 << 20, &world->facts, &err) ||
+    const struct things_surroundings around = {.loop = world->loop,
+                                               .requests = requests,
+                                               .gate = &world->gate,
+                                               .publisher = &world->publisher,
+                                               .intake = world->intake};
+    if (things_start(world->things, &around, &err))
+        fail_msg("%s", err.text);
+}
+
+static inline void world_on_stopped(void *data) {
+    ((struct world *)data)->stopped = true;
+}
+
+static inline void world_stop(struct world *world) {
+    world->stopped = false;
+    things_stop(world->things, world_on_stopped, world);
+    while (!world->stopped)
+        world_turn(world);
+}
+
+static inline void world_open_facts(struct world *world) {
+    struct err err;
+    if (facts_open(world->directory, 64 << 20, &world->facts, &err) ||
         things_open(world->facts, "us-east-1", "000000000000", &world->things, &err))
         fail_msg("%s", err.text);
 }
 
+static inline void world_open(struct world *world) {
+    world_open_facts(world);
+    world->loop = loop_new();
+    world->intake = things_intake_new(NULL);
+    world->gate = (struct sink_gate){.has_room = world_has_room, .ticket = world_ticket};
+    list_init(&world->gate.listeners);
+    world->publisher.publish = world_publish;
+    world->ticket = 1;
+    world_start(world, NULL);
+}
+
 static inline void world_close(struct world *world) {
+    world_stop(world);
+    things_intake_free(world->intake);
+    loop_free(world->loop);
     things_close(world->things);
     facts_close(world->facts);
 }
@@ -48,6 +113,7 @@ static inline void world_end(struct world *world) {
     }
     rmdir(world->directory);
     buf_done(&world->body);
+    buf_done(&world->published);
 }
 
 static inline void world_respond(struct rest_call *call, int status, const char *content_type,
@@ -73,7 +139,10 @@ static inline int world_ask(struct world *world, const char *line, const char *b
     for (unsigned i = 0; i < THINGS_SERVICES; i++)
         services[i] = things_service(world->things, i);
     rest_find(services, THINGS_SERVICES, request.method, request.path, &match);
+    world->status = 0;
     rest_run(rest_begin(&request, &match, &host, world));
+    while (!world->status)
+        world_turn(world);
     struct json json = {0};
     if (buf_len(&world->body) && json_parse(&json, buf_str(&world->body)))
         fail_msg("%s is answered %s", line, buf_cstr(&world->body));

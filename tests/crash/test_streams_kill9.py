@@ -12,8 +12,8 @@ PRODUCERS = 8
 ROUNDS = int(os.environ.get("WEIR_STREAM_KILL_ROUNDS", "3"))
 
 
-def config(compression):
-    return pipeline(streams={"many": {"shard_count": 8, "compression": compression}}, api={"bind": "127.0.0.1:0", "auth": "open"}, rules=None, functions=None,
+def config(compression, **stream):
+    return pipeline(streams={"many": {"shard_count": 8, "compression": compression, **stream}}, api={"bind": "127.0.0.1:0", "auth": "open"}, rules=None, functions=None,
                     event_source_mappings=None, delivery_streams=None, buckets=None, redis={"url": "redis://127.0.0.1:1"})
 
 
@@ -48,6 +48,27 @@ def test_streams_survive_kill_9_with_splits_and_merges_going_on(make_weir):
     check_records(client, "many", weir.stream_records("many"), producers)
     print(sum(len(producer.acknowledged) for producer in producers), "acknowledged,", resharder.changes, "splits and merges")
     assert resharder.changes > ROUNDS / 2
+    assert weir.metric("weir_stream_damaged_total") == 0
+    assert weir.stop() == 0
+    verify(weir)
+
+
+def test_records_of_ten_mebibytes_survive_kill_9(make_weir):
+    """Among small ones, which share their commits."""
+    weir = make_weir(config("none", max_record_size="10MiB", shard_count=2))
+    port = lambda: weir.port("api")  # noqa: E731
+    large = [Producer(0, port, batch=1, pause_s=0.2, padding=3 << 20), Producer(1, port, batch=1, pause_s=0.2, padding=(10 << 20) - 100)]
+    small = [Producer(number, port) for number in (2, 3)]
+    start_all(*large, *small)
+    for compression in ("zstd", "none"):
+        wait_acknowledged(large, 2)
+        weir.kill()
+        verify(weir)
+        weir.write_config(config(compression, max_record_size="10MiB", shard_count=2))
+        weir.start()
+    wait_acknowledged(large, 1)
+    stop_all(*large, *small)
+    check_records(Client(port), "many", weir.stream_records("many"), [*large, *small])
     assert weir.metric("weir_stream_damaged_total") == 0
     assert weir.stop() == 0
     verify(weir)

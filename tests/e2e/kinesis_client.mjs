@@ -8,9 +8,15 @@ const shard = (number) => "shardId-" + String(number).padStart(12, "0");
 const text = (records) => records.map((record) => Buffer.from(record.Data).toString());
 
 async function read(number, type, more = {}) {
-  const { ShardIterator } = await call("GetShardIterator",
+  let { ShardIterator } = await call("GetShardIterator",
     { StreamName: "js", ShardId: shard(number), ShardIteratorType: type, ...more });
-  return text((await call("GetRecords", { ShardIterator })).Records);
+  const records = [];
+  for (let behind = 1; behind;) {
+    const answer = await call("GetRecords", { ShardIterator });
+    records.push(...answer.Records);
+    ({ NextShardIterator: ShardIterator, MillisBehindLatest: behind } = answer);
+  }
+  return text(records);
 }
 
 const result = { protocol: kinesis.config.requestHandler.constructor.name };
@@ -25,20 +31,27 @@ result.after = await read(0, "AFTER_SEQUENCE_NUMBER", second);
 result.time = await read(0, "AT_TIMESTAMP", { Timestamp: new Date(0) });
 result.latest = await read(0, "LATEST");
 
+// The largest record that a stream can be told to take.
+const { StreamDescriptionSummary: { StreamARN } } = await call("DescribeStreamSummary", { StreamName: "js" });
+await call("UpdateMaxRecordSize", { StreamARN, MaxRecordSizeInKiB: 10240 });
+const largest = Buffer.alloc(10 * 1024 * 1024 - 1, "large ");
+const { SequenceNumber } = await call("PutRecord", { StreamName: "js", Data: largest, PartitionKey: "l" });
+const [found] = await read(0, "AT_SEQUENCE_NUMBER", { StartingSequenceNumber: SequenceNumber });
+result.largest = largest.toString() === found;
+
 // Many calls at once share one connection.
 const many = await Promise.all(Array.from({ length: 200 }, (_, i) =>
   call("PutRecord", { StreamName: "js", Data: Buffer.alloc(20000, i), PartitionKey: String(i) })));
 result.many = new Set(many.map((answer) => answer.SequenceNumber)).size;
 result.all = (await read(0, "TRIM_HORIZON")).length;
 
-const { StreamDescriptionSummary: { StreamARN } } = await call("DescribeStreamSummary", { StreamName: "js" });
 const { Consumer: { ConsumerARN } } = await call("RegisterStreamConsumer", { StreamARN, ConsumerName: "c" });
 const { EventStream } = await call("SubscribeToShard",
   { ConsumerARN, ShardId: shard(0), StartingPosition: { Type: "TRIM_HORIZON" } });
 let pushed = 0;
 for await (const { SubscribeToShardEvent: event } of EventStream) {
   pushed += event.Records.length;
-  if (pushed === 203 && event.Records.length)
+  if (pushed === 204 && event.Records.length)
     await call("SplitShard", { StreamName: "js", ShardToSplit: shard(0), NewStartingHashKey: String(1n << 127n) });
   result.children = event.ChildShards?.map((child) => child.ShardId);
 }

@@ -170,6 +170,21 @@ def test_an_iterator_goes_on_where_it_stopped(weir):
     assert [record["Data"] for record in again] == wanted
 
 
+def test_who_stops_when_nothing_is_behind_has_all(weir):
+    """More records than one answer of another Kinesis holds."""
+    kinesis, wanted = client(weir), 3000
+    for start in range(0, wanted, 500):
+        kinesis.put_records(StreamName="sensors", Records=[
+            {"Data": f"{i}".encode(), "PartitionKey": "k", "ExplicitHashKey": "0"} for i in range(start, start + 500)])
+    time.sleep(0.05)
+    iterator, found, behind = iterator_of(kinesis, 0), [], 1
+    while behind:
+        answer = kinesis.get_records(ShardIterator=iterator)
+        found += [int(record["Data"]) for record in answer["Records"]]
+        iterator, behind = answer["NextShardIterator"], answer["MillisBehindLatest"]
+    assert found == list(range(wanted))
+
+
 def test_subscribers_are_pushed_what_comes(weir):
     kinesis = client(weir)
     arn = kinesis.describe_stream_summary(StreamName="sensors")["StreamDescriptionSummary"]["StreamARN"]

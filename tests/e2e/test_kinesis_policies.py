@@ -116,6 +116,34 @@ def test_reading_and_writing_may_be_told_apart(api):
             assert ARN + "secret" in denial(reader.list_shards, NextToken=shards["NextToken"])[1]
 
 
+def test_members_that_an_operation_does_not_take_open_nothing(api):
+    """A name beside the one that counts must not be what the policy is asked about."""
+    import json
+    admin, reader, writer = (client(api, key) for key in ("AKIAADMIN", "AKIAREADER", "AKIAWRITER"))
+    for name in ("open-2", "secret"):
+        if name not in admin.list_streams()["StreamNames"]:
+            admin.create_stream(StreamName=name, ShardCount=1)
+    iterator = admin.get_shard_iterator(StreamName="secret", ShardId="shardId-000000000000",
+                                        ShardIteratorType="TRIM_HORIZON")["ShardIterator"]
+
+    def add(members):
+        def change(params, **_):
+            params["body"] = json.dumps({**json.loads(params["body"]), **members}).encode()
+        return change
+
+    for member, value in (("ConsumerARN", ARN + "open-2/consumer/c:7"), ("ResourceARN", ARN + "open-2"), ("StreamName", "open-2"),
+                          ("StreamARN", ARN + "open-2")):
+        change = add({member: value})
+        for sdk, event in ((reader, "before-call.kinesis.GetRecords"), (writer, "before-call.kinesis.PutRecords")):
+            sdk.meta.events.register(event, change, unique_id=member)
+        assert denial(reader.get_records, ShardIterator=iterator)[0] == "AccessDeniedException", member
+        if member.startswith(("Consumer", "Resource")):
+            records = [{"Data": b"d", "PartitionKey": "k"}]
+            assert denial(writer.put_records, StreamName="secret", Records=records)[0] == "AccessDeniedException", member
+        for sdk, event in ((reader, "before-call.kinesis.GetRecords"), (writer, "before-call.kinesis.PutRecords")):
+            sdk.meta.events.unregister(event, unique_id=member)
+
+
 def test_a_key_without_a_policy_and_with_a_session_token(api):
     assert "StreamNames" in client(api, "AKIAFREE", "token").list_streams()
     assert denial(client(api, "AKIAFREE").list_streams)[0] == "UnrecognizedClientException"

@@ -103,7 +103,7 @@ def test_rules_read_them(make_weir):
 
 def test_what_a_rule_cannot_read_is_refused_when_it_is_made(make_weir):
     iot = client(make_weir(rule_config()))
-    for call, why in [("aws_lambda('arn', *)", "aws_lambda() is not available yet"),
+    for call, why in [("get_dynamodb('t', 'k', 'v', 'iot')", "get_dynamodb() is not available yet"),
                       ("get_registry_data('ListThingGroupsForThing', 'a', 'iot')", "knows 'DescribeThing' only")]:
         code, _, message = refused(iot.create_topic_rule, ruleName="r", topicRulePayload=to_stream(f"SELECT {call} AS x FROM 't'"))
         assert code == "SqlParseException" and why in message

@@ -42,6 +42,9 @@ static void print_result(const struct plan *plan, struct evaluation *evaluation)
     case RULE_FAILED:
         puts("! failed");
         break;
+    case RULE_PENDING: /* no function can be called here, so none is waited for */
+        puts("! pending");
+        break;
     case RULE_RESULT:
         fwrite(result.at, 1, result.len, stdout);
         putchar('\n');

@@ -1,0 +1,425 @@
+#include "base/test.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "action/kinds.h"
+#include "action/runner.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "io/file.h"
+
+/* The log of a rule with a real runner, and in the place of rules, functions and the gate what a test says. A
+ * message's text is its functions, one letter each, which are called one after the other. */
+
+enum { SECONDS_MAX = 60, CALLS_MAX = 64, LINES_MAX = 64 };
+
+struct fake_call {
+    char function;
+    action_invoked_cb *done; /* NULL: answered */
+    void *data;
+};
+
+/* As struct rule_calls: how many were answered, and with what. */
+struct answers {
+    char text[16];
+    char asked[2];
+};
+
+static struct world {
+    char directory[32];
+    struct loop *loop;
+    struct stream_log *log;
+    struct facts *facts;
+    struct stream_writer *writer;
+    struct stream *stream;
+    struct stream_checkpoint_writer *checkpoints;
+    struct action_services services;
+    struct action_settings settings;
+    struct conf conf;
+    struct action_spec spec;
+    struct action_runner *runner;
+    struct timer tick;
+
+    struct sink_gate gate;
+    uint64_t ticket;
+    bool is_full;
+
+    struct fake_call calls[CALLS_MAX];
+    unsigned call_count, open_calls;
+    int invoke_result;
+    bool is_down;
+    char ran[LINES_MAX][32]; /* message and answers, in the order in which actions ran */
+    unsigned ran_count;
+    int run_result;
+    unsigned failed;
+} * world;
+
+static void turn(void) {
+    uv_run(loop_uv(world->loop), UV_RUN_ONCE);
+}
+
+#define UNTIL(condition)                                                                           \
+    while (!(condition))                                                                           \
+    turn()
+
+static void turns(int count) {
+    while (count--)
+        turn();
+}
+
+/* ---- what the statement needs ---- */
+
+static bool has_room(struct sink_gate *gate) {
+    return !world->is_full;
+}
+
+static uint64_t present_ticket(struct sink_gate *gate) {
+    return world->ticket;
+}
+
+static void commit(int status) {
+    uint64_t ticket = world->ticket++;
+    LIST_EACH(link, &world->gate.listeners) {
+        struct sink_gate_listener *listener = LIST_ITEM(link, struct sink_gate_listener, link);
+        listener->on_commit(listener, ticket, status);
+    }
+}
+
+static void *open_answers(void) {
+    world->open_calls++;
+    return xcalloc(1, sizeof(struct answers));
+}
+
+static void close_answers(void *answers) {
+    world->open_calls--;
+    free(answers);
+}
+
+static bool ask(void *data, const struct action_spec *spec, const struct action_record *record,
+                void *calls, struct str *ret_function, struct str *ret_input) {
+    struct answers *answers = calls;
+    size_t count = strlen(answers->text);
+    assert_ptr_equal(spec, &world->spec);
+    if (count == record->payload.len)
+        return false;
+    answers->asked[0] = record->payload.at[count];
+    *ret_function = str_of(answers->asked);
+    *ret_input = STR("1");
+    return true;
+}
+
+static void answer(void *calls, bool ok, struct str text) {
+    struct answers *answers = calls;
+    strcat(answers->text, ok ? "y" : str_starts(text, STR("it has not answered")) ? "t" : "n");
+}
+
+static int run(void *data, const struct action_spec *spec, const struct action_record *record,
+               void *calls) {
+    const struct answers *answers = calls;
+    snprintf(world->ran[world->ran_count++], sizeof world->ran[0], "%.*s %s",
+             STR_ARG(record->payload), answers->text);
+    return world->run_result;
+}
+
+static const struct action_statements statements = {
+    .open = open_answers, .close = close_answers, .ask = ask, .answer = answer, .run = run};
+
+static int invoke(void *data, struct str function, struct str event, action_invoked_cb *done,
+                  void *done_data) {
+    if (world->invoke_result)
+        return world->invoke_result;
+    world->calls[world->call_count++] = (struct fake_call){function.at[0], done, done_data};
+    return 0;
+}
+
+static bool is_up(void *data, struct str function) {
+    return !world->is_down;
+}
+
+static int fail_item(void *data, const struct action_failure *failure) {
+    assert_string_equal(failure->failed_action, "aws_lambda");
+    world->failed++;
+    return MESSAGE_TAKEN;
+}
+
+static void respond(unsigned i, bool ok) {
+    struct fake_call call = world->calls[i];
+    assert_non_null(call.done);
+    world->calls[i].done = NULL;
+    call.done(call.data, ok, STR("text"));
+}
+
+/* ---- the world ---- */
+
+static void keep(void *owner) {}
+
+static void on_tick(struct timer *timer) {}
+
+static void open_log(void) {
+    struct err err;
+    struct stream_log_config log = {.directory = world->directory, .segment_bytes_max = 100000};
+    struct stream_config stream = {
+        .name = "r-0-statement", .kind = STREAM_ACTION, .shard_count = 1, .bytes_max = 1 << 20};
+    world->loop = loop_new();
+    world->tick = (struct timer){0};
+    timer_start(world->loop, &world->tick, 0, 2, on_tick);
+    assert_int_equal(stream_log_open(&log, &world->log, &err), 0);
+    assert_int_equal(facts_open(world->directory, 1 << 20, &world->facts, &err), 0);
+    assert_int_equal(stream_open(world->log, &stream, &world->stream, &err), 0);
+    world->writer = stream_writer_new(world->log, world->loop);
+    world->checkpoints = stream_checkpoint_writer_new(world->loop, world->facts);
+    world->services = (struct action_services){.log = world->log,
+                                               .facts = world->facts,
+                                               .gate = &world->gate,
+                                               .fail = fail_item,
+                                               .invoke = invoke,
+                                               .is_up = is_up,
+                                               .statements = &statements};
+    struct action_runner_config config = {.loop = world->loop,
+                                          .services = &world->services,
+                                          .checkpoints = world->checkpoints,
+                                          .stream = world->stream};
+    assert_int_equal(action_runner_open(&config, &world->spec, &world->runner, &err), 0);
+}
+
+static int begin(void **state) {
+    alarm(SECONDS_MAX);
+    world = xcalloc(1, sizeof *world);
+    strcpy(world->directory, "/tmp/weir-action-XXXXXX");
+    assert_non_null(mkdtemp(world->directory));
+    world->gate = (struct sink_gate){.has_room = has_room, .ticket = present_ticket};
+    list_init(&world->gate.listeners);
+    world->run_result = MESSAGE_STAGED;
+    world->settings = (struct action_settings){.retry_attempts_max = -1};
+    world->conf = (struct conf){.type = CONF_SCALAR, .text = ""};
+    world->spec = (struct action_spec){.kind = &action_statement.kind,
+                                       .settings = &world->settings,
+                                       .conf = &world->conf,
+                                       .log = "r-0-statement",
+                                       .rule = STR("r"),
+                                       .ref = keep,
+                                       .unref = keep};
+    open_log();
+    return 0;
+}
+
+static void set_flag(void *data) {
+    *(bool *)data = true;
+}
+
+static void close_log(void) {
+    bool closed = false, written = false;
+    action_runner_close(world->runner, 0, set_flag, &closed);
+    UNTIL(closed);
+    stream_checkpoint_writer_close(world->checkpoints, set_flag, &written);
+    UNTIL(written);
+    action_runner_free(world->runner);
+    /* What the functions answer now finds nobody. */
+    for (unsigned i = 0; i < world->call_count; i++)
+        if (world->calls[i].done)
+            respond(i, true);
+    assert_int_equal(world->open_calls, 0);
+    UNTIL(stream_writer_idle(world->writer));
+    stream_writer_free(world->writer);
+    timer_close(&world->tick, NULL);
+    loop_free(world->loop);
+    stream_log_close(world->log);
+    facts_close(world->facts);
+}
+
+static int end(void **state) {
+    close_log();
+    file_remove_tree(world->directory, NULL);
+    free(world);
+    return 0;
+}
+
+static void restart(void) {
+    close_log();
+    world->call_count = world->ran_count = 0;
+    open_log();
+}
+
+static void push(const char *text) {
+    struct sink_resolver *resolver = stream_writer_resolver(world->writer);
+    struct sink *sink = resolver->find(resolver, SINK_ACTION, STR("r-0-statement"));
+    struct buf bytes = {0};
+    struct action_record action = {
+        .payload = str_of(text), .topic = STR("t"), .original = str_of(text), .has_original = true};
+    action_record_write(&bytes, &action);
+    struct record record = {.partition_key = STR("0"), .data = buf_str(&bytes)};
+    assert_int_equal(sink_push(sink, &record), 0);
+    buf_done(&bytes);
+}
+
+static uint64_t delivered(void) {
+    uint64_t counter = 0;
+    stream_checkpoint_get(world->facts, world->stream, 0, action_consumer, &counter);
+    return counter;
+}
+
+/* ---- tests ---- */
+
+static void one_answer_after_the_other_and_then_the_actions(void **state) {
+    push("ab");
+    UNTIL(world->call_count == 1);
+    turns(10);
+    assert_int_equal(world->ran_count, 0);
+    respond(0, true);
+    assert_int_equal(world->call_count, 2);
+    assert_int_equal(world->calls[1].function, 'b');
+    respond(1, false);
+    assert_string_equal(world->ran[0], "ab yn");
+    turns(50); /* the cursor waits for the disk */
+    assert_int_equal(delivered(), 0);
+    commit(0);
+    UNTIL(delivered() == 1);
+    assert_int_equal(world->ran_count, 1);
+}
+
+static void side_by_side_but_actions_in_order(void **state) {
+    push("a");
+    push("b");
+    push("");
+    push("c");
+    UNTIL(world->call_count == 3);
+    respond(2, true);
+    respond(1, true);
+    turns(10);
+    assert_int_equal(world->ran_count, 0);
+    respond(0, true);
+    assert_int_equal(world->ran_count, 4);
+    static const char *const order[] = {"a y", "b y", " ", "c y"};
+    for (unsigned i = 0; i < COUNT_OF(order); i++)
+        assert_string_equal(world->ran[i], order[i]);
+    commit(0);
+    UNTIL(delivered() == 4);
+}
+
+static void so_many_are_in_flight_and_no_more(void **state) {
+    for (int i = 0; i < 25; i++)
+        push("a");
+    UNTIL(world->call_count == 10);
+    turns(50);
+    assert_int_equal(world->call_count, 10);
+    world->run_result = MESSAGE_TAKEN; /* the rule waits for nothing */
+    for (unsigned i = 0; i < 25; i++) {
+        UNTIL(world->call_count > i);
+        respond(i, true);
+    }
+    UNTIL(delivered() == 25);
+    assert_int_equal(world->ran_count, 25);
+}
+
+static void a_function_that_does_not_answer(void **state) {
+    push("ab");
+    UNTIL(world->call_count == 2); /* after two seconds */
+    respond(0, true);              /* too late */
+    respond(1, true);
+    assert_string_equal(world->ran[0], "ab ty");
+    commit(0);
+    UNTIL(delivered() == 1);
+}
+
+static void one_that_is_not_up_has_longer(void **state) {
+    world->is_down = true;
+    push("a");
+    UNTIL(world->call_count == 1);
+    for (uint64_t until_ms = loop_now_ms(world->loop) + 2200; loop_now_ms(world->loop) < until_ms;)
+        turn();
+    assert_int_equal(world->ran_count, 0);
+    respond(0, true);
+    assert_string_equal(world->ran[0], "a y");
+}
+
+static void a_function_that_cannot_be_called(void **state) {
+    world->invoke_result = ERR_FULL;
+    push("ab");
+    UNTIL(world->ran_count == 1);
+    assert_string_equal(world->ran[0], "ab nn");
+    commit(0);
+    UNTIL(delivered() == 1);
+}
+
+static void what_could_not_be_kept_comes_again_in_order(void **state) {
+    world->run_result = ERR_NO_SPACE;
+    push("a");
+    push("b");
+    UNTIL(world->call_count == 2);
+    respond(1, true);
+    respond(0, true);
+    assert_int_equal(world->ran_count, 1);
+    world->run_result = MESSAGE_STAGED;
+    UNTIL(world->call_count == 4); /* from the evaluation on */
+    respond(3, true);
+    respond(2, true);
+    assert_int_equal(world->ran_count, 3);
+    assert_string_equal(world->ran[1], "a y");
+    assert_string_equal(world->ran[2], "b y");
+    commit(ERR_IO);
+    UNTIL(world->call_count == 6);
+    respond(4, true);
+    respond(5, true);
+    commit(0);
+    UNTIL(delivered() == 2);
+}
+
+static void a_gate_without_room_is_waited_for(void **state) {
+    world->is_full = true;
+    push("");
+    UNTIL(world->open_calls == 1);
+    turns(20);
+    assert_int_equal(world->ran_count, 0);
+    world->is_full = false;
+    LIST_EACH(link, &world->gate.listeners) {
+        struct sink_gate_listener *listener = LIST_ITEM(link, struct sink_gate_listener, link);
+        if (listener->on_room)
+            listener->on_room(listener);
+    }
+    assert_int_equal(world->ran_count, 1);
+}
+
+static void a_rule_that_is_no_more_gives_up(void **state) {
+    world->run_result = ERR_NOT_FOUND;
+    push("");
+    UNTIL(delivered() == 1);
+    assert_int_equal(world->failed, 1);
+}
+
+static void while_weir_stops_nothing_fails(void **state) {
+    world->invoke_result = ERR_CLOSED;
+    push("a");
+    push("b");
+    turns(50);
+    world->invoke_result = 0;
+    restart();
+    UNTIL(world->call_count == 2);
+    turns(10);
+    restart(); /* with calls under way, whose answers come later */
+    UNTIL(world->call_count == 2);
+    respond(0, true);
+    respond(1, true);
+    assert_int_equal(world->ran_count, 2);
+    commit(0);
+    UNTIL(delivered() == 2);
+}
+
+int main(void) {
+    log_setup(LOG_ERROR, LOG_TEXT);
+#define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
+    const struct CMUnitTest tests[] = {
+        TEST(one_answer_after_the_other_and_then_the_actions),
+        TEST(side_by_side_but_actions_in_order),
+        TEST(so_many_are_in_flight_and_no_more),
+        TEST(a_function_that_does_not_answer),
+        TEST(one_that_is_not_up_has_longer),
+        TEST(a_function_that_cannot_be_called),
+        TEST(what_could_not_be_kept_comes_again_in_order),
+        TEST(a_gate_without_room_is_waited_for),
+        TEST(a_rule_that_is_no_more_gives_up),
+        TEST(while_weir_stops_nothing_fails),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
