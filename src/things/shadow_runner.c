@@ -8,6 +8,8 @@
  *               process ends
  *   PAUSED      the facts or the log could not be written: `next` is tried again after PAUSE_MS
  *
+ * A log that cannot be read is tried again after PAUSE_MS as well, in WAITING: calls need not wait for it.
+ *
  * Two batches are never under way, so the longer a commit takes, the more the next one takes with it.
  *
  * When nothing has been asked for FORGET_MS a batch without requests removes the answers that are kept: a crash
@@ -58,6 +60,7 @@ struct shadow_runner {
     struct buf answers; /* which are to be published */
     bool keeps_answers; /* the facts do */
     bool forgets;       /* the next batch may be empty */
+    bool read_failed;   /* the log: it is tried again */
     uint64_t first_ticket, last_ticket;
     bool commit_failed;
     struct sink_gate_listener listener;
@@ -253,9 +256,12 @@ static void take_log(struct shadow_runner *runner) {
             stream_reader_next(runner->reader, RECORDS_PER_BATCH, RECORD_BYTES_PER_BATCH, &records);
     if (!code)
         take_records(runner, &records);
-    else if (code != ERR_AGAIN)
-        complain(runner, "requests/shadows cannot be read", err_text(code));
+    runner->read_failed = code && code != ERR_AGAIN;
     runner->batch.end_counter = stream_reader_counter(runner->reader);
+    if (runner->read_failed) {
+        complain(runner, "requests/shadows cannot be read", err_text(code));
+        stream_reader_seek(runner->reader, runner->batch.end_counter); /* opens the file anew */
+    }
     stream_reader_lag(runner->reader, &waiting, &behind_ms);
     metric_set(&runner->waiting, (int64_t)waiting);
 }
@@ -357,6 +363,8 @@ static void begin(struct shadow_runner *runner) {
     if (is_empty && !may_forget) {
         if (is_stopping)
             finish(runner);
+        else if (runner->read_failed)
+            next_after(runner, PAUSE_MS, begin);
         else if (runner->keeps_answers && !timer_running(&runner->timer))
             next_after(runner, FORGET_MS, forget);
         return;

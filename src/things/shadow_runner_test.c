@@ -1,5 +1,7 @@
 #include "things/test_world.h"
 
+#include <sys/stat.h>
+
 #include "base/log.h"
 #include "io/file.h"
 #include "things/shadow_batch.h"
@@ -227,6 +229,33 @@ static void a_cursor_beyond_the_log_moves_back(void **state) {
     end_rig(&rig);
 }
 
+/* Puts a directory, which nobody can read as a file, in the place of the log's segment, and the segment back. */
+static void hide_segment(struct rig *rig, bool hidden) {
+    char path[128], aside[160];
+    snprintf(path, sizeof path, "%s/requests/shadows/shardId-000000000000/00000000000000000000.seg",
+             rig->world.directory);
+    snprintf(aside, sizeof aside, "%s/aside", rig->world.directory);
+    assert_int_equal(hidden ? rename(path, aside) : rmdir(path), 0);
+    assert_int_equal(hidden ? mkdir(path, 0700) : rename(aside, path), 0);
+}
+
+/* Nothing is published that would wake the reader. */
+static void a_log_that_cannot_be_read_is_read_later(void **state) {
+    struct rig rig;
+    begin_rig(&rig);
+    ask(&rig, "$aws/things/a/shadow/get", "");
+    commit_log(&rig);
+    hide_segment(&rig, true);
+    log_setup((enum log_level)(LOG_ERROR + 1), LOG_TEXT);
+    world_start(&rig.world, rig.stream);
+    for (int i = 0; i < 10; i++)
+        uv_run(loop_uv(rig.world.loop), UV_RUN_NOWAIT);
+    assert_false(was_published(&rig, "get/"));
+    hide_segment(&rig, false);
+    await(&rig, "get/rejected ");
+    end_rig(&rig);
+}
+
 static void changes_by_http_are_told(void **state) {
     struct rig rig;
     begin_rig(&rig);
@@ -266,6 +295,7 @@ int main(void) {
         cmocka_unit_test(answers_are_forgotten_after_a_while),
         cmocka_unit_test(what_the_disk_does_not_take_is_published_later),
         cmocka_unit_test(a_cursor_beyond_the_log_moves_back),
+        cmocka_unit_test(a_log_that_cannot_be_read_is_read_later),
         cmocka_unit_test(changes_by_http_are_told),
         cmocka_unit_test(a_stopped_one_refuses_calls),
     };
