@@ -152,6 +152,13 @@ def test_order_is_kept_and_functions_run_side_by_side(make):
     assert any(one["until"] > other["since"] for one, other in zip(records, records[1:])), "none began before another had ended"
 
 
+def test_to_wait_for_a_slow_function_is_no_failure(make):
+    weir = make(f"SELECT n, aws_lambda('{ARN}', *).twice AS twice FROM 'out/#'", function={"concurrency": 1})
+    publish(weir, [{"n": n, "sleep": 0.4} for n in range(8)])
+    assert made(weir, 8) == [{"n": n, "twice": 2 * n} for n in range(8)]
+    assert weir.stream_records("errors") == []
+
+
 def test_what_was_acknowledged_is_evaluated_after_a_kill(make):
     weir = make(f"SELECT n, aws_lambda('{ARN}', *).twice AS twice FROM 'out/#'", start=False)
     hold = weir.path("seen.hold")
