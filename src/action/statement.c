@@ -5,7 +5,8 @@
  *
  *      ASKING   a function has been called; when it has answered, or CALL_MS_MAX is over, the statement is
  *               evaluated again, which may ask the next
- *      READY    nothing is missing; it waits for those before it, so that actions run in the order of the log
+ *      READY    nothing is missing; it waits for those before it, so that actions run in the order of the log,
+ *               and is evaluated once more when it is its turn
  *      STAGED   its actions have run; what they pushed is on its way to the disk
  *
  * Up to IN_FLIGHT_MAX messages of a rule are evaluated side by side. A function that fails makes its rule
@@ -283,17 +284,26 @@ static bool run(struct evaluation *evaluation) {
     return result >= 0 || result == ERR_NOT_FOUND;
 }
 
+/* One that waited for its turn is asked once more, since its rule, or what that reads, may be another by now.
+ * False while Weir stops. */
+static bool ask_if_due(struct evaluation *evaluation, bool is_turn) {
+    if (evaluation->state == READY && is_turn)
+        evaluation->state = ASKING;
+    return evaluation->state != ASKING || evaluation->call || evaluation->is_refused ||
+           ask(evaluation);
+}
+
 /* Asks where an answer has come, and runs those at the front of the order that are ready. */
 static void advance_once(struct target *target) {
     bool is_front = true;
     LIST_EACH(link, &target->evaluations) {
         struct evaluation *evaluation = LIST_ITEM(link, struct evaluation, link);
-        if (evaluation->state == ASKING && !evaluation->call && !evaluation->is_refused &&
-            !ask(evaluation)) {
+        is_front &= sink_gate_has_room(target->services->gate);
+        if (!ask_if_due(evaluation, is_front)) {
             retry_from(evaluation, "functions stop");
             return;
         }
-        is_front &= evaluation->state != ASKING && sink_gate_has_room(target->services->gate);
+        is_front &= evaluation->state != ASKING;
         if (is_front && evaluation->state == READY && !run(evaluation))
             return;
     }

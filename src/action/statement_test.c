@@ -53,6 +53,7 @@ static struct world {
     bool is_busy;            /* no process has time for a call */
     char ran[LINES_MAX][32]; /* message and answers, in the order in which actions ran */
     unsigned ran_count;
+    bool asks_more; /* the rule is another, which calls one function more */
     int run_result;
     unsigned failed;
 } * world;
@@ -103,9 +104,9 @@ static bool ask(void *data, const struct action_spec *spec, const struct action_
     struct answers *answers = calls;
     size_t count = strlen(answers->text);
     assert_ptr_equal(spec, &world->spec);
-    if (count == record->payload.len)
+    if (count == record->payload.len + world->asks_more)
         return false;
-    answers->asked[0] = record->payload.at[count];
+    answers->asked[0] = count < record->payload.len ? record->payload.at[count] : 'z';
     *ret_function = str_of(answers->asked);
     *ret_input = STR("1");
     return true;
@@ -326,6 +327,22 @@ static void pass(uint64_t ms) {
         turn();
 }
 
+static void a_rule_that_changes_meanwhile_is_asked_what_it_needs(void **state) {
+    push("a");
+    push("b");
+    UNTIL(world->call_count == 2);
+    respond(1, true); /* nothing is missing, but the other goes first */
+    world->asks_more = true;
+    respond(0, true);
+    assert_int_equal(world->call_count, 3);
+    respond(2, true);
+    assert_string_equal(world->ran[0], "a yy");
+    assert_int_equal(world->ran_count, 1);
+    assert_int_equal(world->call_count, 4);
+    respond(3, true);
+    assert_string_equal(world->ran[1], "b yy");
+}
+
 static void to_wait_for_a_process_is_no_failure(void **state) {
     world->is_busy = true;
     push("a");
@@ -436,6 +453,7 @@ int main(void) {
         TEST(side_by_side_but_actions_in_order),
         TEST(so_many_are_in_flight_and_no_more),
         TEST(a_function_that_does_not_answer),
+        TEST(a_rule_that_changes_meanwhile_is_asked_what_it_needs),
         TEST(to_wait_for_a_process_is_no_failure),
         TEST(a_function_with_too_much_to_do_is_waited_for),
         TEST(a_function_that_cannot_be_called),

@@ -224,6 +224,19 @@ def test_rules_that_are_made_and_changed_while_it_runs(make):
     assert len(seen(weir)) == 4 and len(made(weir, 5)) == 5
 
 
+def test_a_rule_that_is_replaced_while_its_functions_work(make):
+    weir = make(base=rule_config, rules={})
+    iot = client(weir)
+    text = "SELECT n, aws_lambda('work-1', {}).got.n AS x FROM 'out/#'"
+    iot.create_topic_rule(ruleName="r", topicRulePayload=to_stream(text.format("*")))
+    publish(weir, [{"n": 1}])
+    made(weir, 1)
+    publish(weir, [{"n": 2, "sleep": 0.5}, {"n": 3, "sleep": 1.5}, {"n": 4}])
+    wait_for(lambda: any(event["n"] == 4 for event in seen(weir)), what="all are called")
+    iot.replace_topic_rule(ruleName="r", topicRulePayload=to_stream(text.format("{'n': n + 10}")))
+    assert made(weir, 4)[2:] == [{"n": 3, "x": 13}, {"n": 4, "x": 14}]
+
+
 def test_the_role_of_a_rule_says_which(make):
     allow = {"effect": "Allow", "action": ["kinesis:PutRecord"], "resource": "*"}
     roles = {"all": {"statement": [allow, {"effect": "Allow", "action": "lambda:InvokeFunction", "resource": ARN}]},
