@@ -154,10 +154,12 @@ static bool confirm_destination(void *data, struct str token) {
 
 /* Runners begin in a later turn than this one. */
 static void name_confirm_url(struct service *service) {
+    const struct web_config *web = &service->config->web;
     char address[TCP_ADDRESS_CHARS];
     tcp_address_text(&service->web_address, address);
-    service->confirm_url =
-        xprintf("%s://%s", service->config->web.tls.head.conf ? "https" : "http", address);
+    service->confirm_url = web->public_url
+                               ? str_dup(str_of(web->public_url))
+                               : xprintf("%s://%s", web->tls.head.conf ? "https" : "http", address);
     service->action_services.confirm_url = service->confirm_url;
 }
 
