@@ -63,11 +63,11 @@ static bool read_rule(struct rest_call *call, struct json_value root, struct tri
                       STR_ARG(name));
         return trial->question.rule != NULL;
     }
-    bool v2 = str_eq(version, STR("2016-03-23"));
+    bool v2 = str_eq(version, STR("2016-03-23")) || str_eq(version, STR("beta"));
     if (!sql.len)
         return refuse(call, "One of ruleName, rule and sql is wanted");
     if (version.len && !v2 && !str_eq(version, STR("2015-10-08")))
-        return refuse(call, "awsIotSqlVersion is 2015-10-08 or 2016-03-23");
+        return refuse(call, "awsIotSqlVersion is 2015-10-08, 2016-03-23 or beta");
     trial->question.sql = sql;
     trial->question.sql_version = v2;
     return true;

@@ -3,26 +3,45 @@
  * array or object is open, its entry's `next` holds the index of the container around it, so the
  * tape is the stack. When it closes, `next` gets its meaning.
  *
- * Strings are scanned eight bytes at a time for what is special: a quote, a backslash, a control
+ * It runs for each message, so what nearly always comes next is asked for first: the colon right behind
+ * a name, the comma right behind a value. White space is looked for where that is not so. Room on the
+ * tape is made once per value, for its name as well. And the loop is compiled twice: where the last byte is
+ * a bracket, white space, numbers and words end before it at the latest, and only behind a closing bracket
+ * can the text be at its end; so it is asked for there alone. Any other text may end anywhere.
+ *
+ * Strings are scanned for what is special, 16 or eight bytes at a time: a quote, a backslash, a control
  * character, a byte above 0x7f (which makes the string be checked as UTF-8).
  */
 #include "base/json.h"
 
-#include <math.h>
 #include <stdlib.h>
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
 
 #include "base/err.h"
 #include "base/mem.h"
 #include "base/utf8.h"
 
-enum { ENTRIES_FIRST = 64, NO_CONTAINER = UINT32_MAX };
+enum { ENTRIES_FIRST = 64, ENTRIES_PER_VALUE = 2, NO_CONTAINER = UINT32_MAX };
+
+#define ALWAYS_INLINE static inline __attribute__((always_inline))
 
 struct reader {
     struct json *json;
     const char *begin, *end;
-    uint32_t container; /* index of the innermost open array or object */
-    unsigned depth, depth_max;
+    unsigned depth_max;
     int result;
+};
+
+/* What the loop works with. It lives in registers: only functions that are inlined get a pointer to it. */
+struct tape {
+    struct json_entry *entries;
+    uint32_t count, cap;
+    uint32_t container; /* index of the innermost open array or object */
+    unsigned depth;
+    const char *begin, *end;
+    bool ends_in_bracket;
 };
 
 void json_done(struct json *json) {
@@ -45,20 +64,34 @@ static __attribute__((noinline)) void entries_grow(struct json *json) {
     json->entries = xrealloc(json->entries, json->cap * sizeof *json->entries);
 }
 
-static inline void entry_add(struct reader *reader, uint32_t info, const char *at, size_t len) {
-    struct json *json = reader->json;
-    if (json->count == json->cap)
-        entries_grow(json);
-    struct json_entry *entry = &json->entries[json->count++];
-    entry->at = (uint32_t)(at - reader->begin);
+/* Room for a name and a value. */
+ALWAYS_INLINE void tape_reserve(struct tape *tape, struct json *json) {
+    if (tape->cap - tape->count >= ENTRIES_PER_VALUE)
+        return;
+    entries_grow(json);
+    tape->entries = json->entries;
+    tape->cap = (uint32_t)json->cap;
+}
+
+ALWAYS_INLINE void tape_add(struct tape *tape, uint32_t info, const char *at, size_t len) {
+    struct json_entry *entry = &tape->entries[tape->count++];
+    entry->at = (uint32_t)(at - tape->begin);
     entry->len = (uint32_t)len;
-    entry->next = (uint32_t)json->count;
+    entry->next = tape->count;
     entry->info = info;
 }
 
-static inline const char *skip_blank(const char *at, const char *end) {
-    while (at < end && (unsigned char)*at <= ' ' &&
-           (*at == ' ' || *at == '\n' || *at == '\r' || *at == '\t'))
+/* Not behind a closing bracket, see above. */
+ALWAYS_INLINE bool at_end(const struct tape *tape, const char *at) {
+    return !tape->ends_in_bracket && at == tape->end;
+}
+
+ALWAYS_INLINE bool is_blank(char c) {
+    return (unsigned char)c <= ' ' && (c == ' ' || c == '\n' || c == '\r' || c == '\t');
+}
+
+ALWAYS_INLINE const char *skip_blank(const struct tape *tape, const char *at) {
+    while (!at_end(tape, at) && is_blank(*at))
         at++;
     return at;
 }
@@ -72,7 +105,19 @@ static inline uint64_t special_bytes(uint64_t word) {
 }
 
 /* The first byte that is special in a string, or `end`. */
-static inline const char *scan_plain(const char *at, const char *end) {
+ALWAYS_INLINE const char *scan_plain(const char *at, const char *end) {
+#ifdef __SSE2__
+    for (; end - at >= 16; at += 16) {
+        __m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)at);
+        __m128i ends = _mm_or_si128(_mm_cmpeq_epi8(bytes, _mm_set1_epi8('"')),
+                                    _mm_cmpeq_epi8(bytes, _mm_set1_epi8('\\')));
+        /* As numbers with a sign, bytes above 0x7f are below 0x20 as well. */
+        __m128i odd = _mm_cmplt_epi8(bytes, _mm_set1_epi8(0x20));
+        unsigned marks = (unsigned)_mm_movemask_epi8(_mm_or_si128(ends, odd));
+        if (marks)
+            return at + __builtin_ctz(marks);
+    }
+#endif
     for (; end - at >= 8; at += 8) {
         uint64_t word;
         memcpy(&word, at, sizeof word);
@@ -104,12 +149,13 @@ static const char *skip_escape(const char *at, const char *end) {
     return at + 5;
 }
 
-/* The rest of a string that began at `begin` and holds something special at `at`. */
+/* The rest of a string that began at `begin` and holds something special at `at`. Returns its closing
+ * quote. */
 static __attribute__((noinline)) const char *
-read_special_string(struct reader *reader, const char *begin, const char *at) {
+skip_special_string(struct reader *reader, const char *begin, const char *at, uint32_t *ret_info) {
     const char *end = reader->end;
-    uint32_t info = JSON_STRING;
     bool wide = false;
+    *ret_info = JSON_STRING;
     for (;; at = scan_plain(at, end)) {
         if (at == end)
             return fail(reader, begin - 1, "a string without end");
@@ -119,7 +165,7 @@ read_special_string(struct reader *reader, const char *begin, const char *at) {
             const char *behind = skip_escape(at + 1, end);
             if (!behind)
                 return fail(reader, at, "an unknown escape in a string");
-            info |= JSON_ESCAPED;
+            *ret_info |= JSON_ESCAPED;
             at = behind;
         } else if ((unsigned char)*at < 0x20) {
             return fail(reader, at, "a control character in a string");
@@ -130,175 +176,215 @@ read_special_string(struct reader *reader, const char *begin, const char *at) {
     }
     if (wide && !utf8_valid(str_from(begin, (size_t)(at - begin))))
         return fail(reader, begin, "a string that is not UTF-8");
-    entry_add(reader, info, begin, (size_t)(at - begin));
-    return at + 1;
+    return at;
 }
 
 /* `at` is behind the opening quote. */
-static inline const char *read_string(struct reader *reader, const char *begin) {
-    const char *at = scan_plain(begin, reader->end);
-    if (at == reader->end || *at != '"')
-        return read_special_string(reader, begin, at);
-    entry_add(reader, JSON_STRING, begin, (size_t)(at - begin));
+ALWAYS_INLINE const char *read_string(struct reader *reader, struct tape *tape, const char *begin) {
+    uint32_t info = JSON_STRING;
+    const char *at = scan_plain(begin, tape->end);
+    if (at == tape->end || *at != '"') {
+        uint32_t special;
+        at = skip_special_string(reader, begin, at, &special);
+        if (!at)
+            return NULL;
+        info = special;
+    }
+    tape_add(tape, info, begin, (size_t)(at - begin));
     return at + 1;
 }
 
-static inline const char *skip_digits(const char *at, const char *end) {
-    while (at < end && (unsigned char)(*at - '0') <= 9)
+ALWAYS_INLINE const char *skip_digits(const struct tape *tape, const char *at) {
+    while (!at_end(tape, at) && (unsigned char)(*at - '0') <= 9)
         at++;
     return at;
 }
 
 /* RFC 8259 section 6: [ minus ] int [ frac ] [ exp ]. */
-static inline const char *read_number(struct reader *reader, const char *begin) {
-    const char *end = reader->end, *at = begin + (*begin == '-'), *digits = at;
+ALWAYS_INLINE const char *read_number(struct reader *reader, struct tape *tape, const char *begin) {
+    const char *at = begin + (*begin == '-'), *digits = at;
     uint32_t info = JSON_NUMBER;
-    at = skip_digits(at, end);
+    at = skip_digits(tape, at);
     bool good = at > digits && (*digits != '0' || at - digits == 1);
-    if (at < end && *at == '.') {
+    if (!at_end(tape, at) && *at == '.') {
         info |= JSON_FRACTIONAL;
         digits = ++at;
-        at = skip_digits(at, end);
+        at = skip_digits(tape, at);
         good = good && at > digits;
     }
-    if (at < end && (*at | 0x20) == 'e') {
+    if (!at_end(tape, at) && (*at | 0x20) == 'e') {
         info |= JSON_FRACTIONAL;
         at++;
-        at += at < end && (*at == '+' || *at == '-');
+        at += !at_end(tape, at) && (*at == '+' || *at == '-');
         digits = at;
-        at = skip_digits(at, end);
+        at = skip_digits(tape, at);
         good = good && at > digits;
     }
     if (!good)
         return fail(reader, begin, "a malformed number");
-    entry_add(reader, info, begin, (size_t)(at - begin));
+    tape_add(tape, info, begin, (size_t)(at - begin));
     return at;
 }
 
-static const char *read_word(struct reader *reader, const char *at, struct str word,
-                             enum json_type type) {
-    if ((size_t)(reader->end - at) < word.len || memcmp(at, word.at, word.len) != 0)
+/* How long a word is that may stand where a value is wanted, and its type; 0 if it is none. */
+static size_t literal(struct str rest, enum json_type *ret_type) {
+    static const struct {
+        struct str word;
+        enum json_type type;
+    } literals[] = {{STR("true"), JSON_TRUE}, {STR("false"), JSON_FALSE}, {STR("null"), JSON_NULL}};
+    for (size_t i = 0; i < COUNT_OF(literals); i++) {
+        *ret_type = literals[i].type;
+        if (str_starts(rest, literals[i].word))
+            return literals[i].word.len;
+    }
+    return 0;
+}
+
+ALWAYS_INLINE const char *read_scalar(struct reader *reader, struct tape *tape, const char *at) {
+    if (*at == '"')
+        return read_string(reader, tape, at + 1);
+    if (*at == '-' || (unsigned char)(*at - '0') <= 9)
+        return read_number(reader, tape, at);
+    enum json_type type;
+    size_t len = literal(str_from(at, (size_t)(tape->end - at)), &type);
+    if (len == 0)
         return fail(reader, at, "neither a value nor the end of one");
-    entry_add(reader, type, at, word.len);
-    return at + word.len;
+    tape_add(tape, type, at, len);
+    return at + len;
 }
 
-static inline struct json_entry *innermost(struct reader *reader) {
-    return &reader->json->entries[reader->container];
+ALWAYS_INLINE struct json_entry *innermost(struct tape *tape) {
+    return &tape->entries[tape->container];
 }
 
-static inline char closing(const struct json_entry *container) {
-    return json_entry_type(container) == JSON_OBJECT ? '}' : ']';
+ALWAYS_INLINE bool is_keyed(const struct json_entry *container) {
+    return json_entry_type(container) == JSON_OBJECT;
 }
 
-static inline const char *open_container(struct reader *reader, const char *at,
+ALWAYS_INLINE char closing(const struct json_entry *container) {
+    return is_keyed(container) ? '}' : ']';
+}
+
+ALWAYS_INLINE const char *open_container(struct reader *reader, struct tape *tape, const char *at,
                                          enum json_type type) {
-    if (reader->depth == reader->depth_max) {
+    if (tape->depth == reader->depth_max) {
         fail(reader, at, "too many arrays or objects within one another");
         reader->result = ERR_TOO_LARGE;
         return NULL;
     }
-    entry_add(reader, type, at, 0);
-    uint32_t index = (uint32_t)reader->json->count - 1;
-    reader->json->entries[index].next = reader->container;
-    reader->container = index;
-    reader->depth++;
+    uint32_t index = tape->count;
+    tape_add(tape, type, at, 0);
+    tape->entries[index].next = tape->container;
+    tape->container = index;
+    tape->depth++;
     return at + 1;
 }
 
 /* `at` is on the closing bracket. */
-static inline const char *close_container(struct reader *reader, const char *at) {
-    struct json_entry *entry = innermost(reader);
-    reader->container = entry->next;
-    reader->depth--;
-    entry->next = (uint32_t)reader->json->count;
-    entry->len = (uint32_t)((size_t)(at + 1 - reader->begin) - entry->at);
+ALWAYS_INLINE const char *close_container(struct tape *tape, const char *at) {
+    struct json_entry *entry = innermost(tape);
+    tape->container = entry->next;
+    tape->depth--;
+    entry->next = tape->count;
+    entry->len = (uint32_t)((size_t)(at + 1 - tape->begin) - entry->at);
     return at + 1;
 }
 
-static inline const char *read_scalar(struct reader *reader, const char *at) {
-    switch (*at) {
-    case '"':
-        return read_string(reader, at + 1);
-    case 't':
-        return read_word(reader, at, STR("true"), JSON_TRUE);
-    case 'f':
-        return read_word(reader, at, STR("false"), JSON_FALSE);
-    case 'n':
-        return read_word(reader, at, STR("null"), JSON_NULL);
-    case '-':
-    case '0' ... '9':
-        return read_number(reader, at);
-    default:
-        return fail(reader, at, "neither a value nor the end of one");
-    }
-}
-
 /* The key of a member and its colon. */
-static inline __attribute__((always_inline)) const char *read_key(struct reader *reader,
-                                                                  const char *at) {
-    at = skip_blank(at, reader->end);
-    if (at == reader->end || *at != '"')
-        return fail(reader, at, "a member must begin with its name in quotes");
-    at = read_string(reader, at + 1);
+ALWAYS_INLINE const char *read_key(struct reader *reader, struct tape *tape, const char *at) {
+    if (at_end(tape, at) || *at != '"') {
+        at = skip_blank(tape, at);
+        if (at_end(tape, at) || *at != '"')
+            return fail(reader, at, "a member must begin with its name in quotes");
+    }
+    at = read_string(reader, tape, at + 1);
     if (!at)
         return NULL;
-    at = skip_blank(at, reader->end);
-    return at < reader->end && *at == ':' ? at + 1 : fail(reader, at, "a colon is missing");
+    if (at_end(tape, at) || *at != ':') {
+        at = skip_blank(tape, at);
+        if (at_end(tape, at) || *at != ':')
+            return fail(reader, at, "a colon is missing");
+    }
+    return at + 1;
+}
+
+/* Opens what begins at `at`. Returns what follows, where a name must stand if *ret_named, or else a value;
+ * *ret_empty: where its closing bracket stands. */
+ALWAYS_INLINE const char *begin_container(struct reader *reader, struct tape *tape, const char *at,
+                                          bool *ret_named, bool *ret_empty) {
+    *ret_named = *at == '{';
+    at = open_container(reader, tape, at, *ret_named ? JSON_OBJECT : JSON_ARRAY);
+    if (!at)
+        return NULL;
+    at = skip_blank(tape, at);
+    *ret_empty = !at_end(tape, at) && *at == (*ret_named ? '}' : ']');
+    tape_reserve(tape, reader->json);
+    return at;
 }
 
 /* One turn of the outer loop per value, of the inner one per container that ends behind it. A
  * container is asked for its closing bracket only when it opens and behind a value, so that "[1,]"
  * is none. */
-static const char *read_values(struct reader *reader, const char *at) {
+ALWAYS_INLINE const char *read_values(struct reader *reader, const char *at, bool ends_in_bracket) {
+    struct json *json = reader->json;
     const char *end = reader->end;
-    for (;;) {
-        at = skip_blank(at, end);
-        if (at == end)
+    struct tape tape = {.entries = json->entries,
+                        .cap = (uint32_t)json->cap,
+                        .container = NO_CONTAINER,
+                        .begin = at,
+                        .end = end,
+                        .ends_in_bracket = ends_in_bracket};
+    tape_reserve(&tape, json);
+    for (bool named = false, empty = false;; empty = false) {
+        at = named ? read_key(reader, &tape, at) : at;
+        if (!at)
+            return NULL;
+        at = skip_blank(&tape, at);
+        if (at_end(&tape, at))
             return fail(reader, at, "the text ends too early");
-        if (*at == '{' || *at == '[') {
-            at = open_container(reader, at, *at == '{' ? JSON_OBJECT : JSON_ARRAY);
-            at = at ? skip_blank(at, end) : NULL;
-            if (!at)
-                return NULL;
-            struct json_entry *container = innermost(reader);
-            if (at == end || *at != closing(container)) {
-                at = json_entry_type(container) == JSON_OBJECT ? read_key(reader, at) : at;
-                if (!at)
-                    return NULL;
-                continue;
-            }
-            at = close_container(reader, at);
-        } else {
-            at = read_scalar(reader, at);
-            if (!at)
-                return NULL;
-        }
+        bool opens = *at == '{' || *at == '[';
+        at = opens ? begin_container(reader, &tape, at, &named, &empty)
+                   : read_scalar(reader, &tape, at);
+        if (!at)
+            return NULL;
+        if (opens && !empty)
+            continue;
+        at = empty ? close_container(&tape, at) : at;
         for (;;) { /* behind a value: all that ends here */
-            if (reader->container == NO_CONTAINER)
+            if (tape.container == NO_CONTAINER) {
+                json->count = tape.count;
                 return at;
-            struct json_entry *container = innermost(reader);
+            }
+            struct json_entry *container = innermost(&tape);
             container->info += JSON_ONE;
-            at = skip_blank(at, end);
+            if (at == end || *at != ',')
+                at = at == end ? end : skip_blank(&tape, at);
             if (at == end)
                 return fail(reader, at, "the text ends too early");
             if (*at == ',') {
-                at = json_entry_type(container) == JSON_OBJECT ? read_key(reader, at + 1) : at + 1;
+                at++;
+                named = is_keyed(container);
+                tape_reserve(&tape, json);
                 break;
             }
             if (*at != closing(container))
                 return fail(reader, at, "a comma or a closing bracket is missing");
-            at = close_container(reader, at);
+            at = close_container(&tape, at);
         }
-        if (!at)
-            return NULL;
     }
+}
+
+static const char *read_bracketed(struct reader *reader, const char *at) {
+    return read_values(reader, at, true);
+}
+
+static const char *read_any(struct reader *reader, const char *at) {
+    return read_values(reader, at, false);
 }
 
 int json_parse(struct json *json, struct str text) {
     struct reader reader = {.json = json,
                             .begin = text.at,
-                            .container = NO_CONTAINER,
                             .depth_max = json->depth_max ? json->depth_max : JSON_DEPTH_MAX};
     size_t bytes_max = json->bytes_max ? json->bytes_max : JSON_BYTES_MAX;
     ASSERT(bytes_max <= JSON_BYTES_LIMIT);
@@ -314,272 +400,17 @@ int json_parse(struct json *json, struct str text) {
         return ERR_INVALID;
     }
     reader.end = text.at + text.len;
-    const char *behind = read_values(&reader, text.at);
-    behind = behind ? skip_blank(behind, reader.end) : NULL;
+    while (reader.end > text.at + 1 && is_blank(reader.end[-1]))
+        reader.end--;
+    char last = reader.end[-1];
+    const char *behind =
+        last == '}' || last == ']' ? read_bracketed(&reader, text.at) : read_any(&reader, text.at);
+    if (behind)
+        while (behind < reader.end && is_blank(*behind))
+            behind++;
     if (behind && behind < reader.end)
         fail(&reader, behind, "something follows the value");
     if (reader.result < 0)
         json->count = 0;
     return reader.result;
-}
-
-struct json_value json_root(const struct json *json) {
-    return (struct json_value){json->count ? json : NULL, 0};
-}
-
-size_t json_count(struct json_value value) {
-    return value.json ? json_entry(value)->info / JSON_ONE : 0;
-}
-
-struct json_cursor json_each(struct json_value value) {
-    enum json_type type = json_type(value);
-    if (type != JSON_ARRAY && type != JSON_OBJECT)
-        return (struct json_cursor){.next = 0, .end = 0};
-    return (struct json_cursor){.value = {value.json, value.index},
-                                .next = value.index + 1,
-                                .end = json_entry(value)->next,
-                                .keyed = type == JSON_OBJECT};
-}
-
-bool json_next(struct json_cursor *cursor) {
-    if (cursor->next >= cursor->end)
-        return false;
-    cursor->value.index = cursor->next;
-    if (cursor->keyed) {
-        cursor->key = cursor->value;
-        cursor->value.index++;
-    }
-    cursor->next = json_entry(cursor->value)->next;
-    return true;
-}
-
-/* On the way of every message: over the tape itself, and most keys are passed by for their length. */
-struct json_value json_member(struct json_value value, struct str key) {
-    struct json_value found = {0};
-    if (json_type(value) != JSON_OBJECT)
-        return found;
-    const struct json_entry *entries = value.json->entries;
-    const char *text = value.json->text.at;
-    uint32_t end = entries[value.index].next;
-    for (uint32_t at = value.index + 1; at < end; at = entries[at + 1].next) {
-        const struct json_entry *name = &entries[at];
-        bool same = name->info & JSON_ESCAPED
-                        ? json_str_eq((struct json_value){value.json, at}, key)
-                        : name->len == key.len &&
-                              (key.len == 0 || memcmp(text + name->at, key.at, key.len) == 0);
-        if (same)
-            found = (struct json_value){value.json, at + 1};
-    }
-    return found;
-}
-
-struct json_value json_item(struct json_value value, size_t n) {
-    struct json_value none = {0};
-    if (json_type(value) != JSON_ARRAY || n >= json_count(value))
-        return none;
-    struct json_cursor cursor = json_each(value);
-    for (size_t i = 0; i <= n; i++)
-        json_next(&cursor);
-    return cursor.value;
-}
-
-struct str json_raw(struct json_value value) {
-    if (!value.json)
-        return (struct str){0};
-    const struct json_entry *entry = json_entry(value);
-    const char *at = value.json->text.at + entry->at;
-    return json_entry_type(entry) == JSON_STRING ? str_from(at - 1, entry->len + 2)
-                                                 : str_from(at, entry->len);
-}
-
-static struct str string_text(struct json_value value) {
-    const struct json_entry *entry = json_entry(value);
-    return str_from(value.json->text.at + entry->at, entry->len);
-}
-
-static unsigned hex4(const char *at) {
-    unsigned value = 0;
-    for (int i = 0; i < 4; i++) {
-        unsigned char c = (unsigned char)at[i];
-        value = value << 4 | (c <= '9' ? c - 0x30u : (c | 0x20u) - 0x57u);
-    }
-    return value;
-}
-
-static size_t utf8_put(char to[4], unsigned code) {
-    if (code < 0x80) {
-        to[0] = (char)code;
-        return 1;
-    }
-    if (code < 0x800) {
-        to[0] = (char)(0xc0 | code >> 6);
-        to[1] = (char)(0x80 | (code & 0x3f));
-        return 2;
-    }
-    if (code < 0x10000) {
-        to[0] = (char)(0xe0 | code >> 12);
-        to[1] = (char)(0x80 | (code >> 6 & 0x3f));
-        to[2] = (char)(0x80 | (code & 0x3f));
-        return 3;
-    }
-    to[0] = (char)(0xf0 | code >> 18);
-    to[1] = (char)(0x80 | (code >> 12 & 0x3f));
-    to[2] = (char)(0x80 | (code >> 6 & 0x3f));
-    to[3] = (char)(0x80 | (code & 0x3f));
-    return 4;
-}
-
-/* A code point from "uXXXX" or a pair of them; surrogates that stand alone are U+FFFD. Returns how
- * much of `s` it took. */
-static size_t unescape_unicode(struct str s, unsigned *ret_code) {
-    unsigned code = hex4(s.at + 1);
-    if (code < 0xd800 || code > 0xdfff) {
-        *ret_code = code;
-        return 5;
-    }
-    *ret_code = 0xfffd;
-    if (code >= 0xdc00 || s.len < 11 || s.at[5] != '\\' || s.at[6] != 'u')
-        return 5;
-    unsigned low = hex4(s.at + 7);
-    if (low < 0xdc00 || low > 0xdfff)
-        return 5;
-    *ret_code = 0x10000 + ((code - 0xd800) << 10) + (low - 0xdc00);
-    return 11;
-}
-
-/*
- * The next piece of a string's text: a run without escapes (a view), or one escape, decoded into
- * `room`. Takes it off *rest.
- */
-static struct str next_piece(struct str *rest, char room[4]) {
-    size_t run = str_find(*rest, '\\');
-    if (run) {
-        struct str piece = {rest->at, run};
-        *rest = str_skip(*rest, run);
-        return piece;
-    }
-    struct str s = str_skip(*rest, 1);
-    static const char names[] = "bfnrt", bytes[] = "\b\f\n\r\t";
-    unsigned code = (unsigned char)s.at[0];
-    size_t taken = 1;
-    const char *name = strchr(names, s.at[0]);
-    if (s.at[0] == 'u')
-        taken = unescape_unicode(s, &code);
-    else if (name)
-        code = (unsigned char)bytes[name - names];
-    *rest = str_skip(s, taken);
-    return str_from(room, utf8_put(room, code));
-}
-
-bool json_str_eq(struct json_value value, struct str text) {
-    if (json_type(value) != JSON_STRING)
-        return false;
-    if (!(json_entry(value)->info & JSON_ESCAPED))
-        return str_eq(string_text(value), text);
-    char room[4];
-    for (struct str rest = string_text(value); rest.len;) {
-        struct str piece = next_piece(&rest, room);
-        if (!str_starts(text, piece))
-            return false;
-        text = str_skip(text, piece.len);
-    }
-    return text.len == 0;
-}
-
-bool json_str_add(struct json_value value, struct buf *out) {
-    if (json_type(value) != JSON_STRING)
-        return false;
-    char room[4];
-    for (struct str rest = string_text(value); rest.len;)
-        buf_add_str(out, next_piece(&rest, room));
-    return true;
-}
-
-struct str json_str(struct json_value value, struct arena *arena) {
-    if (json_type(value) != JSON_STRING)
-        return (struct str){0};
-    struct str rest = string_text(value);
-    if (!(json_entry(value)->info & JSON_ESCAPED))
-        return rest;
-    /* No escape is shorter than what it stands for. */
-    char *copy = arena_alloc(arena, rest.len + 1), *to = copy, room[4];
-    while (rest.len) {
-        struct str piece = next_piece(&rest, room);
-        memcpy(to, piece.at, piece.len);
-        to += piece.len;
-    }
-    *to = '\0';
-    return str_from(copy, (size_t)(to - copy));
-}
-
-bool json_bool(struct json_value value, bool *ret_bool) {
-    enum json_type type = json_type(value);
-    if (type != JSON_TRUE && type != JSON_FALSE)
-        return false;
-    *ret_bool = type == JSON_TRUE;
-    return true;
-}
-
-bool json_int(struct json_value value, int64_t *ret_number) {
-    if (json_type(value) != JSON_NUMBER || (json_entry(value)->info & JSON_FRACTIONAL))
-        return false;
-    struct str text = json_raw(value);
-    bool negative = text.at[0] == '-';
-    uint64_t magnitude;
-    if (!str_to_u64(str_skip(text, negative), &magnitude) ||
-        magnitude > (uint64_t)INT64_MAX + negative)
-        return false;
-    *ret_number = negative ? (int64_t)(0 - magnitude) : (int64_t)magnitude;
-    return true;
-}
-
-/* Up to 15 digits and a power of ten up to 22 are exact doubles, so that one operation rounds once
- * (Clinger 1990). */
-static bool number_fast(struct str text, double *ret_number) {
-    static const double powers[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
-                                    1e8,  1e9,  1e10, 1e11, 1e12, 1e13, 1e14, 1e15,
-                                    1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
-    uint64_t digits = 0;
-    size_t count = 0, fraction = 0;
-    bool point = false, negative = text.len && text.at[0] == '-';
-    for (size_t i = negative; i < text.len; i++) {
-        if (text.at[i] == '.' && !point) {
-            point = true;
-            continue;
-        }
-        if (text.at[i] < '0' || text.at[i] > '9' || ++count > 15)
-            return false;
-        digits = digits * 10 + (uint64_t)(text.at[i] - '0');
-        fraction += point;
-    }
-    double value = (double)digits / powers[fraction];
-    *ret_number = negative ? -value : value;
-    return count > 0;
-}
-
-double json_number_double(struct str text) {
-    enum { ROOM = 64 };
-    double value;
-    if (number_fast(text, &value))
-        return value;
-    char room[ROOM];
-    if (text.len < ROOM) {
-        memcpy(room, text.at, text.len);
-        room[text.len] = '\0';
-        return strtod(room, NULL);
-    }
-    char *copy = str_dup(text);
-    value = strtod(copy, NULL);
-    free(copy);
-    return value;
-}
-
-bool json_double(struct json_value value, double *ret_number) {
-    if (json_type(value) != JSON_NUMBER)
-        return false;
-    double number = json_number_double(json_raw(value));
-    if (isinf(number))
-        return false;
-    *ret_number = number;
-    return true;
 }

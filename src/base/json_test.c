@@ -2,6 +2,7 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "base/err.h"
 #include "base/json.h"
@@ -205,9 +206,28 @@ static void what_is_no_json_is_refused(void **state) {
         {"[\"a\",", 5},
         {"{\"a\" 1}", 5},
         {"{,}", 1},
+        {"[-]", 1},
+        {"[1.]", 1},
+        {"[1e]", 1},
+        {"[1e-]", 1},
+        {"[01]", 1},
+        {"[tru]", 1},
+        {"[\"a]", 1},
+        {"{\"a}", 1},
+        {"{\"a\":1}}", 7},
+        {"[[1]", 4},
+        {"[[1] \n", 4},
+        {"[{}", 3},
+        {"[1 ]]", 4},
+        {"}", 0},
     };
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
-        assert_int_equal(json_parse(&json, str_of(cases[i].text)), ERR_INVALID);
+        /* A block of its own, so that reading behind the end is seen. */
+        size_t len = strlen(cases[i].text);
+        char *text = malloc(len + !len);
+        memcpy(text, cases[i].text, len);
+        assert_int_equal(json_parse(&json, str_from(text, len)), ERR_INVALID);
+        free(text);
         if (json.error_at != cases[i].at)
             fail_msg("%s: error at %zu (%s)", cases[i].text, json.error_at, json.error_text);
         assert_non_null(json.error_text);

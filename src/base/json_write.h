@@ -12,6 +12,10 @@
  */
 void json_write_string(struct buf *out, struct str s);
 
+/* The same for what stands in no page: only what RFC 8259 section 7 demands is escaped, so "</" and the
+ * control character 0x7f go out as they are. */
+void json_write_plain_string(struct buf *out, struct str s);
+
 /* `"key":` with a comma before it unless the buffer ends in '{' or '['. */
 void json_write_key(struct buf *out, const char *key);
 

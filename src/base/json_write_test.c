@@ -19,6 +19,13 @@ static void escapes_what_must_be_escaped(void **state) {
     check(STR("\xe2\x82\xac"), "\"\xe2\x82\xac\"");
 }
 
+static void plain_strings_escape_no_more_than_they_must(void **state) {
+    struct buf out = {0};
+    json_write_plain_string(&out, STR("</a>\x7f\n\"\xff"));
+    assert_str(buf_str(&out), "\"</a>\x7f\\n\\\"\xef\xbf\xbd\"");
+    buf_done(&out);
+}
+
 static void replaces_each_byte_that_is_not_utf8(void **state) {
     check(STR("a\xff\xc0z"), "\"a\xef\xbf\xbd\xef\xbf\xbdz\"");
     check(STR("\xe2\x82"), "\"\xef\xbf\xbd\xef\xbf\xbd\"");
@@ -54,6 +61,7 @@ static void members_are_written_whole(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(escapes_what_must_be_escaped),
+        cmocka_unit_test(plain_strings_escape_no_more_than_they_must),
         cmocka_unit_test(replaces_each_byte_that_is_not_utf8),
         cmocka_unit_test(commas_stand_between_items_only),
         cmocka_unit_test(members_are_written_whole),

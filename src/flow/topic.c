@@ -61,15 +61,13 @@ bool topic_matches(struct str filter, struct str topic) {
 }
 
 bool topic_level(struct str topic, unsigned n, struct str *ret_level) {
-    for (; n >= 1; n--) {
-        bool last = str_find(topic, '/') == topic.len;
-        struct str level = str_cut(topic, '/', &topic);
-        if (n == 1) {
-            *ret_level = level;
-            return true;
-        }
-        if (last)
+    if (n == 0)
+        return false;
+    for (size_t at; --n; topic = str_skip(topic, at + 1)) {
+        at = str_find(topic, '/');
+        if (at == topic.len)
             return false;
     }
-    return false;
+    *ret_level = str_from(topic.at, str_find(topic, '/'));
+    return true;
 }

@@ -265,7 +265,8 @@ void rule_document_write(struct buf *out, const struct rule_config *config,
     json_write_key(out, "ruleDisabled");
     buf_add_str(out, config->disabled ? STR("true") : STR("false"));
     json_write_key(out, "awsIotSqlVersion");
-    buf_add_str(out, config->sql_version == 0 ? STR("\"2015-10-08\"") : STR("\"2016-03-23\""));
+    json_write_string(out,
+                      str_of(find_option(rule_options, "sql_version")->names[config->sql_version]));
     write_part(&writer, config, "error_action");
     write_part(&writer, config, "role");
     buf_add_u8(out, '}');

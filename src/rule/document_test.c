@@ -79,6 +79,22 @@ static void a_rule_of_the_file_has_the_same_form(void **state) {
     rule_set_unref(set);
 }
 
+static void the_newest_version_is_called_beta(void **state) {
+    struct conf_test test = {0};
+    struct rule_set *set;
+    assert_int_equal(
+        conf_test_compile(
+            &test,
+            "{\"rules\":{\"r\":{\"sql\":\"SELECT [1] AS a FROM 'a'\",\"sql_version\":"
+            "\"beta\",\"actions\":[{\"firehose\":{\"delivery_stream_name\":\"d\"}}]}}}",
+            &set),
+        0);
+    assert_int_equal(set->rules[0]->plan->version, RULE_VERSION_2016_03_23);
+    assert_true(strstr(set->rules[0]->document.at, "\"awsIotSqlVersion\":\"beta\""));
+    conf_test_done(&test);
+    rule_set_unref(set);
+}
+
 static void what_comes_from_a_client_reads_no_environment(void **state) {
     struct rule_config config;
     struct arena arena = {0};
@@ -118,6 +134,7 @@ int main(void) {
         cmocka_unit_test(aws_names_are_the_configuration_s),
         cmocka_unit_test(what_is_written_is_what_was_read),
         cmocka_unit_test(a_rule_of_the_file_has_the_same_form),
+        cmocka_unit_test(the_newest_version_is_called_beta),
         cmocka_unit_test(what_comes_from_a_client_reads_no_environment),
         cmocka_unit_test(errors_name_no_file),
     };

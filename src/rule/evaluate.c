@@ -31,7 +31,9 @@ void *rule_evaluation_alloc(struct evaluation *evaluation, size_t size) {
 struct value rule_evaluation_take_scratch(struct evaluation *evaluation) {
     struct buf *scratch = evaluation->scratch;
     size_t len = buf_len(scratch);
-    char *copy = rule_evaluation_alloc(evaluation, len);
+    char *copy = rule_evaluation_spend_bytes(evaluation, len)
+                     ? rule_evaluation_alloc(evaluation, len)
+                     : NULL;
     if (copy && len)
         memcpy(copy, buf_at(scratch), len);
     buf_clear(scratch);
@@ -41,6 +43,7 @@ struct value rule_evaluation_take_scratch(struct evaluation *evaluation) {
 size_t rule_evaluation_measure(struct evaluation *evaluation, struct value value) {
     rule_value_write(evaluation, evaluation->scratch, value);
     size_t len = buf_len(evaluation->scratch);
+    rule_evaluation_spend_bytes(evaluation, len);
     buf_clear(evaluation->scratch);
     return len;
 }
@@ -57,6 +60,7 @@ static enum payload_state read_payload(struct evaluation *evaluation) {
         return payload->state;
     struct str text = evaluation->message->payload;
     payload->state = PAYLOAD_OTHER;
+    payload->remembered = 0;
     if (text.len == 0) {
         payload->state = PAYLOAD_EMPTY;
     } else if (json_parse(&payload->json, text) == 0) {
@@ -67,21 +71,37 @@ static enum payload_state read_payload(struct evaluation *evaluation) {
     return payload->state;
 }
 
-/* A field of the payload. */
-static struct value payload_field(struct evaluation *evaluation, struct str name) {
-    switch (read_payload(evaluation)) {
-    case PAYLOAD_DOCUMENT:
-        break;
-    case PAYLOAD_OTHER:
-        evaluation->payload_missed = true;
-        return value_undefined();
-    default:
-        return value_undefined();
-    }
+static struct value look_for_field(struct evaluation *evaluation, struct str name,
+                                   bool *ret_lasts) {
     struct json_value root = json_root(&evaluation->payload->json);
+    *ret_lasts = false;
     if (!rule_evaluation_spend(evaluation, json_count(root) / 8 + 1))
         return value_undefined();
-    return rule_value_from_json(evaluation, json_member(root, name));
+    struct json_value member = json_member(root, name);
+    *ret_lasts = member.json && !(json_entry(member)->info & JSON_ESCAPED);
+    return rule_value_from_json(evaluation, member);
+}
+
+/* A field of the payload. */
+static struct value payload_field(struct evaluation *evaluation, struct str name) {
+    struct rule_payload *payload = evaluation->payload;
+    enum payload_state state = read_payload(evaluation);
+    if (state != PAYLOAD_DOCUMENT) {
+        evaluation->payload_missed |= state == PAYLOAD_OTHER;
+        return value_undefined();
+    }
+    unsigned place = name.len % FIELDS_REMEMBERED, bit = 1u << place;
+    struct remembered_field *field = &payload->fields[place];
+    if (payload->remembered & bit && field->version == evaluation->version &&
+        str_eq(field->name, name))
+        return field->value;
+    bool lasts;
+    struct value value = look_for_field(evaluation, name, &lasts);
+    if (lasts && !evaluation->exhausted) {
+        *field = (struct remembered_field){name, evaluation->version, value};
+        payload->remembered |= bit;
+    }
+    return value;
 }
 
 /* What a name stands for: the element of the innermost query that has it, else a field of the

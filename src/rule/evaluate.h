@@ -24,10 +24,22 @@ enum payload_state {
     PAYLOAD_OTHER, /* bytes, or a JSON scalar, which the dialect cannot use as a document either */
 };
 
-/* The payload of one message, read at most once for all rules. Zeroed is valid. */
+enum { FIELDS_REMEMBERED = 8 };
+
+/*
+ * The payload of one message, read at most once for all rules. Zeroed is valid. Fields are remembered as
+ * values, since a statement mostly names in SELECT what it names in WHERE, and so do the rules of one
+ * topic: in the place that the length of the name says, the newest one. What lies in an arena is not.
+ */
 struct rule_payload {
     enum payload_state state;
     struct json json;
+    unsigned remembered; /* a bit per place that holds one */
+    struct remembered_field {
+        struct str name;
+        enum rule_version version;
+        struct value value;
+    } fields[FIELDS_REMEMBERED];
 };
 
 /* What names mean inside a nested query. */
@@ -97,6 +109,12 @@ struct str rule_evaluation_trace_id(struct evaluation *evaluation);
 
 /* Counts `steps` of effort. False, and exhausted, if there is not so much left. */
 bool rule_evaluation_spend(struct evaluation *evaluation, size_t steps);
+
+/* The same for work that goes through so many bytes of text. */
+static inline bool rule_evaluation_spend_bytes(struct evaluation *evaluation, size_t bytes) {
+    enum { BYTES_PER_STEP = 16 };
+    return rule_evaluation_spend(evaluation, bytes / BYTES_PER_STEP);
+}
 
 /* Memory for a value; NULL, and exhausted, if there is not so much left. */
 void *rule_evaluation_alloc(struct evaluation *evaluation, size_t size);

@@ -74,6 +74,35 @@ static void paths_and_indices(void **state) {
     CHECK_EXPRESSIONS(V2, thing, cases);
 }
 
+/* Fields are remembered over the rules of a message, which may be of both versions. */
+static void remembered_fields(void **state) {
+    static const struct expression_case cases[] = {
+        {"[abc, abc, abd, abc]", "[1.50,1.50,2,1.50]"},
+        {"[esc, esc, nul, missing, nul]", "[\"\xc3\xa9\",\"\xc3\xa9\",null,null]"},
+        {"abc + abc + abd", "5"},
+        {"(SELECT VALUE abc FROM arr)", "[1.50,7]"},
+        {"abcdefghijk + abc", "4.5"},
+    };
+    static const char payload[] =
+        "{\"abc\":1.50,\"abd\":2.0,\"esc\":\"\\u00e9\",\"nul\":null,\"arr\":[1,{\"abc\":7}],"
+        "\"abcdefghijk\":3}";
+    CHECK_EXPRESSIONS(V2, payload, cases);
+    struct sql_run young, old;
+    struct str result;
+    const char *sql = "SELECT VALUE d FROM 'dev/#'";
+    struct message message = test_message(STR("{\"d\":10.0}"));
+    assert_int_equal(sql_run_init(&young, V2, sql, message), 0);
+    assert_int_equal(sql_run_init(&old, V1, sql, message), 0);
+    old.evaluation.payload = young.evaluation.payload;
+    assert_int_equal(rule_evaluate(young.plan, &young.evaluation, &young.out, &result),
+                     RULE_RESULT);
+    assert_str(result, "10");
+    assert_int_equal(rule_evaluate(old.plan, &old.evaluation, &old.out, &result), RULE_RESULT);
+    assert_str(result, "10.0");
+    sql_run_done(&young);
+    sql_run_done(&old);
+}
+
 static void case_compares_with_values(void **state) {
     static const struct expression_case cases[] = {
         {"CASE color WHEN 'green' THEN 'go' WHEN 'red' THEN 'stop' END", "\"stop\""},
@@ -172,6 +201,54 @@ static void evaluation_is_bounded(void **state) {
     buf_done(&payload);
 }
 
+/* Work that goes through a long text for each element of an array is counted by the byte. */
+static void long_texts_are_bounded(void **state) {
+    enum { BYTES = 60000, ELEMENTS = 20000 };
+    static const char *const conditions[] = {
+        "s - 1 = 1",
+        "o.n > 1",
+        "length(s) = 1",
+        "indexof(s, 'zz') = 1",
+        "trim(s) = 'x'",
+        "isNull(o.n)",
+        "cast(s AS Int) = 1",
+        "substring(s, 50000) = ''",
+        "md2(s) = ''",
+        "upper(s) = ''",
+        "s = t",
+        "topic(s) = ''",
+        "decode(s, 'base64') = 1",
+        "get(a, s) = 2",
+        "escaped = 'x'",
+    };
+    struct buf payload = {0};
+    buf_add_str(&payload, STR("{\"s\":\""));
+    memset(buf_room(&payload, BYTES), '1', BYTES);
+    buf_added(&payload, BYTES);
+    buf_add_str(&payload, STR("\",\"t\":\""));
+    memset(buf_room(&payload, BYTES), '1', BYTES);
+    buf_added(&payload, BYTES);
+    buf_add_str(&payload, STR("\",\"o\":{\"n\":"));
+    memset(buf_room(&payload, BYTES), '1', BYTES);
+    buf_added(&payload, BYTES);
+    buf_add_str(&payload, STR("},\"escaped\":\""));
+    for (int i = 0; i < BYTES / 6; i++)
+        buf_add_str(&payload, STR("\\u00e9"));
+    buf_add_str(&payload, STR("\",\"a\":[0"));
+    for (int i = 1; i < ELEMENTS; i++)
+        buf_add_str(&payload, STR(",0"));
+    buf_add_str(&payload, STR("]}"));
+    for (size_t i = 0; i < COUNT_OF(conditions); i++) {
+        char sql[200];
+        snprintf(sql, sizeof sql, "SELECT VALUE (SELECT VALUE 1 FROM a WHERE %s) FROM 'dev/#'",
+                 conditions[i]);
+        char *got = sql_result(V2, sql, test_message(str_of(buf_cstr(&payload))));
+        assert_string_equal(got, "exhausted");
+        free(got);
+    }
+    buf_done(&payload);
+}
+
 /* AWS: all variables together at most 128 KiB as JSON, and what transform() makes. */
 static void values_are_bounded(void **state) {
     enum { LIMIT = 128 * 1024 };
@@ -203,11 +280,13 @@ int main(void) {
         cmocka_unit_test(whole_statements),
         cmocka_unit_test(the_versions_differ),
         cmocka_unit_test(paths_and_indices),
+        cmocka_unit_test(remembered_fields),
         cmocka_unit_test(case_compares_with_values),
         cmocka_unit_test(nested_queries),
         cmocka_unit_test(set_variables),
         cmocka_unit_test(payloads_that_are_no_document),
         cmocka_unit_test(evaluation_is_bounded),
+        cmocka_unit_test(long_texts_are_bounded),
         cmocka_unit_test(values_are_bounded),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

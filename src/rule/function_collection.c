@@ -10,7 +10,7 @@ struct value rule_function_get(struct evaluation *evaluation, const struct value
     if (args[0].type == VALUE_OBJECT)
         return args[1].type == VALUE_STRING ? rule_value_member(evaluation, args[0], args[1].text)
                                             : value_undefined();
-    if (!rule_value_to_int(args[1], NUMBER_NEAREST, &index))
+    if (!rule_value_to_int(evaluation, args[1], NUMBER_NEAREST, &index))
         return value_undefined();
     return rule_value_item(evaluation, args[0], index);
 }
@@ -74,6 +74,50 @@ struct value rule_function_encode(struct evaluation *evaluation, const struct va
     return rule_evaluation_take_scratch(evaluation);
 }
 
+/* Base64 into the scratch buffer. The padding may be left out, as readers in Java have it. */
+static bool read_base64(struct evaluation *evaluation, struct str text) {
+    enum { QUAD = 4 };
+    size_t missing = (QUAD - text.len % QUAD) % QUAD;
+    if (missing == 0)
+        return base64_read(evaluation->scratch, text);
+    char *padded = rule_evaluation_alloc(evaluation, text.len + missing);
+    if (!padded || text.at[text.len - 1] == '=')
+        return false;
+    memcpy(padded, text.at, text.len);
+    memset(padded + text.len, '=', missing);
+    return base64_read(evaluation->scratch, str_from(padded, text.len + missing));
+}
+
+/* Bytes of what might have become a character and did not (Unicode 15 section 3.9, "maximal subpart"). */
+static size_t broken_bytes(struct str text) {
+    for (size_t count = 3; count > 1; count--) {
+        char probe[5] = {0};
+        if (count > text.len)
+            continue;
+        memcpy(probe, text.at, count);
+        memset(probe + count, 0x80, 2);
+        if (utf8_sequence(str_from(probe, count + 2)) > count)
+            return count;
+    }
+    return 1;
+}
+
+/* The text, with U+FFFD for what is no UTF-8: so Java makes a String of bytes. */
+static struct value as_text(struct evaluation *evaluation, struct value value) {
+    if (value.type != VALUE_STRING || utf8_valid(value.text))
+        return value;
+    struct buf *out = evaluation->scratch;
+    for (struct str rest = value.text; rest.len;) {
+        size_t step = utf8_sequence(rest);
+        if (step)
+            buf_add(out, rest.at, step);
+        else
+            buf_add_str(out, STR("\xef\xbf\xbd"));
+        rest = str_skip(rest, step ? step : broken_bytes(rest));
+    }
+    return rule_evaluation_take_scratch(evaluation);
+}
+
 /*
  * What is JSON becomes that value, other text a String, and what is no base64 Null. The tape of a
  * JSON value lives in the arena as long as the evaluation.
@@ -82,9 +126,11 @@ struct value rule_function_decode(struct evaluation *evaluation, const struct va
                                   size_t count) {
     if (args[0].type != VALUE_STRING)
         return value_undefined();
-    if (!base64_read(evaluation->scratch, args[0].text))
+    if (!rule_evaluation_spend_bytes(evaluation, 2 * args[0].text.len))
+        return value_undefined();
+    if (!read_base64(evaluation, args[0].text))
         return value_null();
-    struct value text = rule_evaluation_take_scratch(evaluation);
+    struct value text = as_text(evaluation, rule_evaluation_take_scratch(evaluation));
     if (text.type != VALUE_STRING)
         return text;
     struct json json = {0};

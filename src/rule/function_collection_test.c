@@ -36,6 +36,16 @@ static void collections_and_tests(void **state) {
         {"decode(\"cmVk\",'base64')", "\"red\""},
         {"decode(\"!!\",'base64')", "null"},
         {"decode(5,'base64')", ""},
+        {"decode('cmU','base64')", "\"re\""},
+        {"decode('cmVk=','base64')", "null"},
+        {"decode('c','base64')", "null"},
+        {"decode('','base64')", "\"\""},
+        {"decode('/w==','base64')", "\"\xef\xbf\xbd\""},
+        {"numbytes(decode('/w==','base64'))", "3"},
+        {"decode('eyJhIjoi/yJ9','base64').a", "\"\xef\xbf\xbd\""},
+        {"decode('YeKCYvCfmIBj4g==','base64')", "\"a\xef\xbf\xbd"
+                                                "b\xf0\x9f\x98\x80"
+                                                "c\xef\xbf\xbd\""},
     };
     CHECK(V2, cases);
 }

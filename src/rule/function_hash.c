@@ -53,7 +53,9 @@ struct value rule_function_md2(struct evaluation *evaluation, const struct value
                                size_t count) {
     struct str text;
     uint8_t digest[MD2_BYTES];
-    if (!rule_function_str(evaluation, args[0], &text) || !spend_on(evaluation, text))
+    enum { STEPS_PER_BYTE = 4 };
+    if (!rule_function_str(evaluation, args[0], &text) ||
+        !rule_evaluation_spend(evaluation, STEPS_PER_BYTE * text.len))
         return value_undefined();
     md2(text, digest);
     return hexadecimal(evaluation, digest, sizeof digest);

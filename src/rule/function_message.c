@@ -18,7 +18,7 @@ struct value rule_function_topic(struct evaluation *evaluation, const struct val
     struct str level;
     if (count == 0)
         return value_string(evaluation->topic);
-    if (!rule_value_to_int(args[0], NUMBER_FLOOR, &n) || n < 1 || n > TOPIC_BYTES_MAX)
+    if (!rule_value_to_int(evaluation, args[0], NUMBER_FLOOR, &n) || n < 1 || n > TOPIC_BYTES_MAX)
         return value_undefined();
     return topic_level(evaluation->topic, (unsigned)n, &level) ? value_string(level)
                                                                : value_undefined();

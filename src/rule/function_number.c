@@ -13,7 +13,7 @@
 static struct value on_double(struct evaluation *evaluation, const struct value *args,
                               double (*f)(double)) {
     struct value number;
-    if (!rule_value_to_number(evaluation->version, args[0], &number))
+    if (!rule_value_to_number(evaluation, args[0], &number))
         return value_undefined();
     return rule_value_of_double(evaluation->version, f(rule_number_double(number.number)));
 }
@@ -41,8 +41,8 @@ ON_DOUBLE(tanh, tanh)
 static struct value on_doubles(struct evaluation *evaluation, const struct value *args,
                                double (*f)(double, double)) {
     struct value a, b;
-    if (!rule_value_to_number(evaluation->version, args[0], &a) ||
-        !rule_value_to_number(evaluation->version, args[1], &b))
+    if (!rule_value_to_number(evaluation, args[0], &a) ||
+        !rule_value_to_number(evaluation, args[1], &b))
         return value_undefined();
     return rule_value_of_double(evaluation->version,
                                 f(rule_number_double(a.number), rule_number_double(b.number)));
@@ -63,7 +63,7 @@ struct value rule_function_power(struct evaluation *evaluation, const struct val
 static struct value to_whole(struct evaluation *evaluation, const struct value *args,
                              enum number_rounding how) {
     struct value number;
-    if (!rule_value_to_number(evaluation->version, args[0], &number))
+    if (!rule_value_to_number(evaluation, args[0], &number))
         return value_undefined();
     return rule_value_of_whole(rule_number_round(number.number, how, 0));
 }
@@ -87,7 +87,7 @@ struct value rule_function_round(struct evaluation *evaluation, const struct val
 struct value rule_function_sign(struct evaluation *evaluation, const struct value *args,
                                 size_t count) {
     struct value number;
-    if (!rule_value_to_number(evaluation->version, args[0], &number))
+    if (!rule_value_to_number(evaluation, args[0], &number))
         return value_undefined();
     return value_int((number.number.coefficient > 0) - (number.number.coefficient < 0));
 }
@@ -95,7 +95,7 @@ struct value rule_function_sign(struct evaluation *evaluation, const struct valu
 struct value rule_function_abs(struct evaluation *evaluation, const struct value *args,
                                size_t count) {
     struct value number;
-    if (!rule_value_to_number(evaluation->version, args[0], &number))
+    if (!rule_value_to_number(evaluation, args[0], &number))
         return value_undefined();
     number.number = number.number.coefficient < 0 ? number_negate(number.number) : number.number;
     number.text = (struct str){0};
@@ -113,8 +113,9 @@ struct value rule_function_trunc(struct evaluation *evaluation, const struct val
     enum { PLACES_MAX = 34 };
     struct value number;
     int64_t places;
-    if (!value_is_number(args[1]) || !rule_value_to_int(args[1], NUMBER_FLOOR, &places) ||
-        !rule_value_to_number(evaluation->version, args[0], &number))
+    if (!value_is_number(args[1]) ||
+        !rule_value_to_int(evaluation, args[1], NUMBER_FLOOR, &places) ||
+        !rule_value_to_number(evaluation, args[0], &number))
         return value_undefined();
     places = places < 0 ? 0 : places > PLACES_MAX ? PLACES_MAX : places;
     return rule_value_of_whole(rule_number_round(number.number, NUMBER_CUT, (unsigned)places));
@@ -122,9 +123,9 @@ struct value rule_function_trunc(struct evaluation *evaluation, const struct val
 
 /* --- bits: both arguments rounded down, in two's complement of 128 bits --- */
 
-static bool to_bits(struct value value, __int128 *ret_bits) {
+static bool to_bits(struct evaluation *evaluation, struct value value, __int128 *ret_bits) {
     struct number whole;
-    if (!rule_value_to_whole(value, NUMBER_FLOOR, &whole) || whole.exponent != 0)
+    if (!rule_value_to_whole(evaluation, value, NUMBER_FLOOR, &whole) || whole.exponent != 0)
         return false;
     *ret_bits = whole.coefficient;
     return true;
@@ -142,26 +143,29 @@ static struct value of_bits(__int128 bits) {
 struct value rule_function_bitand(struct evaluation *evaluation, const struct value *args,
                                   size_t count) {
     __int128 a, b;
-    return to_bits(args[0], &a) && to_bits(args[1], &b) ? of_bits(a & b) : value_undefined();
+    return to_bits(evaluation, args[0], &a) && to_bits(evaluation, args[1], &b) ? of_bits(a & b)
+                                                                                : value_undefined();
 }
 
 struct value rule_function_bitor(struct evaluation *evaluation, const struct value *args,
                                  size_t count) {
     __int128 a, b;
-    return to_bits(args[0], &a) && to_bits(args[1], &b) ? of_bits(a | b) : value_undefined();
+    return to_bits(evaluation, args[0], &a) && to_bits(evaluation, args[1], &b) ? of_bits(a | b)
+                                                                                : value_undefined();
 }
 
 struct value rule_function_bitxor(struct evaluation *evaluation, const struct value *args,
                                   size_t count) {
     __int128 a, b;
-    return to_bits(args[0], &a) && to_bits(args[1], &b) ? of_bits(a ^ b) : value_undefined();
+    return to_bits(evaluation, args[0], &a) && to_bits(evaluation, args[1], &b) ? of_bits(a ^ b)
+                                                                                : value_undefined();
 }
 
 /* AWS's page prints bitnot(13) = 2, which no width that it names would give. */
 struct value rule_function_bitnot(struct evaluation *evaluation, const struct value *args,
                                   size_t count) {
     __int128 a;
-    return to_bits(args[0], &a) ? of_bits(~a) : value_undefined();
+    return to_bits(evaluation, args[0], &a) ? of_bits(~a) : value_undefined();
 }
 
 /* --- the rest --- */

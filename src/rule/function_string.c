@@ -22,7 +22,7 @@ static bool two_strs(struct evaluation *evaluation, const struct value *args, st
 struct value rule_function_chr(struct evaluation *evaluation, const struct value *args,
                                size_t count) {
     int64_t code;
-    if (!rule_value_to_int(args[0], NUMBER_FLOOR, &code) || code < 0 || code > 127)
+    if (!rule_value_to_int(evaluation, args[0], NUMBER_FLOOR, &code) || code < 0 || code > 127)
         return value_undefined();
     char *text = rule_evaluation_alloc(evaluation, 1);
     if (!text)
@@ -145,13 +145,13 @@ static struct value fold_ascii(struct evaluation *evaluation, struct str text, b
 /* Unicode's full mapping, which may change the length (as in Java); bytes that are no UTF-8 stay. */
 static struct value fold_wide(struct evaluation *evaluation, struct str text, bool upper) {
     size_t len;
+    if (!rule_evaluation_spend(evaluation, text.len))
+        return value_undefined();
     uint8_t *folded =
         (upper ? u8_toupper : u8_tolower)((const uint8_t *)text.at, text.len, "", NULL, NULL, &len);
     if (!folded)
         return value_string(text);
-    char *copy = rule_evaluation_spend(evaluation, text.len / 8)
-                     ? rule_evaluation_alloc(evaluation, len)
-                     : NULL;
+    char *copy = rule_evaluation_alloc(evaluation, len);
     if (copy)
         memcpy(copy, folded, len);
     free(folded);
@@ -182,7 +182,7 @@ static struct value pad(struct evaluation *evaluation, const struct value *args,
     struct str text;
     int64_t blanks;
     if (!rule_function_str(evaluation, args[0], &text) ||
-        !rule_value_to_int(args[1], NUMBER_FLOOR, &blanks))
+        !rule_value_to_int(evaluation, args[1], NUMBER_FLOOR, &blanks))
         return value_undefined();
     blanks = blanks < 0 ? 0 : blanks > BLANKS_MAX ? BLANKS_MAX : blanks;
     char *padded = rule_evaluation_alloc(evaluation, text.len + (size_t)blanks);
@@ -209,10 +209,12 @@ static struct value strip(struct evaluation *evaluation, struct value value, con
     struct str text;
     if (!rule_function_str(evaluation, value, &text))
         return value_undefined();
+    size_t len = text.len;
     while (left && text.len && text.at[0] && strchr(what, text.at[0]))
         text = str_skip(text, 1);
     while (right && text.len && text.at[text.len - 1] && strchr(what, text.at[text.len - 1]))
         text.len--;
+    rule_evaluation_spend_bytes(evaluation, 4 * (len - text.len));
     return value_string(text);
 }
 
@@ -257,8 +259,8 @@ struct value rule_function_substring(struct evaluation *evaluation, const struct
     struct str text;
     int64_t from, to = INT64_MAX;
     if (!rule_function_str(evaluation, args[0], &text) ||
-        !rule_value_to_int(args[1], NUMBER_FLOOR, &from) ||
-        (count == 3 && !rule_value_to_int(args[2], NUMBER_FLOOR, &to)))
+        !rule_value_to_int(evaluation, args[1], NUMBER_FLOOR, &from) ||
+        (count == 3 && !rule_value_to_int(evaluation, args[2], NUMBER_FLOOR, &to)))
         return value_undefined();
     size_t begin = text.len, end = text.len, at = 0;
     from = from < 0 ? 0 : from;
@@ -268,6 +270,7 @@ struct value rule_function_substring(struct evaluation *evaluation, const struct
         size_t step = utf8_sequence(str_skip(text, at));
         at += step ? step : 1;
     }
+    rule_evaluation_spend_bytes(evaluation, 2 * at);
     if (begin >= end || to <= from)
         return value_string((struct str){0});
     return value_string(str_from(text.at + begin, end - begin));

@@ -6,9 +6,9 @@
 #include "rule/zone.h"
 
 /* Milliseconds that an int64 holds, rounded down. */
-static bool to_ms(struct value value, int64_t *ret_ms) {
+static bool to_ms(struct evaluation *evaluation, struct value value, int64_t *ret_ms) {
     struct number whole;
-    if (!rule_value_to_whole(value, NUMBER_FLOOR, &whole) || whole.exponent != 0 ||
+    if (!rule_value_to_whole(evaluation, value, NUMBER_FLOOR, &whole) || whole.exponent != 0 ||
         whole.coefficient != (int64_t)whole.coefficient)
         return false;
     *ret_ms = (int64_t)whole.coefficient;
@@ -19,7 +19,7 @@ struct value rule_function_parse_time(struct evaluation *evaluation, const struc
                                       size_t count) {
     struct str text, name;
     int64_t epoch_ms;
-    if (!to_ms(args[1], &epoch_ms) || !rule_function_str(evaluation, args[0], &text) ||
+    if (!to_ms(evaluation, args[1], &epoch_ms) || !rule_function_str(evaluation, args[0], &text) ||
         (count == 3 && !rule_function_str(evaluation, args[2], &name)))
         return value_undefined();
     const struct zone *zone =

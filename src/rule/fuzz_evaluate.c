@@ -1,5 +1,7 @@
-/* A statement, a NUL byte, and a payload: compiled and evaluated, once per version. */
+/* A statement, a NUL byte, and a payload: compiled and evaluated, once per version, in bounded time. */
+#include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include "base/mem.h"
 #include "rule/evaluate.h"
@@ -27,6 +29,23 @@ static int shadow(const struct rule_environment *environment, struct str thing, 
 static int thing(const struct rule_environment *environment, struct str name,
                  struct buf *document) {
     return shadow(environment, name, (struct str){0}, document);
+}
+
+/* No message may take longer than 10 ms; sanitizers make it many times that. */
+enum { MILLISECONDS_MAX = 10, SANITIZERS_FACTOR = 20 };
+
+static int64_t cpu_us(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+    return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+}
+
+static void check_time(int64_t began_us) {
+    int64_t took_us = cpu_us() - began_us;
+    if (took_us < MILLISECONDS_MAX * SANITIZERS_FACTOR * 1000)
+        return;
+    fprintf(stderr, "one message took %lld us\n", (long long)took_us);
+    abort();
 }
 
 static void evaluate(struct str sql, struct str payload, enum rule_version version) {
@@ -59,7 +78,9 @@ static void evaluate(struct str sql, struct str payload, enum rule_version versi
                                     .effort_left = EVALUATION_EFFORT_MAX};
     if (rule_plan_statement(&plan_arena, sql, version, &plan, &err) == 0) {
         struct str result;
+        int64_t began_us = cpu_us();
         rule_evaluate(plan, &evaluation, &out, &result);
+        check_time(began_us);
         if (buf_len(&scratch))
             abort();
     }

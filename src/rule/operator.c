@@ -50,7 +50,8 @@ bool rule_value_equal(struct evaluation *evaluation, struct value a, struct valu
     case VALUE_BOOLEAN:
         return a.boolean == b.boolean;
     case VALUE_STRING:
-        return str_eq(a.text, b.text);
+        return a.text.len == b.text.len && rule_evaluation_spend_bytes(evaluation, a.text.len) &&
+               str_eq(a.text, b.text);
     case VALUE_ARRAY:
         return equal_arrays(evaluation, a, b);
     case VALUE_OBJECT:
@@ -64,7 +65,7 @@ bool rule_value_equal(struct evaluation *evaluation, struct value a, struct valu
 static bool comparable(struct evaluation *evaluation, struct value *value) {
     if (value_is_number(*value))
         return !value->beyond;
-    return value->type == VALUE_STRING && rule_value_to_number(evaluation->version, *value, value);
+    return value->type == VALUE_STRING && rule_value_to_number(evaluation, *value, value);
 }
 
 struct value rule_value_compare(struct evaluation *evaluation, enum value_comparison how,
@@ -136,8 +137,7 @@ static bool operate(enum value_arithmetic how, struct number a, struct number b,
 struct value rule_value_arithmetic(struct evaluation *evaluation, enum value_arithmetic how,
                                    struct value a, struct value b) {
     struct number result;
-    if (!rule_value_to_number(evaluation->version, a, &a) ||
-        !rule_value_to_number(evaluation->version, b, &b) ||
+    if (!rule_value_to_number(evaluation, a, &a) || !rule_value_to_number(evaluation, b, &b) ||
         !operate(how, a.number, b.number, &result))
         return value_undefined();
     return of_operands(evaluation, a, b, result);
@@ -156,19 +156,19 @@ struct value rule_value_in(struct evaluation *evaluation, struct value value, st
     return value_boolean(false);
 }
 
-static struct value cast_int(struct value value) {
+static struct value cast_int(struct evaluation *evaluation, struct value value) {
     struct number whole;
     if (value.type == VALUE_BOOLEAN)
         return value_int(value.boolean);
-    return rule_value_to_whole(value, NUMBER_FLOOR, &whole) ? rule_value_of_whole(whole)
-                                                            : value_undefined();
+    return rule_value_to_whole(evaluation, value, NUMBER_FLOOR, &whole) ? rule_value_of_whole(whole)
+                                                                        : value_undefined();
 }
 
 static struct value cast_decimal(struct evaluation *evaluation, struct value value) {
     struct value number;
     if (value.type == VALUE_BOOLEAN)
         return rule_value_of_number(evaluation->version, number_int(value.boolean));
-    return rule_value_to_number(evaluation->version, value, &number) ? number : value_undefined();
+    return rule_value_to_number(evaluation, value, &number) ? number : value_undefined();
 }
 
 /* A Decimal that went through double precision; Ints stay. */
@@ -194,7 +194,7 @@ struct value rule_value_cast(struct evaluation *evaluation, enum value_cast type
         return rule_value_to_string(evaluation, value, &text) ? value_string(text)
                                                               : value_undefined();
     case VALUE_CAST_INT:
-        return cast_int(value);
+        return cast_int(evaluation, value);
     case VALUE_CAST_DECIMAL:
         return cast_decimal(evaluation, value);
     case VALUE_CAST_DOUBLE:

@@ -323,6 +323,29 @@ static void numbers_beyond_the_range(void **state) {
     CHECK_EXPRESSIONS(V2, payload, cases);
 }
 
+/* The text of a value is JSON without white space and needless escapes, however the device wrote it. */
+static void texts_of_what_the_payload_holds(void **state) {
+    static const char payload[] =
+        "{\"o\": { \"a\" : [1, 2.0 ,\"\\u00e9\\/<\\/\"],\t\"k\\u0065y\":null } ,\"list\":[ 1,2 "
+        "],\"e\":[ ]}";
+    static const struct expression_case cases[] = {
+        {"o = cast(o AS String)", "false"},
+        {"'' + o", "\"{\\\"a\\\":[1,2,\\\"\xc3\xa9/</\\\"],\\\"key\\\":null}\""},
+        {"o", "{\"a\":[1,2,\"\xc3\xa9/</\"],\"key\":null}"},
+        {"length(list)", "5"},
+        {"md5(list) = md5('[1,2]')", "true"},
+        {"encode(list, 'base64')", "\"WzEsMl0=\""},
+        {"'' + e", "\"[]\""},
+        {"upper(list)", "\"[1,2]\""},
+    };
+    CHECK_EXPRESSIONS(V2, payload, cases);
+    static const struct expression_case old[] = {
+        {"'' + o", "\"{\\\"a\\\":[1,2.0,\\\"\xc3\xa9/</\\\"],\\\"key\\\":null}\""},
+        {"cast(list AS String)", "\"[1,2]\""},
+    };
+    CHECK_EXPRESSIONS(V1, payload, old);
+}
+
 /* Looking both ways at each level would double the work with each. */
 static void deep_objects_are_compared_in_a_pass(void **state) {
     enum { DEPTH = 60 };
@@ -354,6 +377,7 @@ int main(void) {
         cmocka_unit_test(every_cast),
         cmocka_unit_test(decimals),
         cmocka_unit_test(numbers_beyond_the_range),
+        cmocka_unit_test(texts_of_what_the_payload_holds),
         cmocka_unit_test(deep_objects_are_compared_in_a_pass),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

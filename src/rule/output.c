@@ -70,39 +70,57 @@ static void write_member(struct evaluation *evaluation, struct buf *out,
     rule_value_write(evaluation, out, value);
 }
 
+/* An item behind *, and whether it stands in the place of a member. */
+struct item {
+    struct value value;
+    bool placed;
+};
+
 /* The item behind * with that key and a value; its index, or `count`. */
-static size_t find_item(const struct plan_output *items, const struct value *values, size_t count,
+static size_t find_item(const struct plan_output *outputs, const struct item *items, size_t count,
                         struct json_value key) {
-    for (size_t i = 0; i < count; i++, items = items->next)
-        if (values[i].type != VALUE_UNDEFINED && json_str_eq(key, items->key))
+    for (size_t i = 0; i < count; i++, outputs = outputs->next)
+        if (items[i].value.type != VALUE_UNDEFINED && json_str_eq(key, outputs->key))
             return i;
     return count;
 }
 
-/* The payload's members, each of them as it stands or an item in its place, and the items behind it. */
+static void write_payload_key(struct evaluation *evaluation, struct buf *out,
+                              struct json_value key) {
+    if (out->at[out->end - 1] != '{')
+        buf_add_u8(out, ',');
+    if (json_entry(key)->info & JSON_ESCAPED)
+        json_write_plain_string(out, json_str(key, evaluation->arena));
+    else
+        buf_add_str(out, json_raw(key));
+    buf_add_u8(out, ':');
+}
+
+/* The payload's members, each of them or an item in its place, and the items behind it. A payload may have
+ * a key twice: the item takes the place of both. */
 static void write_star(struct evaluation *evaluation, struct buf *out, struct value all,
-                       const struct plan_output *items, size_t count) {
-    struct value values[ITEMS_BEHIND_STAR_MAX];
-    const struct plan_output *item = items;
-    for (size_t i = 0; i < count; i++, item = item->next)
-        values[i] = output_value(item, evaluation);
-    struct value_cursor cursor = rule_value_each(all);
-    while (rule_evaluation_spend(evaluation, 1) && json_next(&cursor.json)) {
-        if (out->at[out->end - 1] != '{')
-            buf_add_u8(out, ',');
-        buf_add_str(out, json_raw(cursor.json.key));
-        buf_add_u8(out, ':');
-        size_t place = find_item(items, values, count, cursor.json.key);
-        if (place == count) {
-            rule_value_write_json(evaluation, out, cursor.json.value);
+                       const struct plan_output *outputs, size_t count) {
+    struct item items[ITEMS_BEHIND_STAR_MAX];
+    const struct plan_output *output = outputs;
+    for (size_t i = 0; i < count; i++, output = output->next)
+        items[i] = (struct item){.value = output_value(output, evaluation)};
+    struct json_cursor cursor = json_each(all.json);
+    while (rule_evaluation_spend(evaluation, 1) && json_next(&cursor)) {
+        size_t place = find_item(outputs, items, count, cursor.key);
+        if (place < count && items[place].placed)
+            continue;
+        write_payload_key(evaluation, out, cursor.key);
+        if (place < count) {
+            rule_value_write(evaluation, out, items[place].value);
+            items[place].placed = true;
         } else {
-            rule_value_write(evaluation, out, values[place]);
-            values[place] = value_undefined();
+            rule_value_write_json(evaluation, out, cursor.value);
         }
     }
-    item = items;
-    for (size_t i = 0; i < count; i++, item = item->next)
-        write_member(evaluation, out, item, values[i]);
+    output = outputs;
+    for (size_t i = 0; i < count; i++, output = output->next)
+        if (!items[i].placed)
+            write_member(evaluation, out, output, items[i].value);
 }
 
 static size_t count_items(const struct plan_output *output, bool *ret_star) {

@@ -119,18 +119,39 @@ static int parse_source(struct parser *parser, struct ast_select *select) {
     return result < 0 ? result : rule_parser_expect(parser, TOKEN_NAME, "a name");
 }
 
+/* Whether an expression cannot begin with the token. */
+static bool begins_nothing(const struct token *token) {
+    switch (token->kind) {
+    case TOKEN_NAME:
+        return token->keyword == KEYWORD_FROM || token->keyword == KEYWORD_AS ||
+               token->keyword == KEYWORD_WHERE || token->keyword == KEYWORD_AND ||
+               token->keyword == KEYWORD_OR || token->keyword == KEYWORD_IN;
+    case TOKEN_NUMBER:
+    case TOKEN_STRING:
+    case TOKEN_VARIABLE:
+    case TOKEN_MINUS:
+    case TOKEN_STAR:
+    case TOKEN_PAREN_OPEN:
+    case TOKEN_BRACKET_OPEN:
+    case TOKEN_BRACE_OPEN:
+        return false;
+    default:
+        return true;
+    }
+}
+
 /* Whether VALUE, the word ahead, is a field of that name and not the keyword: it is, if nothing
- * that could be its expression follows. */
+ * that could be its expression follows. Behind * there is none either where * multiplies. */
 static bool value_is_field(const struct parser *parser) {
     struct lexer lexer = parser->lexer;
-    struct token next;
+    struct token next, behind;
     struct err ignored;
     lexer.err = &ignored;
     if (rule_lexer_next(&lexer, &next) < 0)
         return false;
-    return next.kind == TOKEN_END || next.kind == TOKEN_COMMA || next.kind == TOKEN_DOT ||
-           (next.kind == TOKEN_NAME &&
-            (next.keyword == KEYWORD_FROM || next.keyword == KEYWORD_AS));
+    if (next.kind == TOKEN_STAR && rule_lexer_next(&lexer, &behind) == 0)
+        return !begins_nothing(&behind);
+    return begins_nothing(&next);
 }
 
 int rule_parse_select(struct parser *parser, bool nested, struct ast_select **ret_select) {

@@ -122,6 +122,17 @@ static int check_mode(struct planner *planner, const struct ast_node *node) {
     return 0;
 }
 
+/* Nor may the ARN of a role, the last argument, be one. */
+static int check_role(struct planner *planner, const struct ast_node *node) {
+    const struct ast_node *role = node->first;
+    while (role && role->next)
+        role = role->next;
+    if (role && role->kind == AST_VARIABLE)
+        return FAIL(planner, role->at, ERR_INVALID, "the role of %.*s() cannot be a variable",
+                    STR_ARG(node->text));
+    return 0;
+}
+
 /* There are no thing groups to be listed. */
 static int check_registry_api(struct planner *planner, const struct ast_node *node) {
     const struct ast_node *api = node->first;
@@ -129,7 +140,7 @@ static int check_registry_api(struct planner *planner, const struct ast_node *no
         return FAIL(planner, api ? api->at : node->at, ERR_INVALID,
                     "the API of %.*s() must be a string that stands here", STR_ARG(node->text));
     if (str_eq(api->text, STR("DescribeThing")))
-        return 0;
+        return check_role(planner, node);
     return FAIL(planner, api->at, ERR_UNSUPPORTED, "%.*s() knows 'DescribeThing' only, not '%.*s'",
                 STR_ARG(node->text), STR_ARG(api->text));
 }
@@ -180,6 +191,9 @@ static int check_function(struct planner *planner, const struct ast_node *node,
                     function->name);
     if (node->count > FUNCTION_ARGS_MAX)
         return FAIL(planner, node->at, ERR_INVALID, "more than %d arguments", FUNCTION_ARGS_MAX);
+    if (function->call == rule_function_get_secret ||
+        function->call == rule_function_get_thing_shadow)
+        return check_role(planner, node);
     bool coder = function->call == rule_function_encode || function->call == rule_function_decode;
     if (function->call == rule_function_transform)
         return check_mode(planner, node);
@@ -412,7 +426,7 @@ static bool natural_name(const struct ast_node *node, struct str *ret_name) {
 
 static struct str write_key(struct arena *arena, struct str key) {
     struct buf written = {0};
-    json_write_string(&written, key);
+    json_write_plain_string(&written, key);
     buf_add_u8(&written, ':');
     struct str copy = {arena_strdup(arena, buf_str(&written)), buf_len(&written)};
     buf_done(&written);

@@ -89,7 +89,7 @@ struct rule_action_config {
 struct rule_config {
     struct option_head head; /* name: the rule's */
     const char *sql;
-    int sql_version; /* enum rule_version */
+    int sql_version; /* enum rule_version, or the number behind: "beta" */
     const char *description;
     bool disabled;
     const char *role;            /* of actions that name none; may be NULL */

@@ -134,7 +134,8 @@ static const struct option action_options[] = {
     {.key = NULL},
 };
 
-static const char *const version_names[] = {"2015-10-08", "2016-03-23", NULL};
+/* As enum rule_version; "beta" is the newest one. */
+static const char *const version_names[] = {"2015-10-08", "2016-03-23", "beta", NULL};
 
 const struct option rule_options[] = {
     {.key = "sql",
@@ -347,8 +348,10 @@ static int compile_sql(struct compiler *compiler, struct rule *rule) {
     const struct rule_config *config = compiler->config;
     struct err inner = {0};
     rule->sql = str_of(arena_strdup(compiler->arena, str_of(config->sql)));
-    int result = rule_plan_statement(compiler->arena, rule->sql,
-                                     (enum rule_version)config->sql_version, &rule->plan, &inner);
+    enum rule_version version = config->sql_version == RULE_VERSION_2015_10_08
+                                    ? RULE_VERSION_2015_10_08
+                                    : RULE_VERSION_2016_03_23;
+    int result = rule_plan_statement(compiler->arena, rule->sql, version, &rule->plan, &inner);
     compiler->plan = rule->plan;
     if (result == 0)
         return 0;

@@ -51,8 +51,9 @@ static void errors_say_where(void **state) {
          "weir.yaml:2:9: rule r: sql 1:8: there is no function nosuch()"},
         {"{\"rules\":{\"r-1\":{\"sql\":\"SELECT * FROM 'a'\"," KINESIS "}}}",
          "weir.yaml:1:17: rule r-1: a rule's name is 1 to 128 letters, digits and underscores"},
-        {"{\"rules\":{\"r\":{\"sql\":\"SELECT * FROM 'a'\",\"sql_version\":\"beta\"," KINESIS "}}}",
-         "weir.yaml:1:56: sql_version: \"beta\" is none of: 2015-10-08, 2016-03-23"},
+        {"{\"rules\":{\"r\":{\"sql\":\"SELECT * FROM 'a'\",\"sql_version\":\"gamma\"," KINESIS
+         "}}}",
+         "weir.yaml:1:56: sql_version: \"gamma\" is none of: 2015-10-08, 2016-03-23, beta"},
         {"{\"rules\":{\"r\":{\"sql\":\"SELECT * FROM 'a'\",\"actions\":[{}]}}}",
          "weir.yaml:1:53: rule r: an action has exactly one key, its kind: kinesis, "
          "firehose, republish, http, ..."},

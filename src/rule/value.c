@@ -43,6 +43,19 @@ struct value rule_value_read_number(enum rule_version version, struct str text) 
     return value;
 }
 
+/* Numbers of usual length are no more than a step. */
+static bool spend_on_number(struct evaluation *evaluation, size_t len) {
+    return len <= NUMBER_DIGITS_MAX || rule_evaluation_spend_bytes(evaluation, 3 * len);
+}
+
+/* A view, or a copy without escapes. */
+static struct str string_of_json(struct evaluation *evaluation, struct json_value json) {
+    const struct json_entry *entry = json_entry(json);
+    if (entry->info & JSON_ESCAPED && !rule_evaluation_spend_bytes(evaluation, 2 * entry->len))
+        return STR("");
+    return json_str(json, evaluation->arena);
+}
+
 struct value rule_value_from_json(struct evaluation *evaluation, struct json_value json) {
     switch (json_type(json)) {
     case JSON_ABSENT:
@@ -53,9 +66,11 @@ struct value rule_value_from_json(struct evaluation *evaluation, struct json_val
     case JSON_TRUE:
         return value_boolean(json_type(json) == JSON_TRUE);
     case JSON_NUMBER:
+        if (!spend_on_number(evaluation, json_entry(json)->len))
+            return value_undefined();
         return rule_value_read_number(evaluation->version, json_raw(json));
     case JSON_STRING:
-        return value_string(json_str(json, evaluation->arena));
+        return value_string(string_of_json(evaluation, json));
     case JSON_ARRAY:
         return (struct value){.type = VALUE_ARRAY, .view = true, .json = json};
     case JSON_OBJECT:
@@ -64,9 +79,11 @@ struct value rule_value_from_json(struct evaluation *evaluation, struct json_val
     return value_undefined();
 }
 
-bool rule_value_to_number(enum rule_version version, struct value value, struct value *ret_number) {
-    if (value.type == VALUE_STRING && rule_number_valid(value.text)) {
-        value = rule_value_read_number(version, value.text);
+bool rule_value_to_number(struct evaluation *evaluation, struct value value,
+                          struct value *ret_number) {
+    if (value.type == VALUE_STRING && spend_on_number(evaluation, value.text.len) &&
+        rule_number_valid(value.text)) {
+        value = rule_value_read_number(evaluation->version, value.text);
         /* Only what came as a number is passed on as it was written. */
         value.text = (struct str){0};
     }
@@ -76,22 +93,23 @@ bool rule_value_to_number(enum rule_version version, struct value value, struct 
     return true;
 }
 
-bool rule_value_to_whole(struct value value, enum number_rounding rounding,
-                         struct number *ret_whole) {
+bool rule_value_to_whole(struct evaluation *evaluation, struct value value,
+                         enum number_rounding rounding, struct number *ret_whole) {
     if (value.type == VALUE_INT) {
         *ret_whole = value.number;
         return true;
     }
     bool cut = value.type == VALUE_STRING && rounding == NUMBER_NEAREST;
-    if (!rule_value_to_number(RULE_VERSION_2016_03_23, value, &value))
+    if (!rule_value_to_number(evaluation, value, &value))
         return false;
     *ret_whole = rule_number_round(value.number, cut ? NUMBER_CUT : rounding, 0);
     return true;
 }
 
-bool rule_value_to_int(struct value value, enum number_rounding rounding, int64_t *ret_integer) {
+bool rule_value_to_int(struct evaluation *evaluation, struct value value,
+                       enum number_rounding rounding, int64_t *ret_integer) {
     struct number whole;
-    if (!rule_value_to_whole(value, rounding, &whole))
+    if (!rule_value_to_whole(evaluation, value, rounding, &whole))
         return false;
     bool fits = whole.exponent == 0 && whole.coefficient == (int64_t)whole.coefficient;
     *ret_integer = fits                    ? (int64_t)whole.coefficient
@@ -141,7 +159,7 @@ bool rule_value_to_string(struct evaluation *evaluation, struct value value, str
             return false;
     }
     *ret_text = value.text.at ? value.text : STR("");
-    return true;
+    return rule_evaluation_spend_bytes(evaluation, value.text.len);
 }
 
 struct value_cursor rule_value_each(struct value value) {
@@ -158,7 +176,8 @@ bool rule_value_next(struct evaluation *evaluation, struct value_cursor *cursor)
     if (over.view) {
         if (!json_next(&cursor->json))
             return false;
-        cursor->key = json_str(cursor->json.key, evaluation->arena);
+        if (json_type(cursor->json.key) == JSON_STRING)
+            cursor->key = string_of_json(evaluation, cursor->json.key);
         cursor->value = rule_value_from_json(evaluation, cursor->json.value);
         return true;
     }
@@ -197,9 +216,15 @@ struct value_object *rule_value_object_new(struct evaluation *evaluation, size_t
     return object;
 }
 
+/* Steps of looking for a key among others, which may all be as long. */
+static size_t keys_cost(size_t count, struct str key) {
+    enum { KEYS_PER_STEP = 8, BYTES_AS_CHEAP_AS_A_KEY = 64 };
+    return count * (1 + key.len / BYTES_AS_CHEAP_AS_A_KEY) / KEYS_PER_STEP + 1;
+}
+
 void rule_value_object_set(struct evaluation *evaluation, struct value_object *object,
                            struct str key, struct value value) {
-    rule_evaluation_spend(evaluation, object->count / 8 + 1);
+    rule_evaluation_spend(evaluation, keys_cost(object->count, key));
     struct value_member *member = object->members, *end = object->members + object->count;
     while (member < end && !str_eq(member->key, key))
         member++;
@@ -212,7 +237,7 @@ void rule_value_object_set(struct evaluation *evaluation, struct value_object *o
 
 struct value rule_value_member(struct evaluation *evaluation, struct value value, struct str key) {
     if (value.type != VALUE_OBJECT ||
-        !rule_evaluation_spend(evaluation, rule_value_count(value) / 8 + 1))
+        !rule_evaluation_spend(evaluation, keys_cost(rule_value_count(value), key)))
         return value_undefined();
     if (value.view)
         return rule_value_from_json(evaluation, json_member(value.json, key));
@@ -246,21 +271,46 @@ struct value rule_value_item(struct evaluation *evaluation, struct value value, 
     return rule_value_from_json(evaluation, json_item(value.json, (size_t)index));
 }
 
-/* In 2016-03-23 a whole number with a fraction or an exponent must be rewritten; what holds none
- * goes out as it came. */
+/* Bytes that an entry takes by itself where there is no white space: without what it contains. */
+static size_t minified_bytes(const struct json_entry *entry) {
+    size_t count = entry->info / JSON_ONE;
+    switch (json_entry_type(entry)) {
+    case JSON_STRING:
+        return entry->len + 2;
+    case JSON_ARRAY: /* brackets and commas */
+        return count ? count + 1 : 2;
+    case JSON_OBJECT: /* and colons */
+        return count ? 2 * count + 1 : 2;
+    default:
+        return entry->len;
+    }
+}
+
+/*
+ * Whether what the payload has is written as it would be here: no white space, no escapes, no -0, and
+ * in 2016-03-23 no whole number with a fraction or an exponent. So the text of a value, its length and its
+ * digest do not depend on how the device wrote it.
+ */
 static bool goes_unchanged(struct evaluation *evaluation, struct json_value json) {
     const struct json_entry *entry = json_entry(json), *end = json.json->entries + entry->next;
+    bool whole_are_ints = evaluation->version == RULE_VERSION_2016_03_23;
     struct number number;
-    if (evaluation->version == RULE_VERSION_2015_10_08)
-        return true;
+    size_t bytes = 0;
     rule_evaluation_spend(evaluation, (size_t)(end - entry) / 4);
     for (; entry < end; entry++) {
-        struct str text = str_from(json.json->text.at + entry->at, entry->len);
-        if (entry->info & JSON_FRACTIONAL && rule_number_read(text, &number) &&
-            number.exponent == 0)
+        bytes += minified_bytes(entry);
+        const char *at = json.json->text.at + entry->at;
+        bool minus_zero = entry->len == 2 && at[0] == '-' && at[1] == '0';
+        if (entry->info & JSON_ESCAPED || minus_zero)
+            return false;
+        if (!whole_are_ints || !(entry->info & JSON_FRACTIONAL))
+            continue;
+        struct str text = str_from(at, entry->len);
+        spend_on_number(evaluation, text.len);
+        if (rule_number_read(text, &number) && number.exponent == 0)
             return false;
     }
-    return true;
+    return bytes == json_raw(json).len;
 }
 
 void rule_value_write_json(struct evaluation *evaluation, struct buf *out, struct json_value json) {
@@ -279,7 +329,7 @@ static void write_items(struct evaluation *evaluation, struct buf *out, struct v
             buf_add_u8(out, ',');
         first = false;
         if (keyed) {
-            json_write_string(out, cursor.key);
+            json_write_plain_string(out, cursor.key);
             buf_add_u8(out, ':');
         }
         rule_value_write(evaluation, out, cursor.value);
@@ -306,7 +356,7 @@ void rule_value_write(struct evaluation *evaluation, struct buf *out, struct val
         write_number(evaluation, out, value);
         break;
     case VALUE_STRING:
-        json_write_string(out, value.text);
+        json_write_plain_string(out, value.text);
         break;
     case VALUE_ARRAY:
     case VALUE_OBJECT:

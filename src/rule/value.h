@@ -110,15 +110,17 @@ struct value rule_value_read_number(enum rule_version version, struct str text);
 struct value rule_value_from_json(struct evaluation *evaluation, struct json_value json);
 
 /* As Decimal (reference: conversions): numbers as they are, strings by the pattern; else false. */
-bool rule_value_to_number(enum rule_version version, struct value value, struct value *ret_number);
+bool rule_value_to_number(struct evaluation *evaluation, struct value value,
+                          struct value *ret_number);
 
 /* Whole: numbers, and strings by way of Decimal, rounded as the caller says; NUMBER_NEAREST cuts
  * strings, as the dialect's own conversion does. False for all else. */
-bool rule_value_to_whole(struct value value, enum number_rounding rounding,
-                         struct number *ret_whole);
+bool rule_value_to_whole(struct evaluation *evaluation, struct value value,
+                         enum number_rounding rounding, struct number *ret_whole);
 
 /* The same within int64: what is beyond becomes the end of it. */
-bool rule_value_to_int(struct value value, enum number_rounding rounding, int64_t *ret_integer);
+bool rule_value_to_int(struct evaluation *evaluation, struct value value,
+                       enum number_rounding rounding, int64_t *ret_integer);
 
 /* Booleans, and the strings "true" and "false" in any case. */
 bool rule_value_to_boolean(struct value value, bool *ret_boolean);

@@ -85,15 +85,18 @@ static void computed_decimals_as_text(void **state) {
 
 static void strings_become_numbers_by_the_pattern(void **state) {
     struct value number;
-    assert_true(rule_value_to_number(V2, value_string(STR("5E-1")), &number));
+    assert_true(rule_value_to_number(&run.evaluation, value_string(STR("5E-1")), &number));
     assert_written(number, "0.5");
-    assert_true(rule_value_to_number(V1, value_string(STR("7.0")), &number));
+    run.evaluation.version = V1;
+    assert_true(rule_value_to_number(&run.evaluation, value_string(STR("7.0")), &number));
+    run.evaluation.version = V2;
     assert_int_equal(number.type, VALUE_DECIMAL);
-    assert_false(rule_value_to_number(V2, value_string(STR("+1")), &number));
-    assert_false(rule_value_to_number(V2, value_string(STR("1E1000")), &number));
-    assert_false(rule_value_to_number(V2, rule_value_read_number(V2, STR("1E1000")), &number));
-    assert_false(rule_value_to_number(V2, value_boolean(true), &number));
-    assert_false(rule_value_to_number(V2, value_null(), &number));
+    assert_false(rule_value_to_number(&run.evaluation, value_string(STR("+1")), &number));
+    assert_false(rule_value_to_number(&run.evaluation, value_string(STR("1E1000")), &number));
+    assert_false(
+        rule_value_to_number(&run.evaluation, rule_value_read_number(V2, STR("1E1000")), &number));
+    assert_false(rule_value_to_number(&run.evaluation, value_boolean(true), &number));
+    assert_false(rule_value_to_number(&run.evaluation, value_null(), &number));
 }
 
 /* Three roundings: a Decimal to the nearest, a String cut, and floor where a function says so. */
@@ -101,19 +104,21 @@ static void roundings_to_int(void **state) {
     int64_t integer;
     struct value decimal = rule_value_read_number(V2, STR("-2.7")),
                  string = value_string(STR("-2.7"));
-    assert_true(rule_value_to_int(decimal, NUMBER_NEAREST, &integer));
+    assert_true(rule_value_to_int(&run.evaluation, decimal, NUMBER_NEAREST, &integer));
     assert_int_equal(integer, -3);
-    assert_true(rule_value_to_int(decimal, NUMBER_FLOOR, &integer));
+    assert_true(rule_value_to_int(&run.evaluation, decimal, NUMBER_FLOOR, &integer));
     assert_int_equal(integer, -3);
-    assert_true(rule_value_to_int(string, NUMBER_NEAREST, &integer));
+    assert_true(rule_value_to_int(&run.evaluation, string, NUMBER_NEAREST, &integer));
     assert_int_equal(integer, -2);
-    assert_true(rule_value_to_int(string, NUMBER_FLOOR, &integer));
+    assert_true(rule_value_to_int(&run.evaluation, string, NUMBER_FLOOR, &integer));
     assert_int_equal(integer, -3);
-    assert_true(rule_value_to_int(value_string(STR("1E30")), NUMBER_FLOOR, &integer));
+    assert_true(
+        rule_value_to_int(&run.evaluation, value_string(STR("1E30")), NUMBER_FLOOR, &integer));
     assert_true(integer == INT64_MAX);
-    assert_true(rule_value_to_int(value_string(STR("-1E30")), NUMBER_FLOOR, &integer));
+    assert_true(
+        rule_value_to_int(&run.evaluation, value_string(STR("-1E30")), NUMBER_FLOOR, &integer));
     assert_true(integer == INT64_MIN);
-    assert_false(rule_value_to_int(value_boolean(true), NUMBER_FLOOR, &integer));
+    assert_false(rule_value_to_int(&run.evaluation, value_boolean(true), NUMBER_FLOOR, &integer));
 }
 
 static void texts(void **state) {

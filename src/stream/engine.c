@@ -30,6 +30,10 @@ size_t engine_batch_add(struct engine_batch *batch, const struct record *record,
     return sizeof *added + buf_len(&batch->bytes) - added->offset;
 }
 
+size_t engine_batch_memory(const struct engine_batch *batch) {
+    return sizeof *batch + batch->bytes.cap + batch->cap * sizeof *batch->records;
+}
+
 void engine_batch_clear(struct engine_batch *batch) {
     batch->count = 0;
     batch->status = 0;

@@ -139,7 +139,8 @@ struct engine_batch {
 
 /* Copies the record; returns its bytes. */
 size_t engine_batch_add(struct engine_batch *batch, const struct record *record, unsigned shard);
-void engine_batch_clear(struct engine_batch *batch); /* keeps the memory, up to 1 MiB */
+size_t engine_batch_memory(const struct engine_batch *batch); /* bytes */
+void engine_batch_clear(struct engine_batch *batch);          /* keeps the memory, up to 1 MiB */
 void engine_batch_free(struct engine_batch *batch);
 
 /* The record has its status. The batch goes home with its last one and is not the engine's any

@@ -94,7 +94,7 @@ void stage_seal(struct stage *stage, struct batch *batch) {
     for (struct chunk *chunk = stage->first; chunk; chunk = chunk->next) {
         size_t payload = chunk->used - SEGMENT_BLOCK_HEADER_BYTES;
         chunk->used = segment_block_seal(chunk->block, payload, chunk->count, chunk->base_ms);
-        batch->bytes += chunk->used;
+        batch->bytes += sizeof *chunk + chunk->cap;
     }
     *batch->chunks_end = stage->first;
     batch->chunks_end = &stage->last->next;

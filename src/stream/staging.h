@@ -43,7 +43,7 @@ struct batch {
     struct task task;
     struct batch *next;
     struct chunk *chunks, **chunks_end;
-    size_t bytes;
+    size_t bytes; /* of memory, whatever is in it */
     uint64_t ticket;
     int status; /* once it is home: 0, NO_SPACE, IO */
     void (*home)(struct batch *batch);

@@ -26,7 +26,7 @@ static void count(struct batch *batch, size_t *ret_blocks, size_t *ret_records) 
         assert_true(chunk->used <= chunk->cap);
         ++*ret_blocks;
         *ret_records += chunk->count;
-        bytes += chunk->used;
+        bytes += sizeof *chunk + chunk->cap;
     }
     assert_int_equal(bytes, batch->bytes);
 }

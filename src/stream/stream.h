@@ -50,8 +50,8 @@ struct stream_log_config {
     enum stream_sync sync;
     int64_t sync_interval_ms;  /* STREAM_SYNC_INTERVAL */
     int64_t segment_bytes_max; /* 0: 64 MiB */
-    int64_t staging_bytes_max; /* per writer, staged and under way; 0: 8 MiB. Beyond it: has_room()
-                                  is false */
+    int64_t staging_bytes_max; /* per writer: bytes staged, memory under way; 0: 8 MiB. Beyond it:
+                                  has_room() is false */
     enum stream_corrupted corrupted; /* of streams that no configuration names */
     bool defers_sync; /* what the streams are found to hold is synced by stream_open_rest(), for all
                          at once; no writer and no reader before it */

@@ -13,7 +13,7 @@
  * is due at once, started by the first push of each turn and stopped by the hook, sees to it that
  * the loop does not sleep on staged records.
  *
- * Back-pressure: bytes staged and bytes under way together are held against staging_bytes_max. What
+ * Back-pressure: bytes staged and memory under way together are held against staging_bytes_max. What
  * is pushed beyond it is taken all the same (one message may overrun); producers ask has_room
  * before they take the next. on_room follows when half of the bound is free again.
  *
@@ -188,7 +188,7 @@ static void send_to_engines(struct stream_writer *writer, struct batch *batch) {
         sent->next_sent = batch->sent;
         batch->sent = sent;
         batch->parts++;
-        batch->bytes += buf_len(&sent->bytes) + sent->count * sizeof *sent->records;
+        batch->bytes += engine_batch_memory(sent);
         loop_post(sent->engine->loop, &sent->task);
     }
     for (struct stream_sink *sink = writer->sinks; sink; sink = sink->next)
@@ -280,7 +280,7 @@ struct stream_writer *stream_writer_new(struct stream_log *log, struct loop *loo
     writer->bytes_max = bytes_max > 0 ? (size_t)bytes_max : STAGING_BYTES_DEFAULT;
     writer->pool.free_bytes_max = writer->bytes_max;
     metric_init(&writer->staging_bytes, METRIC_GAUGE, "weir_stream_staging_bytes",
-                "Bytes staged by producers and not yet committed.", NULL);
+                "Memory of what producers have staged and is not yet committed.", NULL);
     metric_init(&writer->full, METRIC_COUNTER, "weir_stream_staging_full_total",
                 "Times that a producer had to wait for commits.", NULL);
     loop_hook_add(loop, &writer->hook);

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""docs/mqtt-conformance.md names tests: each of them must exist, and each statement must say what covers it.
+"""docs/mqtt-conformance.md and docs/sql-conformance.md name tests: each of them must exist, and each statement must say what
+covers it. (Rows of the dialect that have a result are run by tests/rule/test_reference.py.)
 
 Prints one line per breach and ends with 1 if there is any.
 """
@@ -9,6 +10,7 @@ import sys
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 PAGE = "docs/mqtt-conformance.md"
+DIALECT = "docs/sql-conformance.md"
 UNCOVERED = ("client's duty", "not used", "not covered")
 
 
@@ -24,7 +26,11 @@ def exists(name, test):
     if name.endswith(".py"):
         text = read("tests", "e2e", "conformance", name) or read("tests", "e2e", name)
         return text is not None and re.search(rf"^def {test}\(", text, re.M)
-    text = read("src", "mqtt", name)
+    return exists_in_c("mqtt", name, test)
+
+
+def exists_in_c(part, name, test):
+    text = read("src", part, name)
     return text is not None and re.search(rf"^static void {test}\(", text, re.M)
 
 
@@ -52,8 +58,25 @@ def breaches():
             yield f"{PAGE}:{number}: a row has three columns"
 
 
+def breaches_of_dialect():
+    named = False
+    for number, line in enumerate(read(DIALECT).split("\n"), 1):
+        if not line.startswith("| ") or line.startswith("| ---"):
+            named = False if not line.startswith("|") else named
+            continue
+        if line == "| row | test |":
+            named = True
+            continue
+        tests = re.findall(r"`(\w+\.c)::(\w+)`", line)
+        if named and not tests and "tables above" not in line:
+            yield f"{DIALECT}:{number}: names no test"
+        for name, test in tests:
+            if not exists_in_c("rule", name, test):
+                yield f"{DIALECT}:{number}: there is no {name}::{test}"
+
+
 def main():
-    found = list(breaches())
+    found = list(breaches()) + list(breaches_of_dialect())
     for line in found:
         print(line)
     sys.exit(1 if found else 0)

@@ -125,6 +125,7 @@ TESTED_ELSEWHERE = {
     "src/base/arena.c": "buf_test.c",
     "src/base/conf.c": "option_test.c",
     "src/base/err.c": "str_test.c",
+    "src/base/json_value.c": "json_test.c",
     "src/base/log.c": "metric_test.c",
     "src/base/map.c": "list_map_test.c",
     "src/base/mem.c": "every test",

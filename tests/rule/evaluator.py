@@ -18,14 +18,17 @@ UNDEFINED = type("Undefined", (), {"__repr__": lambda self: "Undefined"})()
 CONTEXT = Context(prec=34, Emax=999999, Emin=-999999)  # half even; the dialect's own range is checked by hand
 WIDE = Context(prec=4000, Emax=999999, Emin=-999999)
 PATTERN = re.compile(r"-?[0-9]+(\.[0-9]+)?([eE]-?[0-9]+)?", re.ASCII)
+LONG_SEARCH_CHARACTERS = 500  # at two bytes each
 NOW_MS, RANDOM, UUID, ACCOUNT = 1700000000123, 0.25, "6fa459ea-ee8a-4ca4-894e-db77e160355e", "123456789012"
 
 
 class Num:
-    """A number; `text` is how it was written, as long as it is only passed on; `beyond`: the dialect has no room for it."""
+    """A number; there is no negative zero. `text` is how it was written, as long as it is only passed on; `beyond`: the dialect has no
+    room for it."""
 
     def __init__(self, value, is_int, text=None, beyond=False):
-        self.value, self.is_int, self.text, self.beyond = value, is_int, text, beyond
+        self.value = value if value is None or value != 0 else value.copy_abs()
+        self.is_int, self.text, self.beyond = is_int, text, beyond
 
     def __repr__(self):
         return f"Num({self.value}, {'Int' if self.is_int else 'Decimal'}, {self.text})"
@@ -45,14 +48,25 @@ def round_34(value):
 
 
 class World:
-    """One message and one version."""
+    """One message and one version. `properties`: of MQTT 5.0, as (name, value), of a user as ("user", (key, value))."""
 
-    def __init__(self, version, payload, topic):
-        self.version, self.topic = version, topic
-        self.payload_bytes = payload.encode()
-        self.payload = json.loads(payload, parse_int=self.read_number, parse_float=self.read_number)
+    def __init__(self, version, payload, topic, properties=()):
+        self.version, self.topic, self.properties = version, topic, properties
+        self.payload_bytes = payload.encode(errors="surrogateescape")
+        self.payload = {} if not payload else self.document(payload)
+        self.missed = False  # * of a payload that is no document
+        self.long_search = False  # a regular expression went over more than Weir searches, which then may give nothing
         self.variables = {}
         self.scopes = []  # (element, name), innermost last
+
+    def document(self, payload):
+        """Objects and arrays; all else is no document."""
+        try:
+            payload.encode()
+            read = json.loads(payload, parse_int=self.read_number, parse_float=self.read_number, parse_constant=refuse)
+        except ValueError:
+            return UNDEFINED
+        return read if isinstance(read, (dict, list)) else UNDEFINED
 
     # --- numbers ---
 
@@ -240,6 +254,8 @@ class World:
         return value
 
     def on_star(self):
+        if not self.scopes and self.payload is UNDEFINED:
+            self.missed = True
         return self.scopes[-1][0] if self.scopes else self.payload
 
     def on_variable(self, name):
@@ -311,7 +327,8 @@ class World:
         made, tree = {}, {}
         for item, alias in select["items"]:
             if item == ("star",) and alias is None:
-                if not isinstance(self.on_star(), dict):
+                if not isinstance(self.on_star(), dict):  # items need an object to stand beside
+                    self.missed = self.missed or not self.scopes
                     return UNDEFINED
                 made.update(self.on_star())
                 continue
@@ -364,26 +381,23 @@ class World:
         if not self.passes(statement["where"]):
             return "-"
         if statement.get("value") is None and statement["items"] == [(("star",), None)]:
-            return self.payload_bytes.decode()
+            return self.payload_bytes.decode(errors="surrogateescape")
         value = self.select(statement)
+        if self.missed:
+            return "! unreadable"
         if statement.get("value") is not None and self.version == OLD and isinstance(value, (list, dict)):
             return ""
         return self.write(value)
 
 
+    def template(self, pieces):
+        """Texts and trees, joined: a JSON string."""
+        values = (piece if isinstance(piece, str) else self.evaluate(piece) for piece in pieces)
+        return write_string("".join(self.to_string(value) or "" for value in values))
+
+
 def write_string(text):
-    escapes = {"\b": "\\b", "\t": "\\t", "\n": "\\n", "\f": "\\f", "\r": "\\r", '"': '\\"', "\\": "\\\\"}
-    out = []
-    for i, c in enumerate(text):
-        if c in escapes:
-            out.append(escapes[c])
-        elif ord(c) < 32 or ord(c) == 127:
-            out.append(f"\\u{ord(c):04x}")
-        elif c == "/" and i and text[i - 1] == "<":
-            out.append("\\/")
-        else:
-            out.append(c)
-    return '"' + "".join(out) + '"'
+    return json.dumps(text, ensure_ascii=False)
 
 
 # --- functions: of the world and the arguments ---
@@ -409,6 +423,7 @@ def on_texts(names, implementation, arity):
 
     def call(world, *values):
         texts = [world.to_string(value) for value in values]
+        world.long_search |= names.startswith("regexp_") and len((texts[:1] or [""])[0] or "") > LONG_SEARCH_CHARACTERS
         return UNDEFINED if len(values) != arity or None in texts else implementation(*texts)
 
     FUNCTIONS[names] = call
@@ -628,9 +643,11 @@ def encode(world, value, scheme):
 def decode(world, text, scheme):
     if not isinstance(text, str):
         return UNDEFINED
-    if len(text) % 4 or not re.fullmatch("[A-Za-z0-9+/]*={0,2}", text):
+    padded = text + "=" * (-len(text) % 4) if not text.endswith("=") else text
+    if len(text) % 4 == 1 or not re.fullmatch("([A-Za-z0-9+/]{4})*([A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?", padded) or \
+            base64.b64encode(base64.b64decode(padded)).decode() != padded:  # bits left over
         return None
-    decoded = base64.b64decode(text).decode()
+    decoded = base64.b64decode(padded).decode(errors="replace")
     try:
         return json.loads(decoded, parse_int=world.read_number, parse_float=world.read_number, parse_constant=refuse)
     except ValueError:
@@ -641,6 +658,32 @@ def refuse(name):
     raise ValueError(name)
 
 
+def joda_text(moment, milliseconds, letter, count):
+    """A run of one of Joda-Time's letters (DateTimeFormat), for years from 1 to 9999."""
+
+    def number(value):
+        return str(value).rjust(count, "0")
+
+    def year(value):
+        return f"{value % 100:02}" if count == 2 else number(value)
+
+    def name(full):
+        return full if count >= 4 else full[:3]
+
+    iso = moment.isocalendar()
+    offset = moment.strftime("%z")
+    return {
+        "G": lambda: "AD", "C": lambda: number(moment.year // 100), "Y": lambda: year(moment.year), "y": lambda: year(moment.year),
+        "x": lambda: year(iso[0]), "w": lambda: number(iso[1]), "e": lambda: number(iso[2]), "E": lambda: name(moment.strftime("%A")),
+        "M": lambda: name(moment.strftime("%B")) if count >= 3 else number(moment.month), "d": lambda: number(moment.day),
+        "D": lambda: number(moment.timetuple().tm_yday), "a": lambda: "AM" if moment.hour < 12 else "PM",
+        "K": lambda: number(moment.hour % 12), "h": lambda: number(moment.hour % 12 or 12), "H": lambda: number(moment.hour),
+        "k": lambda: number(moment.hour or 24), "m": lambda: number(moment.minute), "s": lambda: number(moment.second),
+        "S": lambda: f"{milliseconds:03}".ljust(count, "0")[:count], "z": lambda: moment.strftime("%Z"),
+        "Z": lambda: str(moment.tzinfo) if count > 2 else f"{offset[:3]}:{offset[3:]}" if count == 2 else offset,
+    }[letter]()
+
+
 @function(2, 3)
 def parse_time(world, pattern, ms, zone="UTC"):
     if not isinstance(ms, Num) and not isinstance(ms, str):
@@ -649,22 +692,56 @@ def parse_time(world, pattern, ms, zone="UTC"):
     if whole is None or not isinstance(pattern, str) or not isinstance(zone, str) or not 0 <= whole < 4102444800000:
         return UNDEFINED
     moment = datetime.datetime.fromtimestamp(whole // 1000, zoneinfo.ZoneInfo(zone))
-    letters = {"yyyy": "%Y", "MM": "%m", "dd": "%d", "HH": "%H", "mm": "%M", "ss": "%S", "EEEE": "%A", "EEE": "%a", "MMMM": "%B",
-               "MMM": "%b", "DDD": "%j", "hh": "%I", "a": "%p", "Z": "%z", "z": "%Z", "xxxx": "%G", "ww": "%V", "e": "%u"}
-    text = re.sub("|".join(sorted(letters, key=len, reverse=True)), lambda found: letters[found.group()], pattern)
-    return moment.strftime(text).replace("SSS", f"{whole % 1000:03d}")
+    text = ""
+    for quoted, letters, plain in split_pattern(pattern):
+        text += quoted or plain or joda_text(moment, whole % 1000, letters[0], len(letters))
+    return text
+
+
+def split_pattern(pattern):
+    """Its pieces, as (quoted text, letters, other text), of which one is not empty."""
+    for found in re.finditer(r"'(?P<quoted>(?:[^']|'')*)'|(?P<letters>(?P<one>[A-Za-z])(?P=one)*)|(?P<plain>[^A-Za-z']+)", pattern):
+        quoted = None if found["quoted"] is None else found["quoted"].replace("''", "'") or "'"
+        yield quoted or "", found["letters"] or "", found["plain"] or ""
+
+
+MONTHS = [datetime.date(2000, month, 1).strftime("%B") for month in range(1, 13)]
+JDK_LETTERS = {"yyyy": "[0-9]{4}", "MM": "[0-9]{2}", "dd": "[0-9]{2}", "HH": "[0-9]{2}", "mm": "[0-9]{2}", "ss": "[0-9]{2}",
+               "SSS": "[0-9]{3}", "hh": "[0-9]{2}", "a": "[AP]M", "MMM": "|".join(month[:3] for month in MONTHS),
+               "MMMM": "|".join(MONTHS), "XXX": "Z|[+-][0-9]{2}:[0-9]{2}", "VV": "[A-Za-z]+(?:/[A-Za-z_]+)*"}
 
 
 @function(2)
 def time_to_epoch(world, text, pattern):
-    if not isinstance(text, str) or not isinstance(pattern, str) or len(text) != len(pattern):  # strptime is lenient
+    """By the letters above, each of them once at most."""
+    if not isinstance(text, str) or not isinstance(pattern, str):
         return UNDEFINED
-    letters = {"yyyy": "%Y", "MM": "%m", "dd": "%d", "HH": "%H", "mm": "%M", "ss": "%S"}
+    expression = "".join(re.escape(quoted or plain) if not letters else f"(?P<{letters}>{JDK_LETTERS[letters]})"
+                         for quoted, letters, plain in split_pattern(pattern))
+    found = re.fullmatch(expression, text, re.ASCII)
+    said = {key: value for key, value in found.groupdict().items() if value is not None} if found else {}
+    if "yyyy" not in said:
+        return UNDEFINED
+    numbers = {key: int(value) for key, value in said.items() if value.isdigit()}
+    month = numbers.get("MM") or next(i for i, name in enumerate(MONTHS, 1) if name[:3] == (said.get("MMM") or said["MMMM"])[:3])
+    hour, day = numbers.get("HH", 0), numbers["dd"]
+    if "hh" in said:
+        if not 1 <= numbers["hh"] <= 12:
+            return UNDEFINED
+        hour = numbers["hh"] % 12 + 12 * (said["a"] == "PM")
     try:
-        moment = datetime.datetime.strptime(text, re.sub("yyyy|MM|dd|HH|mm|ss", lambda found: letters[found.group()], pattern))
-    except ValueError:
+        zone = zoneinfo.ZoneInfo(said["VV"]) if "VV" in said else datetime.timezone.utc
+        if said.get("XXX", "Z") != "Z":
+            hours, minutes = int(said["XXX"][:3]), int(said["XXX"][0] + said["XXX"][4:])
+            zone = datetime.timezone(datetime.timedelta(hours=hours, minutes=minutes))
+        if not 1 <= day <= 31 or not numbers["yyyy"]:
+            return UNDEFINED
+        last = (datetime.date(numbers["yyyy"] + month // 12, month % 12 + 1, 1) - datetime.timedelta(1)).day
+        moment = datetime.datetime(numbers["yyyy"], month, min(day, last), hour, numbers.get("mm", 0), numbers.get("ss", 0),
+                                   1000 * numbers.get("SSS", 0), zone)
+    except (ValueError, zoneinfo.ZoneInfoNotFoundError):
         return UNDEFINED
-    return world.whole(int(moment.replace(tzinfo=datetime.timezone.utc).timestamp()) * 1000)
+    return world.whole((moment - datetime.datetime(1970, 1, 1, tzinfo=datetime.timezone.utc)) // datetime.timedelta(milliseconds=1))
 
 
 @function(0, 1)
@@ -673,6 +750,23 @@ def topic(world, *n):
         return world.topic
     whole, levels = world.to_whole(n[0], ROUND_FLOOR), world.topic.split("/")
     return UNDEFINED if whole is None or not 1 <= whole <= len(levels) else levels[whole - 1]
+
+
+@function(1)
+def get_mqtt_property(world, name):
+    value = dict(world.properties).get(name if isinstance(name, str) and name != "user" else None)
+    if name == "format_indicator":
+        return "UTF8_DATA" if value == 1 else "UNSPECIFIED_BYTES"
+    if value is None:
+        return UNDEFINED
+    return base64.b64encode(value).decode() if name == "correlation_data" else value
+
+
+@function(0, 1)
+def get_user_properties(world, *key):
+    pairs = [value for name, value in world.properties if name == "user"]
+    found = [value for one, value in pairs if one == key[0]] if key else [{one: value} for one, value in pairs]
+    return found or UNDEFINED
 
 
 for constant_name, constant in {"clientid": "client-7", "sourceip": "192.0.2.9", "accountid": ACCOUNT, "newuuid": UUID,

@@ -1,4 +1,5 @@
-"""Random statements, as trees for the evaluator and as SQL text, and payloads to try them on."""
+"""Random statements and templates, as trees for the evaluator and as SQL text, and messages to try them on."""
+import datetime
 import random
 
 from evaluator import NEW, OLD, write_string
@@ -15,10 +16,18 @@ PATTERNS = ["a", "[0-9]+", "^r", "d$", "(hi)*", "e+", "(l)(o)", "[a-c]", "(red|g
 REPLACEMENTS = ["", "-", "[$0]", "x$0y"]
 GROUP_REPLACEMENTS = {"(l)(o)": ["$2$1", "<$1>"], "(red|green)": ["$1!"]}
 JODA = ["yyyy-MM-dd HH:mm:ss.SSS", "EEE dd MMM yyyy", "EEEE MMMM dd", "hh:mm a", "HH:mm Z", "HH:mm z", "xxxx ww e", "DDD"]
-JDK = ["yyyy-MM-dd", "yyyy-MM-dd HH:mm", "yyyyMMddHHmmss", "dd/MM/yyyy HH:mm:ss"]
-DATES = ["2024-02-29", "2023-11-14 22:13", "20240229010203", "29/02/2024 01:02:03", "1999-12-31", "2024-1-1", "x"]
+JODA_LETTERS = "GCYyxweEMdDaKhHkmsSzZ"
+DATE_PATTERNS = ["yyyy-MM-dd", "yyyyMMdd", "dd/MM/yyyy", "dd MMM yyyy", "dd MMMM yyyy", "yyyy 'at' MM''dd"]
+TIME_PATTERNS = ["", " HH:mm", "'T'HH:mm:ss", " HH:mm:ss.SSS", " hh:mm a", "HHmmss"]
+ZONE_PATTERNS = ["", "", "", "XXX", " VV"]
+DATES = ["2024-02-29", "29/02/2024", "2024-1-1", "2023-02-31", "2023-04-32", "2023-13-01", "x", ""]
+BASE64 = ["", "eyJ0IjoyMS41fQ==", "ODA=", "ODA", "cmVk", "cmVkIQ", "!!", "/w==", "4oJh", "YeKC", "c", "cmV=", "WzEsIDIuMF0=", "bnVsbA==",
+          "MUUxMDAw", "IHRydWUg"]
+TOPICS = ["dev/a1/t", "dev", "a//b", "/x/", "dev/10/2.5/true", "a/b/c/d/e/f/g/h"]
+NO_DOCUMENTS = ["80", "hello", '"text"', "null", "[1,2", '{"a":', "\udcff\x01", "{\"a\":\"\udcff\"}", "NaN", "{'a':1}", "{\"a\":01}", " "]
+PROPERTY_NAMES = ["format_indicator", "content_type", "response_topic", "correlation_data", "other"]
 ZONES = ["UTC", "Europe/Berlin", "America/New_York", "Asia/Kolkata", "America/Belize", "Australia/Sydney"]
-ANY1 = ["abs", "acos", "asin", "atan", "ceil", "cos", "cosh", "exp", "floor", "ln", "log", "round", "sign", "sin", "sinh", "sqrt", "tan",
+ANY1 = ["get_mqtt_property", "abs", "acos", "asin", "atan", "ceil", "cos", "cosh", "exp", "floor", "ln", "log", "round", "sign", "sin", "sinh", "sqrt", "tan",
         "tanh", "bitnot", "chr", "lower", "upper", "ltrim", "rtrim", "trim", "md5", "sha1", "sha224", "sha256", "sha384", "sha512",
         "isnull", "topic"]
 ANY2 = ["atan2", "bitand", "bitor", "bitxor", "mod", "remainder", "nanvl", "power", "trunc", "startswith", "endswith", "lpad", "rpad",
@@ -31,10 +40,24 @@ PRECEDENCE = {"OR": 1, "AND": 2, "NOT": 3, "=": 4, "<>": 4, "<": 4, "<=": 4, ">"
 UNARY, POSTFIX = 7, 8
 
 
+class Unwritten(list):
+    """The alias that an item has by itself."""
+
+
+def natural_name(tree):
+    """The key of an item without AS."""
+    kind, *parts = tree
+    if kind in ("path", "member"):
+        return parts[-1]
+    return parts[0] if kind == "call" else "cast" if kind == "cast" else None
+
+
 class Generator:
     def __init__(self, seed):
         self.random = random.Random(seed)
         self.pick = self.random.choice
+        self.names = []
+        self.stars = True  # whether * may stand in an expression
 
     # --- payloads: written as the evaluator would write them, so that text passed on is the same ---
 
@@ -49,7 +72,7 @@ class Generator:
         else:
             text = self.pick(["1E1000", "-1E1000", "1E-1000"])
         text = "-" + text if self.random.random() < 0.15 and text[0] != "-" else text
-        return text.lstrip("-") if float(text) == 0 and "E" not in text.upper() else text
+        return text
 
     def json(self, depth):
         kind = self.random.random()
@@ -80,7 +103,57 @@ class Generator:
         return "{" + ",".join(f'"{key}":{self.json_field(key, depth - 1)}' for key in keys) + "}"
 
     def payload(self):
-        return self.json_object(3)
+        """The same JSON with white space and escapes that say nothing."""
+        kind = self.random.random()
+        if kind < 0.05:
+            return self.pick(["", "[1, 2.0,\r{\"a\" :[ ]} ]", "[]", "{ }"])
+        if kind < 0.1:
+            return self.pick(NO_DOCUMENTS)
+        text = self.json_object(3)
+        return text if self.random.random() < 0.5 else self.disguised(text)
+
+    def disguised(self, text):
+        out, quoted, escaped = "", False, False
+        for c in text:
+            plain = quoted and not escaped and c not in '"\\'
+            if plain and c == "/" and self.random.random() < 0.5:
+                out += "\\/"
+            elif plain and self.random.random() < 0.05:
+                out += f"\\u{ord(c):04x}"
+            else:
+                out += c
+            if quoted and not escaped and c == "\\":
+                escaped = True
+                continue
+            if c == '"' and not escaped:
+                quoted = not quoted
+            escaped = False
+            if not quoted and c in '{}[],:"' and self.random.random() < 0.2:
+                out += self.pick([" ", "  ", "\r"])
+        return out
+
+    def properties(self):
+        """Of MQTT 5.0: (name, value) as the evaluator sees them, and their bytes."""
+        made, written = [], b""
+
+        def text(value):
+            value = value if isinstance(value, bytes) else value.encode()
+            return len(value).to_bytes(2, "big") + value
+
+        if self.random.random() < 0.7:
+            return made, written
+        for _ in range(self.random.randint(0, 3)):
+            pair = (self.pick(["k", "key", "a"]), self.pick(["", "1", "\u00e4", "v"]))
+            made.append(("user", pair))
+            written += b"\x26" + text(pair[0]) + text(pair[1])
+        for number, name, value in ((3, "content_type", "text/plain"), (8, "response_topic", "r/t"), (9, "correlation_data", b"\x01\xff")):
+            if self.random.random() < 0.5:
+                made.append((name, value))
+                written += bytes([number]) + text(value)
+        if self.random.random() < 0.5:
+            made.append(("format_indicator", self.pick([0, 1])))
+            written += bytes([1, made[-1][1]])
+        return made, written
 
     # --- trees ---
 
@@ -96,6 +169,8 @@ class Generator:
             return ("constant", self.pick([True, False, None]))
         if kind < 0.97 and self.names:
             return ("variable", self.pick(self.names))
+        if kind < 0.98 and self.stars and version == NEW:
+            return ("object", [("all", ("star",))])
         return ("call", self.pick(NONE))
 
     def literal_number(self):
@@ -212,11 +287,38 @@ class Generator:
         """A minus before a number is part of it, and the number is then passed on as it was written."""
         return ("path", "n") if tree[0] == "number" else tree
 
+    def joda(self):
+        if self.random.random() < 0.4:
+            return self.pick(JODA)
+        pieces = [self.pick(JODA_LETTERS) * self.random.randint(1, 5) for _ in range(self.random.randint(1, 5))]
+        # A letter right behind itself would be one longer run; zzzz is no pattern.
+        return self.pick(["-", " ", ":", " 'o''clock' ", "''", "/"]).join(piece[:3] if piece[0] == "z" else piece for piece in pieces)
+
+    def date(self):
+        """A text and a pattern that mostly fits it."""
+        day, time, zone = self.pick(DATE_PATTERNS), self.pick(TIME_PATTERNS), self.pick(ZONE_PATTERNS)
+        if self.random.random() < 0.15:
+            return self.pick(DATES), day + time
+        moment = datetime.datetime(2000, 1, 1) + datetime.timedelta(milliseconds=self.random.randint(-10**12, 10**12))
+        text = day
+        for letters, shape in (("''", "'"), ("'at'", "@"), ("yyyy", f"{moment.year:04}"), ("MMMM", "%B"), ("MMM", "%b"), ("MM", "%m"),
+                               ("dd", f"{min(moment.day + self.pick([0, 0, 0, 5]), 32):02}"), ("@", "at")):
+            text = text.replace(letters, moment.strftime(shape))
+        clock = time.replace("'", "")
+        for letters, shape in (("HH", "%H"), ("hh", "%I"), ("mm", "%M"), ("ss", "%S"), ("SSS", f"{moment.microsecond // 1000:03}"), ("a", "%p")):
+            clock = clock.replace(letters, moment.strftime(shape))
+        where = {"": "", "XXX": self.pick(["Z", "+05:30", "-08:00"]), " VV": " " + self.pick(ZONES)}[zone]
+        return text + clock + where, day + time + zone
+
     def call(self, depth, version):
         def trees(count):
             return [self.tree(depth, version) for _ in range(count)]
 
         kind = self.random.random()
+        if kind < 0.02:
+            return ("call", "get_mqtt_property", ("constant", self.pick(PROPERTY_NAMES)))
+        if kind < 0.04:
+            return ("call", "get_user_properties", *([("constant", self.pick(["k", "key", "x"]))] if self.random.random() < 0.5 else []))
         if kind < 0.35:
             return ("call", self.pick(ANY1 + (NEW1 if version == NEW else [])), *trees(1))
         if kind < 0.65:
@@ -229,13 +331,18 @@ class Generator:
             return ("call", self.pick(ANY1 + ANY2 + ["concat"]), *trees(self.random.randint(0, 4)))
         if kind < 0.89:
             zone = [("constant", self.pick(ZONES))] if self.random.random() < 0.7 else []
-            return ("call", "parse_time", ("constant", self.pick(JODA)), ("number", str(self.random.randint(0, 4 * 10**12))), *zone)
+            return ("call", "parse_time", ("constant", self.joda()), ("number", str(self.random.randint(0, 4 * 10**12))), *zone)
         if kind < 0.93:
-            return ("call", "time_to_epoch", ("constant", self.pick(DATES)), ("constant", self.pick(JDK)))
+            return ("call", "time_to_epoch", *(("constant", text) for text in self.date()))
         if kind < 0.98:
-            what = ("call", "encode", *trees(1), ("constant", "base64"))
-            return what if self.random.random() < 0.4 else ("call", "decode", what, ("constant", "base64"))
+            what = ("call", "encode", self.pick([self.star, self.tree])(depth, version), ("constant", "base64"))
+            if self.random.random() < 0.5:
+                what = ("call", "decode", self.pick([what, ("constant", self.pick(BASE64))]), ("constant", "base64"))
+            return what
         return ("call", "transform", ("constant", self.pick(["enrichArray", "enrichArray", "x"])), *trees(2))
+
+    def star(self, depth, version):
+        return ("star",)
 
     def regexp(self, depth, version):
         name, pattern = self.pick(["regexp_matches", "regexp_substr", "regexp_replace"]), self.pick(PATTERNS)
@@ -263,6 +370,10 @@ class Generator:
     def query(self, depth, version):
         query = self.select(depth, version, nested=True)
         query["source"] = ("path", *(self.pick(["arr", "o", "a", "arr"]) for _ in range(self.pick([1, 1, 2]))))
+        if self.names and self.random.random() < 0.3:
+            query["source"] = ("variable", self.pick(self.names))
+        elif self.random.random() < 0.1:
+            query["source"] = ("index", query["source"], ("number", self.pick("012")))
         query["name"] = self.pick(["", "el", "arr"])
         return (self.pick(["query", "query", "query", "exists"]), query)
 
@@ -278,8 +389,17 @@ class Generator:
         for _ in range(self.random.randint(0 if query["items"] else 1, 3)):
             item = self.tree(depth, version)
             alias = [self.pick(FIELDS) for _ in range(self.pick([1, 1, 1, 2]))]
+            name = natural_name(item)
+            if name and self.random.random() < 0.3:
+                alias = Unwritten([name])
             query["items"].append((item, alias))
         return query
+
+    def template(self, version):
+        """Texts and trees by turns."""
+        self.names = []
+        texts = [self.pick(["", "a-", "/", "$", "{}", "\u00e4 "]) for _ in range(self.random.randint(1, 3))]
+        return [piece for text in texts for piece in (text, self.tree(2, version)) if piece]
 
     def statement(self, version):
         self.names = []
@@ -354,12 +474,16 @@ def show(tree):
 def show_select(select):
     if select["value"] is not None:
         return f"SELECT VALUE {wrapped(select['value'], 0)}"
-    items = (wrapped(item, 0) + (f" AS {'.'.join(alias)}" if alias else "") for item, alias in select["items"])
+    items = (wrapped(item, 0) + (f" AS {'.'.join(alias)}" if alias and not isinstance(alias, Unwritten) else "") for item, alias in select["items"])
     return "SELECT " + ", ".join(items)
 
 
 def show_where(select):
     return f" WHERE {wrapped(select['where'], 0)}" if select["where"] is not None else ""
+
+
+def show_template(pieces):
+    return "template:" + "".join(piece if isinstance(piece, str) else "${" + wrapped(piece, 0) + "}" for piece in pieces)
 
 
 def show_statement(statement):
