@@ -60,6 +60,8 @@ struct action_failure {
     bool is_across_topics; /* the batch may hold messages of several topics */
 };
 
+/* A process of the function has got the event. */
+typedef void action_begun_cb(void *data);
 /* What a function's invocation came to: its answer, or why there is none. */
 typedef void action_invoked_cb(void *data, bool ok, struct str text);
 
@@ -97,12 +99,10 @@ struct action_services {
      * nothing to wait for; MESSAGE_STAGED: done when the gate's present ticket has committed;
      * negative: it could not be kept, and is tried again. */
     int (*fail)(void *data, const struct action_failure *failure);
-    /* Starts an invocation; `done` never runs before it returns. NOT_FOUND: no such function; FULL:
-     * later; TOO_LARGE. */
-    int (*invoke)(void *data, struct str function, struct str event, action_invoked_cb *done,
-                  void *done_data);
-    /* Whether a process of the function runs, so that a call does not have to wait for its start. */
-    bool (*is_up)(void *data, struct str function);
+    /* Starts an invocation; `begun` (NULL: nobody asks) may run before it returns, `done` never does.
+     * NOT_FOUND: no such function; FULL: later; TOO_LARGE. */
+    int (*invoke)(void *data, struct str function, struct str event, action_begun_cb *begun,
+                  action_invoked_cb *done, void *done_data);
     const struct action_statements *statements;
     /* The bucket of this name in the configuration, or NULL. */
     const struct bucket_config *(*bucket)(void *data, struct str name);

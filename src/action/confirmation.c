@@ -84,8 +84,7 @@ void destination_post(struct destination *destination, const char *ca_path) {
     snprintf(destination->outcome, sizeof destination->outcome,
              "no response received from the endpoint");
     send_post(destination, buf_cstr(&url), buf_str(&arn), ca_path);
-    log_info("action", "%s: asked for confirmation; %s confirms it by hand", destination->url,
-             buf_cstr(&enable_url));
+    log_info("action", "%s: asked for confirmation", destination->url);
     buf_done(&arn);
     buf_done(&enable_url);
     buf_done(&url);

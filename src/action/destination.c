@@ -5,6 +5,7 @@
  */
 #include "action/destination.h"
 
+#include <openssl/crypto.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -284,7 +285,7 @@ int action_destinations_confirm(struct destinations *destinations, struct str to
     struct destination *found = NULL;
     struct err err;
     for (size_t i = 0; token.len == DESTINATION_TOKEN_CHARS && i < destinations->count; i++)
-        if (str_eq(str_of(destinations->items[i]->token), token))
+        if (CRYPTO_memcmp(destinations->items[i]->token, token.at, token.len) == 0)
             found = destinations->items[i];
     if (!found || destination_status(found) == DESTINATION_ERROR)
         return ERR_NOT_FOUND;

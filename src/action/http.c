@@ -199,13 +199,6 @@ static void send_post(struct hook *hook, struct post *post) {
     post->call = http_client_send(hook->services->client, &config, on_answer, post);
 }
 
-/* The host must be the same too: what follows "https://host" could go on with another one. */
-static bool is_below(struct str url, struct str confirmation) {
-    struct web_hook_url ours, theirs;
-    return str_starts(url, confirmation) && web_hook_url_read(url, &ours) &&
-           web_hook_url_read(confirmation, &theirs) && str_eq(ours.authority, theirs.authority);
-}
-
 /* Whether the owner wants it; if not, the post has ended. */
 static bool is_wanted(struct hook *hook, struct action_item *leader) {
     const struct web_hook_settings *settings = hook->settings;
@@ -230,9 +223,9 @@ static void begin(struct action_walk *walk, struct action_item *leader) {
         action_meter_http(hook->target.meter, ACTION_HTTP_INVALID_URL);
         action_walk_settle(walk, leader, ACTION_FAILED, "\"%.*s\" is no URL to post to",
                            STR_ARG(url));
-    } else if (is_asked && !is_below(url, confirmation)) {
-        action_walk_settle(walk, leader, ACTION_FAILED,
-                           "%.*s does not begin with the confirmation_url", STR_ARG(url));
+    } else if (is_asked && !web_hook_is_below(url, confirmation)) {
+        action_walk_settle(walk, leader, ACTION_FAILED, "%.*s is not below the confirmation_url",
+                           STR_ARG(url));
     } else if (!is_asked || is_wanted(hook, leader)) {
         send_post(hook, leader->scratch);
     }

@@ -214,7 +214,8 @@ static enum action_verdict verdict_of(rd_kafka_resp_err_t code) {
     case RD_KAFKA_RESP_ERR_INVALID_MSG_SIZE:
     case RD_KAFKA_RESP_ERR_INVALID_MSG:
     case RD_KAFKA_RESP_ERR_INVALID_RECORD:
-    case RD_KAFKA_RESP_ERR_TOPIC_EXCEPTION: /* its name is none */
+    case RD_KAFKA_RESP_ERR_TOPIC_EXCEPTION:    /* its name is none */
+    case RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION: /* the topic has fewer: a value of a message's */
     case RD_KAFKA_RESP_ERR__INVALID_ARG:
         return ACTION_FAILED;
     default:

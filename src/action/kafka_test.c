@@ -49,6 +49,17 @@ static void what_kafka_never_takes_fails_alone(void **state) {
     rig_end(&rig);
 }
 
+/* As a value of a message may say. */
+static void a_partition_that_the_topic_has_not(void **state) {
+    struct target_rig rig;
+    begin(&rig, MOCK);
+    rig_param(&rig, 1, "partition", "999");
+    rig_send(&rig);
+    rig_await(&rig);
+    rig_expect(&rig, "ofooo");
+    rig_end(&rig);
+}
+
 static void what_nobody_took_in_time_comes_again(void **state) {
     struct target_rig rig;
     begin(&rig, "'bootstrap.servers':'127.0.0.1:1','message.timeout.ms':'300','acks':'1'");
@@ -101,6 +112,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_batch_is_taken),
         cmocka_unit_test(what_kafka_never_takes_fails_alone),
+        cmocka_unit_test(a_partition_that_the_topic_has_not),
         cmocka_unit_test(what_nobody_took_in_time_comes_again),
         cmocka_unit_test(it_closes_while_a_batch_is_under_way),
         cmocka_unit_test(settings_that_cannot_be),

@@ -96,7 +96,8 @@ static void begin(struct action_walk *walk, struct action_item *item) {
     }
     struct call *call = xmalloc(sizeof *call);
     *call = (struct call){lambda, item};
-    int code = lambda->services->invoke(lambda->services->data, name, event, on_invoked, call);
+    int code =
+        lambda->services->invoke(lambda->services->data, name, event, NULL, on_invoked, call);
     if (code == 0) {
         lambda->calls++;
         return;

@@ -5,16 +5,18 @@
  *
  *      ASKING   a function has been called; when it has answered, or CALL_MS_MAX is over, the statement is
  *               evaluated again, which may ask the next
- *      READY    nothing is missing; it waits for those before it, so that actions run in the order of the log
+ *      READY    nothing is missing; it waits for those before it, so that actions run in the order of the log,
+ *               and is evaluated once more when it is its turn
  *      STAGED   its actions have run; what they pushed is on its way to the disk
  *
  * Up to IN_FLIGHT_MAX messages of a rule are evaluated side by side. A function that fails makes its rule
  * fail, which the rule itself reports to its error action; here that is success. What the actions cannot
  * keep is tried again, from the evaluation on, with the functions that it calls.
  *
- * A call is given up after CALL_MS_MAX (AWS IoT Core Developer Guide, "aws_lambda"). A function of
- * which no process is ready, as after a start of Weir, has START_MS_MAX more: what waited in the log is not to fail
- * for that. The function itself goes on, and what it answers then is not looked at.
+ * A call is given up CALL_MS_MAX after a process has got it (AWS IoT Core Developer Guide, "aws_lambda"): that
+ * others are before it, or that no process is up yet, is no failure of the function's. The function itself goes
+ * on, and what it answers then is not looked at. When too many events wait for a function, who would call it
+ * waits too; so the queues of the functions bound what all rules together have under way.
  */
 #include <stdlib.h>
 
@@ -27,7 +29,7 @@ enum {
     BATCH_BYTES_MAX = 1024 * 1024,
     IN_FLIGHT_MAX = 10,
     CALL_MS_MAX = 2000,
-    START_MS_MAX = 10000,
+    FULL_MS = 100, /* so long until a function whose queue is full is asked for again */
 };
 
 static const struct option statement_options[] = {ACTION_COMMON_OPTIONS("-1", "0s")};
@@ -59,7 +61,8 @@ struct evaluation {
     enum { ASKING, READY, STAGED } state;
     void *calls; /* of services->statements */
     struct call *call;
-    uint64_t deadline_ms; /* ASKING */
+    uint64_t deadline_ms; /* ASKING: 0 while nobody works on the call, or of the wait for room */
+    bool is_refused;      /* ASKING: the function's queue is full */
     uint64_t ticket;      /* STAGED */
 };
 
@@ -151,7 +154,7 @@ static void set_timer(struct target *target) {
     uint64_t first_ms = UINT64_MAX, now_ms = loop_now_ms(target->loop);
     LIST_EACH(link, &target->evaluations) {
         const struct evaluation *evaluation = LIST_ITEM(link, struct evaluation, link);
-        if (evaluation->call && evaluation->deadline_ms < first_ms)
+        if (evaluation->deadline_ms && evaluation->deadline_ms < first_ms)
             first_ms = evaluation->deadline_ms;
     }
     if (first_ms == UINT64_MAX)
@@ -163,13 +166,26 @@ static void set_timer(struct target *target) {
 
 static void free_if_over(struct target *target);
 
+static void on_begun(void *data) {
+    const struct call *call = data;
+    if (!call->evaluation)
+        return;
+    call->evaluation->deadline_ms = loop_now_ms(call->target->loop) + CALL_MS_MAX;
+    set_timer(call->target);
+}
+
+static void forget_call(struct evaluation *evaluation) {
+    evaluation->call = NULL;
+    evaluation->deadline_ms = 0;
+}
+
 static void on_invoked(void *data, bool ok, struct str text) {
     struct call call = *(struct call *)data;
     struct target *target = call.target;
     free(data);
     target->calls--;
     if (call.evaluation) {
-        call.evaluation->call = NULL;
+        forget_call(call.evaluation);
         answer(call.evaluation, ok, text);
         advance(target);
     } else {
@@ -183,43 +199,58 @@ static int begin_call(struct evaluation *evaluation, struct str function, struct
     const struct action_services *services = target->services;
     struct call *call = xmalloc(sizeof *call);
     *call = (struct call){target, evaluation};
-    uint64_t most_ms = CALL_MS_MAX + (services->is_up(services->data, function) ? 0 : START_MS_MAX);
-    int code = services->invoke(services->data, function, input, on_invoked, call);
+    evaluation->call = call;
+    int code = services->invoke(services->data, function, input, on_begun, on_invoked, call);
     if (code) {
+        evaluation->call = NULL;
         free(call);
         return code;
     }
     metric_add(&target->meter->calls, 1);
     target->calls++;
-    evaluation->call = call;
-    evaluation->deadline_ms = loop_now_ms(target->loop) + most_ms;
     return 0;
 }
 
 static struct str refusal(int code) {
-    if (code == ERR_NOT_FOUND)
-        return STR("there is no such function");
-    return code == ERR_FULL ? STR("too many events wait for it") : str_of(err_text(code));
+    return code == ERR_NOT_FOUND ? STR("there is no such function") : str_of(err_text(code));
 }
 
-/* Goes on until a function is under way or nothing is missing. False while Weir stops: it is evaluated
- * after the next start. */
+static void wait_for_room(struct evaluation *evaluation) {
+    evaluation->is_refused = true;
+    evaluation->deadline_ms = loop_now_ms(evaluation->target->loop) + FULL_MS;
+}
+
+/* Goes on until a function is under way, or has no room, or nothing is missing. False while Weir stops: it is
+ * evaluated after the next start. */
 static bool ask(struct evaluation *evaluation) {
     const struct action_statements *statements = statements_of(evaluation->target);
     const struct action_item *item = evaluation->item;
     struct str function, input;
-    while (!evaluation->call &&
+    while (!evaluation->call && !evaluation->is_refused &&
            statements->ask(evaluation->target->services->data, item->target->spec, &item->record,
                            evaluation->calls, &function, &input)) {
         int code = begin_call(evaluation, function, input);
         if (code == ERR_CLOSED)
             return false;
-        if (code)
+        if (code == ERR_FULL)
+            wait_for_room(evaluation);
+        else if (code)
             answer(evaluation, false, refusal(code));
     }
-    if (!evaluation->call)
+    if (!evaluation->call && !evaluation->is_refused)
         evaluation->state = READY;
     return true;
+}
+
+static void on_deadline(struct evaluation *evaluation) {
+    bool is_late = evaluation->call != NULL;
+    evaluation->is_refused = false;
+    if (is_late) {
+        evaluation->call->evaluation = NULL;
+        metric_add(&evaluation->target->meter->timeouts, 1);
+        answer(evaluation, false, STR("it has not answered within 2000 ms"));
+    }
+    forget_call(evaluation);
 }
 
 static void on_timer(struct timer *timer) {
@@ -227,12 +258,8 @@ static void on_timer(struct timer *timer) {
     uint64_t now_ms = loop_now_ms(target->loop);
     LIST_EACH(link, &target->evaluations) {
         struct evaluation *evaluation = LIST_ITEM(link, struct evaluation, link);
-        if (!evaluation->call || evaluation->deadline_ms > now_ms)
-            continue;
-        evaluation->call->evaluation = NULL;
-        evaluation->call = NULL;
-        metric_add(&target->meter->timeouts, 1);
-        answer(evaluation, false, STR("it has not answered within 2000 ms"));
+        if (evaluation->deadline_ms && evaluation->deadline_ms <= now_ms)
+            on_deadline(evaluation);
     }
     advance(target);
 }
@@ -257,16 +284,26 @@ static bool run(struct evaluation *evaluation) {
     return result >= 0 || result == ERR_NOT_FOUND;
 }
 
+/* One that waited for its turn is asked once more, since its rule, or what that reads, may be another by now.
+ * False while Weir stops. */
+static bool ask_if_due(struct evaluation *evaluation, bool is_turn) {
+    if (evaluation->state == READY && is_turn)
+        evaluation->state = ASKING;
+    return evaluation->state != ASKING || evaluation->call || evaluation->is_refused ||
+           ask(evaluation);
+}
+
 /* Asks where an answer has come, and runs those at the front of the order that are ready. */
 static void advance_once(struct target *target) {
     bool is_front = true;
     LIST_EACH(link, &target->evaluations) {
         struct evaluation *evaluation = LIST_ITEM(link, struct evaluation, link);
-        if (evaluation->state == ASKING && !evaluation->call && !ask(evaluation)) {
+        is_front &= sink_gate_has_room(target->services->gate);
+        if (!ask_if_due(evaluation, is_front)) {
             retry_from(evaluation, "functions stop");
             return;
         }
-        is_front &= evaluation->state != ASKING && sink_gate_has_room(target->services->gate);
+        is_front &= evaluation->state != ASKING;
         if (is_front && evaluation->state == READY && !run(evaluation))
             return;
     }

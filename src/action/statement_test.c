@@ -17,6 +17,7 @@ enum { SECONDS_MAX = 60, CALLS_MAX = 64, LINES_MAX = 64 };
 
 struct fake_call {
     char function;
+    action_begun_cb *begun;
     action_invoked_cb *done; /* NULL: answered */
     void *data;
 };
@@ -49,9 +50,10 @@ static struct world {
     struct fake_call calls[CALLS_MAX];
     unsigned call_count, open_calls;
     int invoke_result;
-    bool is_down;
+    bool is_busy;            /* no process has time for a call */
     char ran[LINES_MAX][32]; /* message and answers, in the order in which actions ran */
     unsigned ran_count;
+    bool asks_more; /* the rule is another, which calls one function more */
     int run_result;
     unsigned failed;
 } * world;
@@ -102,9 +104,9 @@ static bool ask(void *data, const struct action_spec *spec, const struct action_
     struct answers *answers = calls;
     size_t count = strlen(answers->text);
     assert_ptr_equal(spec, &world->spec);
-    if (count == record->payload.len)
+    if (count == record->payload.len + world->asks_more)
         return false;
-    answers->asked[0] = record->payload.at[count];
+    answers->asked[0] = count < record->payload.len ? record->payload.at[count] : 'z';
     *ret_function = str_of(answers->asked);
     *ret_input = STR("1");
     return true;
@@ -126,16 +128,14 @@ static int run(void *data, const struct action_spec *spec, const struct action_r
 static const struct action_statements statements = {
     .open = open_answers, .close = close_answers, .ask = ask, .answer = answer, .run = run};
 
-static int invoke(void *data, struct str function, struct str event, action_invoked_cb *done,
-                  void *done_data) {
+static int invoke(void *data, struct str function, struct str event, action_begun_cb *begun,
+                  action_invoked_cb *done, void *done_data) {
     if (world->invoke_result)
         return world->invoke_result;
-    world->calls[world->call_count++] = (struct fake_call){function.at[0], done, done_data};
+    world->calls[world->call_count++] = (struct fake_call){function.at[0], begun, done, done_data};
+    if (!world->is_busy)
+        begun(done_data);
     return 0;
-}
-
-static bool is_up(void *data, struct str function) {
-    return !world->is_down;
 }
 
 static int fail_item(void *data, const struct action_failure *failure) {
@@ -175,7 +175,6 @@ static void open_log(void) {
                                                .gate = &world->gate,
                                                .fail = fail_item,
                                                .invoke = invoke,
-                                               .is_up = is_up,
                                                .statements = &statements};
     struct action_runner_config config = {.loop = world->loop,
                                           .services = &world->services,
@@ -323,19 +322,59 @@ static void a_function_that_does_not_answer(void **state) {
     UNTIL(delivered() == 1);
 }
 
-static void one_that_is_not_up_has_longer(void **state) {
-    world->is_down = true;
-    push("a");
-    UNTIL(world->call_count == 1);
-    for (uint64_t until_ms = loop_now_ms(world->loop) + 2200; loop_now_ms(world->loop) < until_ms;)
+static void pass(uint64_t ms) {
+    for (uint64_t until_ms = loop_now_ms(world->loop) + ms; loop_now_ms(world->loop) < until_ms;)
         turn();
+}
+
+static void a_rule_that_changes_meanwhile_is_asked_what_it_needs(void **state) {
+    push("a");
+    push("b");
+    UNTIL(world->call_count == 2);
+    respond(1, true); /* nothing is missing, but the other goes first */
+    world->asks_more = true;
+    respond(0, true);
+    assert_int_equal(world->call_count, 3);
+    respond(2, true);
+    assert_string_equal(world->ran[0], "a yy");
+    assert_int_equal(world->ran_count, 1);
+    assert_int_equal(world->call_count, 4);
+    respond(3, true);
+    assert_string_equal(world->ran[1], "b yy");
+}
+
+static void to_wait_for_a_process_is_no_failure(void **state) {
+    world->is_busy = true;
+    push("a");
+    push("b");
+    UNTIL(world->call_count == 2);
+    pass(2200);
     assert_int_equal(world->ran_count, 0);
     respond(0, true);
     assert_string_equal(world->ran[0], "a y");
+    world->calls[1].begun(world->calls[1].data);
+    UNTIL(world->ran_count == 2); /* after two seconds */
+    assert_string_equal(world->ran[1], "b t");
+}
+
+static void a_function_with_too_much_to_do_is_waited_for(void **state) {
+    world->invoke_result = ERR_FULL;
+    push("a");
+    push("b");
+    UNTIL(world->open_calls == 2);
+    pass(250);
+    assert_int_equal(world->ran_count, 0);
+    world->invoke_result = 0;
+    UNTIL(world->call_count == 2);
+    respond(0, true);
+    respond(1, true);
+    assert_string_equal(world->ran[0], "a y");
+    assert_string_equal(world->ran[1], "b y");
+    assert_int_equal(world->call_count, 2);
 }
 
 static void a_function_that_cannot_be_called(void **state) {
-    world->invoke_result = ERR_FULL;
+    world->invoke_result = ERR_NOT_FOUND;
     push("ab");
     UNTIL(world->ran_count == 1);
     assert_string_equal(world->ran[0], "ab nn");
@@ -414,7 +453,9 @@ int main(void) {
         TEST(side_by_side_but_actions_in_order),
         TEST(so_many_are_in_flight_and_no_more),
         TEST(a_function_that_does_not_answer),
-        TEST(one_that_is_not_up_has_longer),
+        TEST(a_rule_that_changes_meanwhile_is_asked_what_it_needs),
+        TEST(to_wait_for_a_process_is_no_failure),
+        TEST(a_function_with_too_much_to_do_is_waited_for),
         TEST(a_function_that_cannot_be_called),
         TEST(what_could_not_be_kept_comes_again_in_order),
         TEST(a_gate_without_room_is_waited_for),

@@ -101,6 +101,38 @@ bool web_hook_url_read(struct str url, struct web_hook_url *ret_url) {
            str_find(ret_url->authority, '@') == end && str_find(url, '#') == url.len;
 }
 
+/* "." and "/" may be written as "%2e" and "%2f", and many servers take a backslash for a slash. */
+static char next_char(struct str *path) {
+    static const char *const codes[] = {"%2e", "%2f", "%5c"};
+    char c = path->at[0];
+    for (size_t i = 0; i < COUNT_OF(codes); i++)
+        if (path->len >= 3 && strncasecmp(path->at, codes[i], 3) == 0) {
+            *path = str_skip(*path, 3);
+            return i ? '/' : '.';
+        }
+    *path = str_skip(*path, 1);
+    return c;
+}
+
+static bool climbs(struct str path) {
+    size_t chars = 0, dots = 0;
+    while (path.len) {
+        char c = next_char(&path);
+        if (c == '/' && chars == 2 && dots == 2)
+            return true;
+        chars = c == '/' ? 0 : chars + 1;
+        dots = c == '/' ? 0 : dots + (c == '.');
+    }
+    return chars == 2 && dots == 2;
+}
+
+bool web_hook_is_below(struct str url, struct str confirmation) {
+    struct web_hook_url ours, theirs;
+    return str_starts(url, confirmation) && web_hook_url_read(url, &ours) &&
+           web_hook_url_read(confirmation, &theirs) && str_eq(ours.authority, theirs.authority) &&
+           !climbs(ours.path);
+}
+
 /* ---- checks ---- */
 
 static bool is_template(const char *text) {

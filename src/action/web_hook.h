@@ -58,6 +58,10 @@ struct web_hook_url {
 };
 bool web_hook_url_read(struct str url, struct web_hook_url *ret_url);
 
+/* Whether `url` begins with `confirmation`, at the same host ("https://host" could go on with another one), and does
+ * not climb out of it again by way of "..": templates have values that publishers choose. */
+bool web_hook_is_below(struct str url, struct str confirmation);
+
 /* One request, built for curl. Texts live in the arena. */
 enum { WEB_HOOK_HEADERS_MAX = 112 };
 struct web_hook_request {

@@ -72,11 +72,30 @@ static void headers_are_those_of_settings_and_record(void **state) {
     arena_done(&arena);
 }
 
+static void what_is_below_a_confirmation_url(void **state) {
+    static const struct {
+        const char *url;
+        bool is_below;
+    } cases[] = {
+        {"https://h/in", true},           {"https://h/in/a?x=../y", true},
+        {"https://h/in/a..b/...", true},  {"https://h/in/./a", true},
+        {"https://h/other", false},       {"https://h.evil/in", false},
+        {"https://h/in/../admin", false}, {"https://h/in/..", false},
+        {"https://h/in/%2E./x", false},   {"https://h/in/a%2f%2e%2e%2Fx", false},
+        {"https://h/in/..%5cx", false},   {"https://h/in/..?x", false},
+    };
+    for (size_t i = 0; i < COUNT_OF(cases); i++)
+        if (web_hook_is_below(str_of(cases[i].url), STR("https://h/in")) != cases[i].is_below)
+            fail_msg("%s", cases[i].url);
+    assert_false(web_hook_is_below(STR("https://host.evil/"), STR("https://host")));
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(urls_have_parts),
         cmocka_unit_test(what_is_no_url),
         cmocka_unit_test(headers_are_those_of_settings_and_record),
+        cmocka_unit_test(what_is_below_a_confirmation_url),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -267,6 +267,26 @@ static int check_web_exposure(const struct config *config, struct err *err) {
     return 0;
 }
 
+static bool is_printable(struct str text) {
+    for (size_t i = 0; i < text.len; i++)
+        if (text.at[i] <= ' ' || text.at[i] > '~')
+            return false;
+    return true;
+}
+
+/* A path may follow the host; what is linked to is appended. */
+static int check_public_url(const struct web_config *web, struct err *err) {
+    struct str url = web->public_url ? str_of(web->public_url) : STR("https://host");
+    struct str scheme = str_starts(url, STR("https://")) ? STR("https://") : STR("http://");
+    struct str rest = str_skip(url, scheme.len);
+    if (str_starts(url, scheme) && rest.len && rest.at[0] != '/' && rest.at[rest.len - 1] != '/' &&
+        is_printable(url) && !strpbrk(url.at, "?#@\"\\"))
+        return 0;
+    return conf_error(place(&web->head, "public_url"), err, ERR_INVALID,
+                      "web: public_url: https://host or http://host is wanted, without a slash at "
+                      "the end");
+}
+
 /* The broker decides about /mqtt by where the web listener stands, as about its own listeners. */
 static void place_mqtt_web(struct config *config) {
     config->mqtt.web.bind = config->web.bind;
@@ -293,6 +313,8 @@ static int check(struct config *config, struct err *err) {
         code = check_deliveries(config, err);
     if (!code)
         code = check_web_exposure(config, err);
+    if (!code)
+        code = check_public_url(&config->web, err);
     if (!code)
         code = aws_config_check(&config->api, &config->credentials, err);
     if (!code)

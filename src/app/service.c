@@ -75,9 +75,16 @@ static int fail_action(void *data, const struct action_failure *failure) {
 }
 
 struct invocation {
+    action_begun_cb *begun; /* or NULL */
     action_invoked_cb *done;
     void *data;
 };
+
+static void on_begun(void *data) {
+    const struct invocation *invocation = data;
+    if (invocation->begun)
+        invocation->begun(invocation->data);
+}
 
 static void on_invoked(void *data, const struct function_result *result) {
     struct invocation invocation = *(struct invocation *)data;
@@ -89,16 +96,13 @@ static void on_invoked(void *data, const struct function_result *result) {
     invocation.done(invocation.data, result->ok, result->ok ? result->payload : str_of(why));
 }
 
-static bool is_function_up(void *data, struct str function) {
-    return function_is_up(((const struct service *)data)->functions, function);
-}
-
 static int invoke_function(void *data, struct str function, struct str event,
-                           action_invoked_cb *done, void *done_data) {
+                           action_begun_cb *begun, action_invoked_cb *done, void *done_data) {
     const struct service *service = data;
     struct invocation *invocation = xmalloc(sizeof *invocation);
-    *invocation = (struct invocation){done, done_data};
-    int code = function_invoke(service->functions, function, event, on_invoked, invocation);
+    *invocation = (struct invocation){begun, done, done_data};
+    int code =
+        function_invoke(service->functions, function, event, on_begun, on_invoked, invocation);
     if (code)
         free(invocation);
     return code;
@@ -129,7 +133,6 @@ static int start_actions(struct service *service, struct err *err) {
         .confirm_url = "",
         .fail = fail_action,
         .invoke = invoke_function,
-        .is_up = is_function_up,
         .statements = &service_statements,
         .bucket = find_bucket,
         .data = service,
@@ -151,10 +154,12 @@ static bool confirm_destination(void *data, struct str token) {
 
 /* Runners begin in a later turn than this one. */
 static void name_confirm_url(struct service *service) {
+    const struct web_config *web = &service->config->web;
     char address[TCP_ADDRESS_CHARS];
     tcp_address_text(&service->web_address, address);
-    service->confirm_url =
-        xprintf("%s://%s", service->config->web.tls.head.conf ? "https" : "http", address);
+    service->confirm_url = web->public_url
+                               ? str_dup(str_of(web->public_url))
+                               : xprintf("%s://%s", web->tls.head.conf ? "https" : "http", address);
     service->action_services.confirm_url = service->confirm_url;
 }
 

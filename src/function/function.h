@@ -90,17 +90,15 @@ struct function_result {
 
 /*
  * Invokes by name with an event of JSON bytes (copied); for tests, rules and the Lambda API.
- * `on_result` runs once, never before this returns, also when the host closes. NOT_FOUND for an
+ * `on_begin`, unless it is NULL, runs when a process gets the event, also before this returns; not if none
+ * ever does. `on_result` runs once, never before this returns, also when the host closes. NOT_FOUND for an
  * unknown name; FULL when too many wait; TOO_LARGE beyond 6 MiB; CLOSED after
  * function_host_close().
  */
 int function_invoke(struct function_host *host, struct str name, struct str event,
+                    void (*on_begin)(void *data),
                     void (*on_result)(void *data, const struct function_result *result),
                     void *data);
-
-/* Whether a process of the function is ready for events or works on one: an event that is submitted does not
- * have to wait for a first process. False for an unknown name. */
-bool function_is_up(const struct function_host *host, struct str name);
 
 /*
  * Stops: no new batches; running invocations may end within `grace_ms`, then processes are killed;

@@ -237,7 +237,7 @@ static inline void harness_begin(struct harness *harness, const char *event,
                                  struct answer *answer) {
     answer->over = false;
     assert_int_equal(function_invoke(harness->host, str_of(harness->functions[0].head.name),
-                                     str_of(event), answer_take, answer),
+                                     str_of(event), NULL, answer_take, answer),
                      0);
     assert_false(answer->over);
 }

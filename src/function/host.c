@@ -35,9 +35,16 @@ struct function_host {
 struct call {
     struct function_invocation invocation;
     struct buf event;
+    void (*on_begin)(void *data); /* or NULL */
     void (*on_result)(void *data, const struct function_result *result);
     void *data;
 };
+
+static void on_call_begin(struct function_invocation *invocation) {
+    struct call *call = CONTAINER_OF(invocation, struct call, invocation);
+    if (call->on_begin)
+        call->on_begin(call->data);
+}
 
 static void on_call_result(struct function_invocation *invocation,
                            const struct function_result *result) {
@@ -48,6 +55,7 @@ static void on_call_result(struct function_invocation *invocation,
 }
 
 int function_invoke(struct function_host *host, struct str name, struct str event,
+                    void (*on_begin)(void *data),
                     void (*on_result)(void *data, const struct function_result *result),
                     void *data) {
     struct function_pool *pool = map_get(&host->pools, name);
@@ -62,18 +70,15 @@ int function_invoke(struct function_host *host, struct str name, struct str even
         return ERR_FULL;
     }
     struct call *call = xcalloc(1, sizeof *call);
+    call->on_begin = on_begin;
     call->on_result = on_result;
     call->data = data;
     buf_add_str(&call->event, event);
     call->invocation.event = buf_str(&call->event);
+    call->invocation.on_begin = on_call_begin;
     call->invocation.on_result = on_call_result;
     function_pool_submit(pool, &call->invocation);
     return 0;
-}
-
-bool function_is_up(const struct function_host *host, struct str name) {
-    const struct function_pool *pool = map_get(&host->pools, name);
-    return pool && function_pool_is_up(pool);
 }
 
 /* ---- closing ---- */

@@ -4,7 +4,7 @@
 static void nothing(void *data, const struct function_result *result) {}
 
 static int invoke(struct harness *harness, const char *name, const char *event) {
-    return function_invoke(harness->host, str_of(name), str_of(event), nothing, NULL);
+    return function_invoke(harness->host, str_of(name), str_of(event), NULL, nothing, NULL);
 }
 
 static void functions_are_found_by_name(void **state) {
@@ -13,7 +13,7 @@ static void functions_are_found_by_name(void **state) {
     struct answer answer = {0};
     harness_open(&harness, 2);
     assert_int_equal(invoke(&harness, "three", "{}"), ERR_NOT_FOUND);
-    assert_int_equal(function_invoke(harness.host, STR("two"), STR("{\"do\": \"variables\"}"),
+    assert_int_equal(function_invoke(harness.host, STR("two"), STR("{\"do\": \"variables\"}"), NULL,
                                      answer_take, &answer),
                      0);
     harness_finish(&harness, &answer);
@@ -22,14 +22,29 @@ static void functions_are_found_by_name(void **state) {
     buf_done(&answer.payload);
 }
 
-static void a_function_is_up_when_its_first_process_is_ready(void **state) {
+static void count_begin(void *data) {
+    ++*(unsigned *)data;
+}
+
+static void ignore_result(void *data, const struct function_result *result) {}
+
+static void an_event_begins_when_a_process_gets_it(void **state) {
     struct harness harness = {.functions = {function_config_for_test("one", 4)}};
     struct answer answer = {0};
+    unsigned begun = 0;
     harness_open(&harness, 1);
-    assert_false(function_is_up(harness.host, STR("one")));
-    assert_false(function_is_up(harness.host, STR("two")));
+    for (unsigned i = 0; i < 2; i++)
+        assert_int_equal(function_invoke(harness.host, STR("one"), STR("{\"do\": \"where\"}"),
+                                         count_begin, ignore_result, &begun),
+                         0);
+    assert_int_equal(begun, 0);
     harness_ask(&harness, "{\"do\": \"where\"}", &answer);
-    assert_true(function_is_up(harness.host, STR("one")));
+    assert_int_equal(begun, 2);
+    assert_int_equal(function_invoke(harness.host, STR("one"), STR("{\"do\": \"where\"}"),
+                                     count_begin, ignore_result, &begun),
+                     0);
+    harness_ask(&harness, "{\"do\": \"where\"}", &answer);
+    assert_int_equal(begun, 3);
     harness_close(&harness, 0);
     buf_done(&answer.payload);
 }
@@ -70,8 +85,9 @@ static void an_event_that_is_too_large_is_refused(void **state) {
     size_t len = 6291557;
     char *event = xcalloc(1, len);
     harness_open(&harness, 1);
-    assert_int_equal(function_invoke(harness.host, STR("one"), str_from(event, len), nothing, NULL),
-                     ERR_TOO_LARGE);
+    assert_int_equal(
+        function_invoke(harness.host, STR("one"), str_from(event, len), NULL, nothing, NULL),
+        ERR_TOO_LARGE);
     harness_close(&harness, 0);
     free(event);
 }
@@ -117,7 +133,7 @@ static void much_output_does_not_hold_the_function_up(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(functions_are_found_by_name),
-        cmocka_unit_test(a_function_is_up_when_its_first_process_is_ready),
+        cmocka_unit_test(an_event_begins_when_a_process_gets_it),
         cmocka_unit_test(the_program_gets_its_environment_and_directory),
         cmocka_unit_test(too_many_that_wait_are_refused),
         cmocka_unit_test(an_event_that_is_too_large_is_refused),

@@ -11,6 +11,7 @@ struct function_invocation {
     struct link link;                /* in the pool's queue until it is given to an environment */
     char request_id[UUID_CHARS + 1]; /* new for each attempt */
     struct str event;                /* borrowed until on_result */
+    void (*on_begin)(struct function_invocation *invocation); /* an environment gets it; or NULL */
     /* Once, never before the submitting call returns. The invocation is the owner's again, who may
      * submit it anew at once; `result` is valid during the call. */
     void (*on_result)(struct function_invocation *invocation, const struct function_result *result);

@@ -43,23 +43,15 @@ static unsigned count_coming(const struct function_pool *pool) {
     return count;
 }
 
-bool function_pool_is_up(const struct function_pool *pool) {
-    for (const struct link *link = pool->environments.next; link != &pool->environments;
-         link = link->next) {
-        enum function_environment_state state =
-            LIST_ITEM(link, const struct function_environment, link)->state;
-        if (state != ENVIRONMENT_DOWN && state != ENVIRONMENT_INIT)
-            return true;
-    }
-    return false;
-}
-
 static void on_grow(struct timer *timer);
 
 static void give_waiting(struct function_pool *pool) {
     while (!list_empty(&pool->waiting) && !list_empty(&pool->idle)) {
         struct function_environment *environment = environment_of_idle(pool->idle.next);
-        function_environment_give(environment, take_waiting(pool));
+        struct function_invocation *invocation = take_waiting(pool);
+        if (invocation->on_begin)
+            invocation->on_begin(invocation);
+        function_environment_give(environment, invocation);
     }
     if (list_empty(&pool->waiting))
         timer_stop(&pool->grow);

@@ -47,14 +47,12 @@ int function_pool_open(struct loop *loop, const struct function_host_config *hos
                        struct err *err);
 
 /*
- * Borrows the invocation until its on_result; gives it a new request id. How many may wait is the
+ * Borrows the invocation until its on_result; gives it a new request id. Its on_begin may run before this
+ * returns. How many may wait is the
  * submitter's affair: mappings have one per shard, function_invoke() looks at waiting_count. Not
  * while the pool stops.
  */
 void function_pool_submit(struct function_pool *pool, struct function_invocation *invocation);
-
-/* Whether any environment has asked for an event. */
-bool function_pool_is_up(const struct function_pool *pool);
 
 /* What waits fails at once, what is in hand may end within `grace_ms`; then `closed`, and the
  * memory is gone. */

@@ -56,7 +56,7 @@ static void go_on(void *data, const struct function_result *result) {
     chain->over = chain->stop;
     if (!chain->stop)
         assert_int_equal(
-            function_invoke(chain->harness->host, STR("worker"), STR("{}"), go_on, chain), 0);
+            function_invoke(chain->harness->host, STR("worker"), STR("{}"), NULL, go_on, chain), 0);
 }
 
 static bool there_are_three(void *data) {

@@ -100,6 +100,8 @@ void rule_calls_free(struct rule_calls *calls) {
 
 void rule_calls_begin(struct rule_calls *calls, const struct rule_environment *base,
                       const struct rule *rule, struct str seed, uint64_t now, bool is_final) {
+    if (calls->rule && calls->rule != rule)
+        calls->count = 0;
     calls->rule = rule;
     calls->now_ms = now;
     calls->is_final = is_final;
@@ -142,6 +144,7 @@ const struct call_answer *rule_calls_get(struct rule_calls *calls, struct str fu
     answer = &calls->answers[calls->count];
     buf_clear(&answer->function);
     buf_clear(&answer->input);
+    buf_clear(&answer->text);
     buf_add_str(&answer->function, function);
     buf_add_str(&answer->input, input);
     calls->wanted = true;

@@ -147,6 +147,23 @@ static void something_may_be_evaluated_beside(void **state) {
     rule_calls_free(calls);
 }
 
+/* However often a rule is replaced while a message waits. */
+static void answers_are_those_of_one_rule(void **state) {
+    struct rule_calls *calls = rule_calls_new();
+    const char rules[2 * RULE_CALLS_MAX] = {0};
+    const char *why;
+    for (size_t i = 0; i < sizeof rules; i++) {
+        const struct rule *rule = (const void *)&rules[i];
+        rule_calls_begin(calls, &rule_environment_default, rule, str_of(seed), 0, false);
+        assert_null(get(calls, "f", "1", &why));
+        assert_null(why);
+        rule_calls_answer(calls, true, STR("1"));
+        rule_calls_begin(calls, &rule_environment_default, rule, str_of(seed), 0, true);
+        assert_str(buf_str(&get(calls, "f", "1", &why)->text), "1");
+    }
+    rule_calls_free(calls);
+}
+
 static void functions_there_are(void **state) {
     struct rule_functions *functions = rule_functions_new();
     rule_functions_add(functions, "f");
@@ -166,6 +183,7 @@ int main(void) {
         cmocka_unit_test(answers_that_are_none),
         cmocka_unit_test(calls_are_bounded),
         cmocka_unit_test(something_may_be_evaluated_beside),
+        cmocka_unit_test(answers_are_those_of_one_rule),
         cmocka_unit_test(functions_there_are),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

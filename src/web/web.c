@@ -38,6 +38,8 @@ static const struct option tls_options[] = {
 const struct option web_options[] = {
     {"bind", OPTION_STRING, offsetof(struct web_config, bind), .default_text = "127.0.0.1:8080",
      .help = "address:port of the page, the live feed, MQTT over WebSocket, metrics"},
+    {"public_url", OPTION_STRING, offsetof(struct web_config, public_url),
+     .help = "https://host: how others reach this listener, for links that are sent to them"},
     {"tls", OPTION_STRUCT, offsetof(struct web_config, tls), .fields = tls_options},
     {"anonymous", OPTION_BOOL, offsetof(struct web_config, anonymous),
      .help = "allow everybody beyond loopback: the page has no login"},

@@ -19,6 +19,8 @@ struct web_tls_config {
 struct web_config {
     struct option_head head;
     const char *bind; /* default 127.0.0.1:8080 */
+    const char *
+        public_url; /* how others reach the listener, without a slash at the end; NULL: by its address */
     struct web_tls_config tls;
     bool anonymous, plaintext;   /* needed beyond loopback (design law 8) */
     int64_t pages_max;           /* open live feeds; default 1000 */

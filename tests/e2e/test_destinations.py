@@ -205,3 +205,14 @@ def test_policies_name_destinations(make_weir, hook):
         "topicRuleDestination"]["arn"]
     assert iot.get_topic_rule_destination(arn=arn)["topicRuleDestination"]["arn"] == arn
     assert refused(iot.delete_topic_rule_destination, arn=arn)[:2] == ("AccessDeniedException", 403)
+
+
+def test_behind_a_proxy_the_enable_url_is_the_public_one(make_weir, hook):
+    config = rule_config()
+    config["web"]["public_url"] = "https://weir.example.org/sensors"
+    weir = make_weir(config)
+    client(weir).create_topic_rule_destination(destinationConfiguration={"httpUrlConfiguration": {"confirmationUrl": hook.url("/in")}})
+    _, _, message = asked(hook)
+    assert message["enableUrl"] == "https://weir.example.org/sensors/confirmdestination/" + message["confirmationToken"]
+    assert get(weir.url("/confirmdestination/" + message["confirmationToken"])) == 200
+    assert message["confirmationToken"] not in weir.log(), "who reads the log is not the owner"

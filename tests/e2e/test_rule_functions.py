@@ -152,6 +152,13 @@ def test_order_is_kept_and_functions_run_side_by_side(make):
     assert any(one["until"] > other["since"] for one, other in zip(records, records[1:])), "none began before another had ended"
 
 
+def test_to_wait_for_a_slow_function_is_no_failure(make):
+    weir = make(f"SELECT n, aws_lambda('{ARN}', *).twice AS twice FROM 'out/#'", function={"concurrency": 1})
+    publish(weir, [{"n": n, "sleep": 0.4} for n in range(8)])
+    assert made(weir, 8) == [{"n": n, "twice": 2 * n} for n in range(8)]
+    assert weir.stream_records("errors") == []
+
+
 def test_what_was_acknowledged_is_evaluated_after_a_kill(make):
     weir = make(f"SELECT n, aws_lambda('{ARN}', *).twice AS twice FROM 'out/#'", start=False)
     hold = weir.path("seen.hold")
@@ -215,6 +222,19 @@ def test_rules_that_are_made_and_changed_while_it_runs(make):
     assert made(weir, 5)[4:] == [{"x": 12}], "what was acknowledged is evaluated as the rule was"
     publish(weir, [{"n": 7}])
     assert len(seen(weir)) == 4 and len(made(weir, 5)) == 5
+
+
+def test_a_rule_that_is_replaced_while_its_functions_work(make):
+    weir = make(base=rule_config, rules={})
+    iot = client(weir)
+    text = "SELECT n, aws_lambda('work-1', {}).got.n AS x FROM 'out/#'"
+    iot.create_topic_rule(ruleName="r", topicRulePayload=to_stream(text.format("*")))
+    publish(weir, [{"n": 1}])
+    made(weir, 1)
+    publish(weir, [{"n": 2, "sleep": 0.5}, {"n": 3, "sleep": 1.5}, {"n": 4}])
+    wait_for(lambda: any(event["n"] == 4 for event in seen(weir)), what="all are called")
+    iot.replace_topic_rule(ruleName="r", topicRulePayload=to_stream(text.format("{'n': n + 10}")))
+    assert made(weir, 4)[2:] == [{"n": 3, "x": 13}, {"n": 4, "x": 14}]
 
 
 def test_the_role_of_a_rule_says_which(make):
