@@ -245,24 +245,24 @@ static void take_records(struct shadow_runner *runner, const struct stream_batch
 }
 
 static void take_log(struct shadow_runner *runner) {
+    struct stream_reader *reader = runner->reader;
     struct stream_batch records;
     uint64_t behind_ms, waiting = 0;
-    int code =
-        ERR_CORRUPT; /* A damaged block is reported by the reader, which goes on behind it. */
-    if (!runner->reader)
+    int code;
+    if (!reader)
         return;
-    while (code == ERR_CORRUPT)
-        code =
-            stream_reader_next(runner->reader, RECORDS_PER_BATCH, RECORD_BYTES_PER_BATCH, &records);
+    do /* The reader reports a damaged block and goes on behind it. */
+        code = stream_reader_next(reader, RECORDS_PER_BATCH, RECORD_BYTES_PER_BATCH, &records);
+    while (code == ERR_CORRUPT);
     if (!code)
         take_records(runner, &records);
     runner->read_failed = code && code != ERR_AGAIN;
-    runner->batch.end_counter = stream_reader_counter(runner->reader);
+    runner->batch.end_counter = stream_reader_counter(reader);
     if (runner->read_failed) {
         complain(runner, "requests/shadows cannot be read", err_text(code));
-        stream_reader_seek(runner->reader, runner->batch.end_counter); /* opens the file anew */
+        stream_reader_seek(reader, runner->batch.end_counter); /* opens the file anew */
     }
-    stream_reader_lag(runner->reader, &waiting, &behind_ms);
+    stream_reader_lag(reader, &waiting, &behind_ms);
     metric_set(&runner->waiting, (int64_t)waiting);
 }
 
