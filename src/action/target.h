@@ -70,8 +70,8 @@ enum action_verdict {
 };
 
 struct action_item {
-    struct action_record
-        record;          /* views; valid until the item is settled, or `closed` of close() */
+    /* views; valid until the item is settled, or `closed` of close() */
+    struct action_record record;
     uint64_t counter;    /* in its log: grows by one, never used twice by one log */
     uint64_t arrival_ms; /* wall clock when it was staged */
     unsigned attempts;   /* before this one */

@@ -38,8 +38,7 @@ static bool find_resource(struct call *call, struct tagged *ret_tagged) {
     return target;
 }
 
-/* Letters and digits of any script, blank and _.:/=+-@ (Kinesis developer guide, "Tag restrictions").
- */
+/* Letters and digits of any script, blank and _.:/=+-@ (Kinesis developer guide, "Tag restrictions"). */
 static bool is_tag_text(struct str text) {
     for (size_t i = 0; i < text.len; i++) {
         unsigned char c = (unsigned char)text.at[i];

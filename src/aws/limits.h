@@ -61,8 +61,8 @@ enum { LIMIT_OPERATIONS_MAX = 64, LIMIT_SUBSCRIPTIONS_MAX = 10000 };
 /* Of the whole API; zeroed is valid. */
 struct limits {
     struct limit_bucket operations[LIMIT_OPERATIONS_MAX]; /* in the order of their table */
-    struct map
-        subscriptions; /* by "CONSUMER_ARN SHARD"; beyond LIMIT_SUBSCRIPTIONS_MAX all are forgotten */
+    /* by "CONSUMER_ARN SHARD"; beyond LIMIT_SUBSCRIPTIONS_MAX all are forgotten */
+    struct map subscriptions;
 };
 
 void limits_done(struct limits *limits);

@@ -48,8 +48,8 @@ struct json_entry {
     uint32_t at;   /* where it begins in the text; a string behind its quote */
     uint32_t len;  /* in the text; a string without its quotes */
     uint32_t next; /* index of the first entry behind it and all that it contains */
-    uint32_t
-        info; /* enum json_type, JSON_ flags, and times JSON_ONE the count of members or items */
+    /* enum json_type, JSON_ flags, and times JSON_ONE the count of members or items */
+    uint32_t info;
 };
 
 enum {

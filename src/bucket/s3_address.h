@@ -11,8 +11,8 @@
 
 struct s3_endpoint {
     bool is_tls;
-    struct str
-        authority; /* host[:port] as the Host header says it: without the scheme's own port */
+    /* host[:port] as the Host header says it: without the scheme's own port */
+    struct str authority;
 };
 
 /* Views into `text`. INVALID says what stands wrong. */

@@ -15,9 +15,9 @@ enum {
 
 struct record {
     struct str partition_key; /* UTF-8, 1..RECORD_KEY_BYTES_MAX bytes */
-    struct str
-        explicit_hash_key; /* decimal, or empty: the MD5 of the partition key decides the shard */
-    struct str data;       /* any bytes */
+    /* decimal, or empty: the MD5 of the partition key decides the shard */
+    struct str explicit_hash_key;
+    struct str data; /* any bytes */
 };
 
 #endif

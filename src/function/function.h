@@ -61,13 +61,11 @@ struct function_host;
 struct function_host_config {
     const struct option_items *functions; /* struct function_config */
     const char *region, *account;         /* "us-east-1", "000000000000": in ARNs */
-    const struct option_pairs
-        *default_environment; /* given to every function unless it sets them itself:
-                                 redis_url, redis_port, AWS_ENDPOINT_URL */
+    /* given to every function unless it sets them itself: redis_url, redis_port, AWS_ENDPOINT_URL */
+    const struct option_pairs *default_environment;
 };
 
-/* Starts one process of each function when the loop runs. A bad configuration leaves nothing open.
- */
+/* Starts one process of each function when the loop runs. A bad configuration leaves nothing open. */
 int function_host_open(struct loop *loop, const struct function_host_config *config,
                        struct function_host **ret_host, struct err *err);
 

@@ -55,8 +55,7 @@ struct function_report {
     int64_t memory_bytes, memory_peak_bytes;
 };
 
-/* "REPORT RequestId: ...\tDuration: 3.01 ms\t...", without a newline; the tab at the end is AWS's.
- */
+/* "REPORT RequestId: ...\tDuration: 3.01 ms\t...", without a newline; the tab at the end is AWS's. */
 void function_log_report(struct buf *out, const struct function_report *report);
 
 #endif

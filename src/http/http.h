@@ -38,8 +38,8 @@ struct http_request {
     struct str path;   /* as received, not decoded, without the query */
     struct str query;  /* behind '?', may be empty */
     struct str body;
-    const struct http_header
-        *headers; /* in order of arrival; trailers of a chunked body follow them */
+    /* in order of arrival; trailers of a chunked body follow them */
+    const struct http_header *headers;
     size_t header_count;
     struct sockaddr_storage peer;
     bool is_too_large; /* see http_server_config.hand_over_too_large; the body is empty then */
@@ -81,8 +81,7 @@ void http_server_close(struct http_server *server, void (*closed)(void *data), v
 /* Value of the first header of this name (any case), or empty. */
 struct str http_header(const struct http_request *request, const char *name);
 
-/* Value of a query parameter, percent-decoded into `ret_value`; false if absent or badly encoded.
- */
+/* Value of a query parameter, percent-decoded into `ret_value`; false if absent or badly encoded. */
 bool http_query(const struct http_request *request, const char *name, struct buf *ret_value);
 
 /* Percent-decodes; false on a bad escape. '+' stays. */
@@ -168,8 +167,8 @@ void http_client_close(struct http_client *client, void (*closed)(void *data), v
 
 struct http_call_config {
     const char *method; /* "PUT" */
-    const char
-        *url; /* http:// or https://, already encoded; sent as it is (no dot segments removed) */
+    /* http:// or https://, already encoded; sent as it is (no dot segments removed) */
+    const char *url;
     const struct http_header *headers;
     size_t header_count;
     struct str body;             /* borrowed until the call ends */

@@ -37,8 +37,7 @@ struct exchange {
 struct exchange *exchange_new(void);
 void exchange_free(struct exchange *exchange);
 
-/* Ready for the next request; memory beyond EXCHANGE_KEPT_BYTES per buffer goes back to the system.
- */
+/* Ready for the next request; memory beyond EXCHANGE_KEPT_BYTES per buffer goes back to the system. */
 enum { EXCHANGE_KEPT_BYTES = 16 * 1024 };
 void exchange_reset(struct exchange *exchange);
 

@@ -63,8 +63,8 @@ struct rest_host {
 };
 
 struct rest_call {
-    struct http_request
-        *request; /* NULL: the client is gone, and so are all views of the request */
+    /* NULL: the client is gone, and so are all views of the request */
+    struct http_request *request;
     const struct rest_host *host;
     void *host_data;
     const struct rest_service *service;

@@ -336,8 +336,7 @@ static void on_drain(struct tcp *tcp) {
         http_connection_resume(connection);
 }
 
-/* Whether the peer did in the last period what it must: take an answer, or bring enough of a body.
- */
+/* Whether the peer did in the last period what it must: take an answer, or bring enough of a body. */
 static bool made_progress(const struct connection *connection) {
     size_t to_send = tcp_pending(&connection->tcp);
     if (to_send)

@@ -32,8 +32,8 @@ struct connection {
     struct exchange *exchange; /* being read or handled */
     struct http_ws *ws;
     struct h2 *h2;
-    struct buf
-        pending; /* arrived, and must wait: for an answer, or until the peer takes what was sent */
+    /* arrived, and must wait: for an answer, or until the peer takes what was sent */
+    struct buf pending;
     uint64_t deadline_ms; /* 0: none */
     size_t last_to_send,
         last_arrived;  /* bytes to be sent, and of a body, when the deadline was set */

@@ -13,8 +13,8 @@ struct sigv4_request {
     struct str method;
     struct str path;  /* raw, as it stands in the request line, encoded; without query */
     struct str query; /* raw, without '?' */
-    const struct http_header
-        *headers; /* those to be signed: host and all x-amz-* at least; any order and case */
+    /* those to be signed: host and all x-amz-* at least; any order and case */
+    const struct http_header *headers;
     size_t header_count;
     struct str payload_hash; /* 64 hex digits, or UNSIGNED-PAYLOAD */
     struct str region, service;

@@ -83,8 +83,7 @@ void loop_stop(struct loop *loop) {
     uv_async_send(&loop->wake);
 }
 
-/* A handle that its owner forgot must not keep loop_free() waiting: it is found by uv_loop_close().
- */
+/* A handle that its owner forgot must not keep loop_free() waiting: it is found by uv_loop_close(). */
 static void unref(uv_handle_t *handle, void *data) {
     if (!uv_is_closing(handle))
         uv_unref(handle);

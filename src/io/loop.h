@@ -20,8 +20,7 @@
 
 struct loop;
 
-/* Also lets the process ignore SIGPIPE: writing to a peer that is gone is an error of that write.
- */
+/* Also lets the process ignore SIGPIPE: writing to a peer that is gone is an error of that write. */
 struct loop *loop_new(void);
 
 /* Runs until loop_stop(); the hooks run once more at the end, so that nothing that was gathered

@@ -15,8 +15,8 @@
 enum { PROXY_HEAD_BYTES = 16, PROXY_BYTES_MAX = 4096 };
 
 struct proxy_header {
-    size_t
-        bytes; /* of the whole header; while only its beginning is there, those needed to go on */
+    /* of the whole header; while only its beginning is there, those needed to go on */
+    size_t bytes;
     bool has_source; /* false: LOCAL, or an address family without addresses: the socket's peer
                         counts */
     struct sockaddr_storage source;

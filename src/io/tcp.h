@@ -50,8 +50,8 @@ struct tcp {
     const struct tcp_events *events;
     struct tls *tls; /* NULL: plain */
     struct buf out; /* not yet handed to the kernel (plain text also under TLS); freed when empty */
-    struct link
-        flush; /* in the loop's list of connections with something to send, or that linger */
+    /* in the loop's list of connections with something to send, or that linger */
+    struct link flush;
     struct uv_write_s *write; /* the kernel's buffer was full: the rest is under way */
     struct metric *sent; /* counts the bytes (plain ones under TLS) that leave; NULL: nobody does */
     const char *error_text;   /* why it ended, for the log; valid until on_close returns */
@@ -114,8 +114,7 @@ int tcp_listen(struct loop *loop, struct sockaddr_storage *address, struct tls_c
                tcp_accept_cb *on_accept, void *data, struct tcp_listener **ret_listener,
                struct err *err);
 
-/* Stops accepting; existing connections live on. Frees the listener by itself, later. NULL is fine.
- */
+/* Stops accepting; existing connections live on. Frees the listener by itself, later. NULL is fine. */
 void tcp_listener_close(struct tcp_listener *listener);
 
 /* Begins to connect; `tcp` is zeroed but for events. `host` is for TLS verification and SNI.
@@ -148,8 +147,7 @@ void tcp_flush(struct tcp *tcp);
 void tcp_read_stop(struct tcp *tcp);
 void tcp_read_start(struct tcp *tcp);
 
-/* Closes at once; what is in the out buffer is dropped. May be called again; only the first counts.
- */
+/* Closes at once; what is in the out buffer is dropped. May be called again; only the first counts. */
 void tcp_close(struct tcp *tcp);
 
 /*

@@ -363,8 +363,7 @@ static void with_on_end_the_owner_goes_on_writing(void **state) {
     close_scene(&scene);
 }
 
-/* The peer closes with a reply unread, which resets the connection, but what it sent before counts.
- */
+/* The peer closes with a reply unread, which resets the connection, but what it sent before counts. */
 static void what_a_peer_sent_before_it_went_is_read_though_writing_fails(void **state) {
     struct scene scene = {0};
     listen_here(&scene);

@@ -39,8 +39,7 @@ uint32_t hold_puback_count(const struct mqtt_connection *connection) {
     return connection->held ? connection->held->puback_count : 0;
 }
 
-/* The hold that the acknowledgement joins: the newest one, unless it waits for an earlier ticket.
- */
+/* The hold that the acknowledgement joins: the newest one, unless it waits for an earlier ticket. */
 static void join(struct mqtt_connection *connection, bool staged, uint64_t ticket) {
     struct holds *holds = &connection->worker->holds;
     struct held *held = connection->held;

@@ -252,8 +252,7 @@ static void take_inbox(struct mqtt_connection *connection) {
         connection_free_inbox(connection);
 }
 
-/* The packet that has begun in the inbox gets as many bytes as it needs; returns how many it took.
- */
+/* The packet that has begun in the inbox gets as many bytes as it needs; returns how many it took. */
 static size_t complete_packet(struct mqtt_connection *connection, const uint8_t *at, size_t len) {
     struct buf *bytes = &connection->inbox->bytes;
     struct packet packet;

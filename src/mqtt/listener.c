@@ -1,5 +1,4 @@
-/* Connections over TCP: a listener per worker and address, and what ties a socket to a connection.
- */
+/* Connections over TCP: a listener per worker and address, and what ties a socket to a connection. */
 #include <stdlib.h>
 
 #include "base/clock.h"

@@ -165,8 +165,7 @@ static const struct property {
 
 enum { PROPERTY_COUNT = sizeof properties / sizeof properties[0] };
 
-/* Reads one value into its member; the number it has (1 for texts) comes back for the range checks.
- */
+/* Reads one value into its member; the number it has (1 for texts) comes back for the range checks. */
 static uint32_t read_value(struct wire *wire, const struct property *property, void *member) {
     uint32_t number = 1;
     switch (property->kind) {

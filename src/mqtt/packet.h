@@ -126,8 +126,8 @@ struct packet_properties {
     uint32_t message_expiry_s, session_expiry_s, will_delay_s, packet_bytes_max, subscription_id;
     struct str content_type, response_topic, correlation_data, auth_method, auth_data, reason_text;
     struct str raw; /* all of them as on the wire, without the length */
-    int32_t
-        expiry_at; /* where in `raw` the four bytes of the message expiry interval stand, or -1 */
+    /* where in `raw` the four bytes of the message expiry interval stand, or -1 */
+    int32_t expiry_at;
     int32_t alias_at; /* where in `raw` the topic alias property (three bytes) begins, or -1 */
     int32_t delay_at; /* where in `raw` the will delay property (five bytes) begins, or -1 */
 };
@@ -274,8 +274,7 @@ struct packet_form {
     unsigned subscription_id_count;
 };
 
-/* Where in the written packet stands what may differ from one copy to the next; 0: it is not there.
- */
+/* Where in the written packet stands what may differ from one copy to the next; 0: it is not there. */
 struct packet_marks {
     uint32_t bytes, packet_id_at, properties_at;
 };

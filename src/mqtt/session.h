@@ -38,8 +38,7 @@ struct session {
     } crowd;
 };
 
-/* One filter of one session. It stands in its session's list and in the list of its filter's node.
- */
+/* One filter of one session. It stands in its session's list and in the list of its filter's node. */
 struct subscription {
     struct link link;
     struct session *session;

@@ -46,8 +46,7 @@ struct tree_node *tree_get(const struct tree *tree, struct str text);
  * tree_prune(). */
 struct tree_node *tree_add(struct tree *tree, struct str text);
 
-/* Call when a node's value has become NULL: frees it and its ancestors as far as they hold nothing.
- */
+/* Call when a node's value has become NULL: frees it and its ancestors as far as they hold nothing. */
 void tree_prune(struct tree *tree, struct tree_node *node);
 
 typedef void tree_visit(void *data, struct tree_node *node);

@@ -56,8 +56,8 @@ struct engine_frame {
     struct buf error_report; /* and its document */
     struct buf trace;        /* the line of who follows */
     struct json batch;
-    const struct rule_failure
-        *failed_batch; /* what the report tells of several messages, or NULL */
+    /* what the report tells of several messages, or NULL */
+    const struct rule_failure *failed_batch;
     char trace_id[UUID_CHARS];
 };
 

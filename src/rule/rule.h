@@ -250,9 +250,9 @@ struct rule_engine_config {
     struct sink_resolver *sinks;
     struct message_publisher *publisher;        /* NULL: rules that republish are refused */
     const struct rule_environment *environment; /* NULL: rule_environment_default */
-    struct rule_engine
-        *previous; /* NULL, or the one that this is to follow on the same thread: rules
-                                     that both have are not made again, and their counts go on */
+    /* NULL, or the one that this is to follow on the same thread: rules that both have are not made
+     * again, and their counts go on. */
+    struct rule_engine *previous;
 };
 
 /* Resolves every target with a constant name; one that does not exist is an error that names rule,

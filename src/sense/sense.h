@@ -11,8 +11,8 @@
 #include "base/err.h"
 
 struct sense_config {
-    const char
-        *url; /* mqtt://[user:password@]host:port or mqtts://...; host is numeric or localhost */
+    /* mqtt://[user:password@]host:port or mqtts://...; host is numeric or localhost */
+    const char *url;
     const char *prefix; /* topics are PREFIX/SENSOR */
     const char *client_id;
     const char *ca_path; /* mqtts: NULL is the system's store */

@@ -20,8 +20,8 @@ struct state;
 
 struct state_config {
     struct option_head head;
-    const char
-        *url; /* redis://[user:password@]host:port[/db], unix:///path; NULL: the private server */
+    /* redis://[user:password@]host:port[/db], unix:///path; NULL: the private server */
+    const char *url;
     const char *redis_server; /* program of the private server; default "redis-server" */
 };
 

@@ -54,11 +54,11 @@ struct shard_config {
     const struct file_ops *file;
     struct shard_files *files; /* NULL: nobody counts */
     int64_t segment_bytes_max;
-    uint64_t
-        segment_age_ms_max; /* between the arrivals of a segment's first and last record; 0: any */
-    int compression_level;  /* 0: blocks are written as they were staged */
-    struct packer *packer;  /* the log's; only used with a level */
-    bool sync;              /* a commit is synced; else synced_counter follows shard_sync() only */
+    /* between the arrivals of a segment's first and last record; 0: any */
+    uint64_t segment_age_ms_max;
+    int compression_level; /* 0: blocks are written as they were staged */
+    struct packer *packer; /* the log's; only used with a level */
+    bool sync;             /* a commit is synced; else synced_counter follows shard_sync() only */
 };
 
 struct shard {
@@ -73,8 +73,8 @@ struct shard {
     uint64_t limit; /* a closed shard is known to have no records from here on; else
                               UINT64_MAX */
 
-    struct shard_segment
-        *segments; /* ascending; the last one is appended to. None: no record was ever written */
+    /* ascending; the last one is appended to. None: no record was ever written */
+    struct shard_segment *segments;
     size_t segment_count, segment_cap;
     int fd; /* of the last segment, -1: not open */
 

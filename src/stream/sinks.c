@@ -31,8 +31,7 @@ static int check(const struct stream *stream, const struct record *record) {
     return 0;
 }
 
-/* Records without a key (Firehose has none) go where the ticket says: in one turn all to one shard.
- */
+/* Records without a key (Firehose has none) go where the ticket says: in one turn all to one shard. */
 static int shard_of(const struct stream_sink *sink, const struct record *record,
                     unsigned *ret_shard) {
     const struct layout *layout = sink->layout;

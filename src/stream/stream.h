@@ -118,8 +118,8 @@ struct stream_config {
     int64_t shard_count; /* 1..10000; an existing stream keeps its shards: another count is an error
                             here */
     int64_t retention_ms; /* STREAM_DATA */
-    int64_t
-        record_bytes_max; /* STREAM_DATA: what clients may put; 0: whoever serves them decides */
+    /* STREAM_DATA: what clients may put; 0: whoever serves them decides */
+    int64_t record_bytes_max;
     int64_t bytes_max; /* 0: unbounded. STREAM_DATA: the oldest segments go; the other kinds: pushes
                           fail with NO_SPACE */
     int64_t segment_bytes_max; /* 0: the log's */

@@ -29,8 +29,7 @@
 
 enum { STAGING_BYTES_DEFAULT = 8 * 1024 * 1024 };
 
-/* Runs only when the loop would have slept on staged records; the hook of the same turn seals them.
- */
+/* Runs only when the loop would have slept on staged records; the hook of the same turn seals them. */
 static void on_nudge(struct timer *timer) {}
 
 void writer_begin_turn(struct stream_writer *writer) {

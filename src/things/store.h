@@ -15,8 +15,8 @@ struct things_table {
 struct shadow_runner;
 
 struct things {
-    struct shadow_runner
-        *runner; /* of changes of shadows; NULL: it has not started, or has stopped */
+    /* of changes of shadows; NULL: it has not started, or has stopped */
+    struct shadow_runner *runner;
     struct facts *facts;
     const char *region, *account;
     struct rest_service services[THINGS_SERVICES];
