@@ -35,7 +35,7 @@ struct fault_path {
     struct fault_path *next;
     char *path;
     uint8_t *disk;
-    size_t disk_len;
+    size_t disk_len, disk_cap;
     bool entry_synced, removed;
     struct fault_path *replaced; /* renamed over this one, which is not durable yet */
     struct change *changes, **changes_end;
@@ -98,8 +98,12 @@ static bool fails(struct fault_file *fault) {
 
 /* ---- what is durable ---- */
 
+/* A torn write arrives sector by sector: room is made in steps that grow. */
 static void disk_resize(struct fault_path *path, size_t len) {
-    path->disk = xrealloc(path->disk, len ? len : 1);
+    if (len > path->disk_cap || !path->disk) {
+        path->disk_cap = len + len / 2 + SECTOR_BYTES;
+        path->disk = xrealloc(path->disk, path->disk_cap);
+    }
     if (len > path->disk_len)
         memset(path->disk + path->disk_len, 0, len - path->disk_len);
     path->disk_len = len;

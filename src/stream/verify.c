@@ -84,7 +84,7 @@ static void report(struct verifier *verifier, const char *path, int64_t offset, 
 
 static void load_index(struct segment_pass *pass, uint64_t first, struct buf *room) {
     char *path = segment_index_path(pass->passage->directory, first);
-    if (file_read_all(path, INDEX_BYTES_MAX, room, NULL) == 0) {
+    if (file_read_all(path, INDEX_BYTES_MAX, room, NULL) == 0 && buf_len(room)) {
         pass->index_count = buf_len(room) / sizeof *pass->index;
         pass->index = xcalloc(pass->index_count + 1, sizeof *pass->index);
         memcpy(pass->index, buf_at(room), pass->index_count * sizeof *pass->index);
