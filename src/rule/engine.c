@@ -20,6 +20,7 @@
 #include "rule/deferred.h"
 #include "rule/report.h"
 #include "rule/route.h"
+#include "rule/straight.h"
 #include "rule/trace.h"
 
 enum { LOG_INTERVAL_MS = 10000 };
@@ -214,20 +215,13 @@ void rule_run_evaluate(struct engine_run *run) {
         evaluate(run);
 }
 
-static void run_special(struct engine_run *run) {
+static void run_rule(struct engine_run *run) {
+    arena_reset(&run->frame->arena);
+    metric_add(&run->rule->match, 1);
     if (run->rule->rule->statement)
         rule_defer(run);
     else
         rule_run_evaluate(run);
-}
-
-static void run_rule(struct engine_run *run) {
-    arena_reset(&run->frame->arena);
-    metric_add(&run->rule->match, 1);
-    if (run->rule->is_special)
-        run_special(run);
-    else
-        evaluate(run);
 }
 
 static struct engine_frame *enter(struct rule_engine *engine) {
@@ -292,14 +286,27 @@ static int push(struct message_sink *sink, const void *route_, const struct mess
     const struct rule_route *route = route_;
     if (route->unknown)
         return push_unknown(engine, message);
+    struct str topic = str_skip(message->topic, route->topic_skip);
     struct engine_run run;
-    rule_run_begin(&run, engine, message, route->topic_skip);
+    bool has_begun = false;
+    int result = MESSAGE_TAKEN;
     for (size_t i = 0; i < route->count; i++) {
-        rule_run_begin_rule(&run, route->rules[i]);
+        struct engine_rule *rule = route->rules[i];
+        if (rule->is_straight && rule_go_straight(rule, topic, message->payload)) {
+            result = MESSAGE_STAGED;
+            continue;
+        }
+        if (!has_begun)
+            rule_run_begin(&run, engine, message, route->topic_skip);
+        has_begun = true;
+        rule_run_begin_rule(&run, rule);
         run_rule(&run);
     }
-    engine->depth--;
-    return run.result;
+    if (has_begun) {
+        engine->depth--;
+        join_result(&result, run.result);
+    }
+    return result;
 }
 
 /* ---- failures that come later ---- */
@@ -378,7 +385,7 @@ static struct engine_rule *rule_new(struct rule *made) {
     struct engine_rule *rule = xcalloc(1, sizeof *rule);
     rule->references = 1;
     rule->rule = rule_ref(made);
-    rule->is_special = made->statement != NULL;
+    rule->is_straight = rule_is_straight(made);
     init_metric(&rule->match, "weir_rule_topic_match_total", "messages whose topic a rule takes",
                 made->name, NULL);
     init_metric(&rule->executed, "weir_rule_executed_total", "messages a rule ran its actions for",
