@@ -167,6 +167,7 @@ static void write_record(const struct rule_action *action, struct evaluation *ev
         .client_id = message->client_id,
         .source_ip = message->source_ip,
         .received_ms = message->received_ms,
+        .depth = message->republish_depth,
     };
     if (action->outside->has_error_action) {
         record.trace_id = rule_evaluation_trace_id(evaluation);

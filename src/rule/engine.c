@@ -322,6 +322,15 @@ static int report_failure(struct engine_run *run, const struct rule_failure *fai
     return run->result;
 }
 
+/* The deepest of all: one that has come through many rules is not hidden by one that has not. */
+static uint8_t depth_of(const struct rule_failure *failure) {
+    uint8_t depth = failure->record->depth;
+    for (size_t i = 0; i < failure->batch_count; i++)
+        if (failure->batch[i]->depth > depth)
+            depth = failure->batch[i]->depth;
+    return depth;
+}
+
 int rule_engine_fail(struct rule_engine *engine, const struct rule_failure *failure) {
     const struct action_record *record = failure->record;
     struct engine_rule *rule = map_get(&engine->by_name, failure->rule);
@@ -333,6 +342,7 @@ int rule_engine_fail(struct rule_engine *engine, const struct rule_failure *fail
         .client_id = record->client_id,
         .source_ip = record->source_ip,
         .received_ms = record->received_ms,
+        .republish_depth = depth_of(failure),
     };
     struct engine_run run;
     bool is_basic = str_starts(message.topic, STR("$aws/rules/"));
