@@ -119,6 +119,9 @@ int rule_engine_rule_new(struct rule_engine *engine, struct rule *made,
                          struct engine_rule **ret_rule, struct err *err);
 void rule_engine_rule_unref(struct engine_rule *rule);
 
+/* The counts of `from` go on in `to`, action by action where both have the same kind. */
+void rule_engine_rule_succeed(struct engine_rule *to, struct engine_rule *from);
+
 /* Appends to the log of an action or a rule, which has one shard. *sink is kept for the next time: it is
  * found anew when the log was made anew. As sink_push(); IO while there is no log. */
 int rule_action_push(struct rule_engine *engine, struct sink **sink, struct str log,
