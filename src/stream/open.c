@@ -97,10 +97,11 @@ static int sync_parent(struct stream *stream, struct err *err) {
     return status;
 }
 
+/* One that cannot be looked into may have some. */
 static bool has_segments(const char *directory, const char *shard) {
-    struct segment_list list;
+    struct segment_list list = {0};
     char *path = xprintf("%s/%s", directory, shard);
-    bool found = segment_list_read(path, &list) || list.count > 0;
+    bool found = segment_list_read(path, &list) < 0 || list.count > 0;
     segment_list_done(&list);
     free(path);
     return found;
