@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""House rules that a machine can check: who includes whom, sizes, words that must not stay, a test beside each source.
+"""House rules that a machine can check: who includes whom, sizes, words that must not stay, a test beside each source,
+documents that name what is there.
 
 Prints one line per breach and ends with 1 if there is any. docs/ARCHITECTURE.md explains the rules.
 """
@@ -62,9 +63,13 @@ def check_includes(path, text):
             yield f"{path}:{number}: {folder} must run without a loop"
 
 
-def check_file(path):
+def read(path):
     with open(os.path.join(ROOT, path), encoding="utf-8") as file:
-        text = file.read()
+        return file.read()
+
+
+def check_file(path):
+    text = read(path)
     if path.startswith("src/"):
         yield from check_includes(path, text)
     lines = text.count("\n")
@@ -84,6 +89,19 @@ def check_tests():
             continue
         if path[:-2] + "_test.c" not in names and path not in TESTED_ELSEWHERE:
             yield f"{path}: no {base[:-2]}_test.c beside it"
+
+
+def check_document(path):
+    """Each file that is named must be there, and in `function` (`src/file.c`) the function in the file."""
+    text, files = read(path), set(tracked())
+    for name in re.findall(r"`((?:src|tests|script|bench|functions|examples|web|docs)/[\w./-]+\.[a-z]+)`", text):
+        if name not in files:
+            yield f"{path}: there is no {name}"
+    for functions, places in re.findall(r"((?:`\w+`(?:, | and )?)+)\s\((`src/[^)]*)\)", text):
+        sources = "".join(read(name) for name in re.findall(r"`(src/[^`]+)`", places) if name in files)
+        for function in re.findall(r"`(\w+)`", functions):
+            if not re.search(rf"\b{function}\(", sources):
+                yield f"{path}: {function}() is not in {places}"
 
 
 # Sources that another test covers; say which.
@@ -176,6 +194,8 @@ def main():
     for path in tracked("src/*.c", "src/*.h", "functions/*.c", "functions/*.h", "bench/*.c"):
         breaches.extend(check_file(path))
     breaches.extend(check_tests())
+    for path in tracked("README.md", ":(glob)docs/*.md", "docs/formats/*.md", "bench/*.md"):
+        breaches.extend(check_document(path))
     for path, where in TESTED_ELSEWHERE.items():
         if not os.path.exists(os.path.join(ROOT, path)):
             breaches.append(f"tests/house/check_house.py: {path} ({where}) is no more")
