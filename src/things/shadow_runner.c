@@ -238,6 +238,7 @@ static void take_records(struct shadow_runner *runner, const struct stream_batch
         struct shadow_request request;
         if (shadow_request_read(record->data, &request)) {
             complain(runner, "requests/shadows", "a record is damaged and passed over");
+            waiting_forget(&runner->things->waiting);
             continue;
         }
         add_item(runner, &request)->next_counter = record->counter + 1;
@@ -251,9 +252,10 @@ static void take_log(struct shadow_runner *runner) {
     int code;
     if (!reader)
         return;
-    do /* The reader reports a damaged block and goes on behind it. */
-        code = stream_reader_next(reader, RECORDS_PER_BATCH, RECORD_BYTES_PER_BATCH, &records);
-    while (code == ERR_CORRUPT);
+    /* The reader reports a damaged block and goes on behind it. */
+    while ((code = stream_reader_next(reader, RECORDS_PER_BATCH, RECORD_BYTES_PER_BATCH,
+                                      &records)) == ERR_CORRUPT)
+        waiting_forget(&runner->things->waiting);
     if (!code)
         take_records(runner, &records);
     runner->read_failed = code && code != ERR_AGAIN;
@@ -291,6 +293,16 @@ static void end_items(struct shadow_runner *runner) {
         if (item->call)
             end_call(item);
         buf_done(&item->output);
+    }
+}
+
+/* Requests that are done wait no more; those of an earlier run were not counted. */
+static void give_back(struct shadow_runner *runner) {
+    const struct shadow_batch *batch = &runner->batch;
+    for (size_t i = 0; i < batch->done; i++) {
+        const struct shadow_item *item = &batch->items[i];
+        if (!item->call && item->next_counter > runner->things->waits_from)
+            waiting_give_back(&runner->things->waiting, item->request.thing);
     }
 }
 
@@ -332,6 +344,7 @@ static void on_applied(struct work *work) {
     runner->keeps_answers = buf_len(&batch->answers) > 0;
     buf_done(&runner->answers);
     runner->answers = batch->answers;
+    give_back(runner);
     move_cursor(runner, batch->next_counter);
     end_items(runner);
     publish(runner);
@@ -378,13 +391,10 @@ static void begin(struct shadow_runner *runner) {
 
 /* What comes of the disk is tried again, with all of the batch; what only this message meets is dropped. */
 static bool publish_one(struct shadow_runner *runner, const struct shadow_told *told) {
-    struct message_publisher *publisher = runner->around.publisher;
     const struct message message = {
         .topic = told->topic, .payload = told->payload, .qos = 1, .republish_depth = told->depth};
     uint64_t ticket = sink_gate_ticket(runner->around.gate);
-    things_intake_pass(runner->around.intake, true);
-    int result = publisher->publish(publisher, &message);
-    things_intake_pass(runner->around.intake, false);
+    int result = things_intake_publish(runner->around.intake, &message);
     if (result == ERR_NO_SPACE || result == ERR_IO) {
         complain(runner, "an answer cannot be published", err_text(result));
         return false;

@@ -28,7 +28,7 @@ static void open_rig(struct rig *rig, enum stream_sync sync) {
         fail_msg("%s", err.text);
     rig->writer = stream_writer_new(rig->log, world->loop);
     rig->journal = stream_journal_new(rig->writer, rig->stream, world->loop);
-    world->intake = things_intake_new(rig->journal);
+    world->intake = things_intake_new(world->things, rig->journal, &world->publisher);
     world->gate = (struct sink_gate){.has_room = world_has_room, .ticket = world_ticket};
     list_init(&world->gate.listeners);
     world->publisher.publish = world_publish;
@@ -107,6 +107,8 @@ static void requests_are_done_in_their_order(void **state) {
         snprintf(payload, sizeof payload, "{\"state\":{\"reported\":{\"n\":%d}},\"version\":%d}", i,
                  i - 1);
         ask(&rig, UPDATE, payload);
+        while (i - count_published(&rig, UPDATE "/accepted ") >= THINGS_WAITING_PER_THING_MAX - 1)
+            world_turn(&rig.world);
     }
     ask(&rig, "$aws/things/a/shadow/get", "");
     await(&rig, "shadow/get/accepted {\"version\":1000,\"state\":{\"reported\":{\"n\":1000}}");
@@ -274,6 +276,35 @@ static void changes_by_http_are_told(void **state) {
     end_rig(&rig);
 }
 
+/* As many as may wait, and one more. */
+static void ask_too_much(struct rig *rig) {
+    unsigned throttled = count_published(rig, "{\"code\":429,");
+    struct message_sink *sink = things_intake_sink(rig->world.intake);
+    const struct message more = {.topic = STR(UPDATE), .payload = STR("{\"state\":{}}"), .qos = 1};
+    for (unsigned i = 0; i < THINGS_WAITING_PER_THING_MAX; i++)
+        ask(rig, UPDATE, "{\"state\":{}}");
+    assert_int_equal(sink->push(sink, sink->route(sink, more.topic), &more), MESSAGE_TAKEN);
+    assert_int_equal(count_published(rig, "{\"code\":429,"), throttled + 1);
+}
+
+/* Those that an earlier run has left are not counted, so they give no place back. */
+static void a_thing_may_be_asked_so_much_at_once(void **state) {
+    enum { MAX = THINGS_WAITING_PER_THING_MAX };
+    struct rig rig;
+    begin_rig(&rig);
+    ask_too_much(&rig);
+    close_rig(&rig);
+    open_rig(&rig, STREAM_SYNC_ALWAYS);
+    world_start(&rig.world, rig.stream);
+    ask_too_much(&rig);
+    for (unsigned round = 2; round < 4; round++) {
+        while (count_published(&rig, UPDATE "/accepted ") < round * MAX)
+            world_turn(&rig.world);
+        ask_too_much(&rig);
+    }
+    end_rig(&rig);
+}
+
 static void a_stopped_one_refuses_calls(void **state) {
     struct rig rig;
     begin_rig(&rig);
@@ -297,6 +328,7 @@ int main(void) {
         cmocka_unit_test(a_cursor_beyond_the_log_moves_back),
         cmocka_unit_test(a_log_that_cannot_be_read_is_read_later),
         cmocka_unit_test(changes_by_http_are_told),
+        cmocka_unit_test(a_thing_may_be_asked_so_much_at_once),
         cmocka_unit_test(a_stopped_one_refuses_calls),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
