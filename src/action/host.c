@@ -14,12 +14,13 @@
  */
 #include <stdlib.h>
 
+#include "action/cursor.h"
 #include "action/runner.h"
 #include "base/log.h"
 #include "base/map.h"
 #include "base/mem.h"
 
-enum { FORGET_MS = 20, SHARD = 0 };
+enum { FORGET_MS = 20 };
 
 enum log_state { ABSENT, MAKING, READY, RETIRING, DELETING };
 
@@ -135,7 +136,7 @@ static void forget_checkpoint(struct action_log *log) {
     struct err err;
     int code = facts_begin(log->host->services->facts, &write, &err);
     if (!code) {
-        stream_checkpoint_delete(write, log->stream, SHARD, action_consumer);
+        stream_checkpoint_delete(write, log->stream, ACTION_SHARD, action_consumer);
         code = facts_commit(write, &err);
     }
     if (code)
@@ -242,9 +243,9 @@ static bool is_among(const struct action_specs *specs, const char *name) {
 static uint64_t waiting_in(const struct action_log *log) {
     struct stream_shard_info info;
     uint64_t counter = 0;
-    stream_checkpoint_get(log->host->services->facts, log->stream, SHARD, action_consumer,
+    stream_checkpoint_get(log->host->services->facts, log->stream, ACTION_SHARD, action_consumer,
                           &counter);
-    stream_shard_get(log->stream, SHARD, &info);
+    stream_shard_get(log->stream, ACTION_SHARD, &info);
     return info.next_counter > counter ? info.next_counter - counter : 0;
 }
 

@@ -23,22 +23,21 @@
 #include <stdlib.h>
 
 #include "action/batch.h"
+#include "action/cursor.h"
 #include "action/meter.h"
+#include "action/refusals.h"
+#include "base/backoff.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "base/random.h"
 
 enum {
-    SHARD = 0,
     PAUSE_MS_FIRST = 200,
     PAUSE_MS_MAX = 30 * 1000,
     METER_MS = 1000,
     LOG_INTERVAL_MS = 10 * 1000,
     TIMERS = 3,
 };
-
-const char action_consumer[] = "action";
 
 enum state { GATHERING, SENDING, REFUSING, COMMITTING, PAUSED, SWITCHING, CLOSING };
 
@@ -57,8 +56,7 @@ struct action_runner {
     struct action_runner_config config;
     const struct action_spec *spec;      /* a reference on its owner */
     const struct action_spec *next_spec; /* NULL: no other settings wait; else as above */
-    struct stream_reader *reader;
-    struct stream_checkpoint checkpoint;
+    struct action_cursor cursor;
     struct action_target *target; /* NULL: not open */
     enum state state;
 
@@ -72,7 +70,8 @@ struct action_runner {
     void (*paused)(struct action_runner *runner); /* what is tried again after the pause */
     struct sink_gate_listener listener;
     struct action_meter meter;
-    struct log_limit retry_limit, refuse_limit, other_limit;
+    struct action_refusals refusals;
+    struct log_limit retry_limit, other_limit;
 
     bool is_draining;
     uint64_t draining_since_ms;
@@ -107,21 +106,12 @@ static void next_after(struct action_runner *runner, uint64_t delay_ms,
     timer_start(runner->config.loop, &runner->timer, delay_ms, 0, on_timer);
 }
 
-/* Doubles from 200 ms to 30 s; the second half of it is random, so that many do not come at once. */
-static uint64_t pause_ms(unsigned failures) {
-    uint64_t ms = PAUSE_MS_FIRST;
-    for (unsigned i = 1; i < failures && ms < PAUSE_MS_MAX; i++)
-        ms *= 2;
-    if (ms > PAUSE_MS_MAX)
-        ms = PAUSE_MS_MAX;
-    return ms / 2 + random_u64() % (ms / 2 + 1);
-}
-
 static void pause_before(struct action_runner *runner, void (*next)(struct action_runner *runner)) {
     move(runner, PAUSED);
     runner->failures++;
     runner->paused = next;
-    next_after(runner, pause_ms(runner->failures), next);
+    next_after(runner,
+               backoff_spread_ms(backoff_ms(PAUSE_MS_FIRST, PAUSE_MS_MAX, runner->failures)), next);
 }
 
 /* ---- the target ---- */
@@ -171,15 +161,6 @@ static void on_target_ready(struct action_target *target) {
 
 static void shut(struct action_runner *runner);
 
-static void keep_spec(const struct action_spec *spec) {
-    spec->ref(spec->owner);
-}
-
-static void drop_spec(const struct action_spec *spec) {
-    if (spec)
-        spec->unref(spec->owner);
-}
-
 static void resume(struct action_runner *runner) {
     if (runner->closed) {
         shut(runner);
@@ -195,7 +176,7 @@ static void resume(struct action_runner *runner) {
 static void on_target_closed_to_switch(void *data) {
     struct action_runner *runner = data;
     runner->target = NULL;
-    drop_spec(runner->spec);
+    action_spec_unref(runner->spec);
     runner->spec = runner->next_spec;
     runner->next_spec = NULL;
     next_after(runner, 0, resume);
@@ -211,11 +192,11 @@ static void begin_switch(struct action_runner *runner) {
 
 void action_runner_update(struct action_runner *runner, const struct action_spec *spec) {
     runner->is_draining = false;
-    drop_spec(runner->next_spec);
+    action_spec_unref(runner->next_spec);
     runner->next_spec = NULL;
     if (conf_equal(runner->spec->conf, spec->conf))
         return;
-    keep_spec(spec);
+    action_spec_ref(spec);
     runner->next_spec = spec;
     if (runner->state == GATHERING)
         next_after(runner, 0, gather);
@@ -225,17 +206,8 @@ void action_runner_update(struct action_runner *runner, const struct action_spec
 
 /* ---- gathering ---- */
 
-/* Everything before the first item that is not done is done. */
-static void note_progress(struct action_runner *runner) {
-    uint64_t counter = action_batch_counter(&runner->batch, stream_reader_counter(runner->reader));
-    if (counter <= runner->checkpoint.counter)
-        return;
-    stream_checkpoint_set(runner->config.checkpoints, &runner->checkpoint, counter);
-    stream_release(runner->config.stream, SHARD, counter);
-}
-
 static void finish_batch(struct action_runner *runner) {
-    note_progress(runner);
+    action_cursor_note(&runner->cursor, &runner->batch);
     action_batch_clear(&runner->batch);
     runner->has_lingered = false;
     move(runner, GATHERING);
@@ -260,7 +232,7 @@ static bool linger(struct action_runner *runner) {
     uint64_t records, behind_ms;
     if (!kind->linger_ms || runner->has_lingered)
         return false;
-    stream_reader_lag(runner->reader, &records, &behind_ms);
+    stream_reader_lag(runner->cursor.reader, &records, &behind_ms);
     unsigned ms = kind->linger_ms(runner->spec->settings);
     if (!ms || !records || records >= kind->batch_items_max)
         return false;
@@ -292,15 +264,15 @@ static void gather(struct action_runner *runner) {
     if (linger(runner))
         return;
     const struct action_target_kind *kind = kind_of(runner);
-    uint64_t counter = stream_reader_counter(runner->reader);
-    int code =
-        stream_reader_next(runner->reader, kind->batch_items_max, kind->batch_bytes_max, &batch);
+    uint64_t counter = stream_reader_counter(runner->cursor.reader);
+    int code = stream_reader_next(runner->cursor.reader, kind->batch_items_max,
+                                  kind->batch_bytes_max, &batch);
     if (code == 0) {
         take_batch(runner, &batch);
     } else if (code == ERR_AGAIN) {
         on_tip(runner);
-    } else if (code == ERR_CORRUPT && stream_reader_counter(runner->reader) != counter) {
-        note_progress(runner);
+    } else if (code == ERR_CORRUPT && stream_reader_counter(runner->cursor.reader) != counter) {
+        action_cursor_note(&runner->cursor, &runner->batch);
         next_after(runner, 0, gather);
     } else if (code != ERR_CLOSED) {
         log_other(runner, "its log cannot be read", err_text(code));
@@ -360,7 +332,7 @@ static void go_on(struct action_runner *runner) {
         finish_batch(runner);
         return;
     }
-    note_progress(runner);
+    action_cursor_note(&runner->cursor, &runner->batch);
     if (log_limit_pass(&runner->retry_limit, LOG_INTERVAL_MS, &missed))
         log_warn("action", "%s: messages wait: %s (%u more like this)", name_of(runner),
                  waiting->item.why, missed);
@@ -375,7 +347,7 @@ static void review(struct action_runner *runner) {
     if (tally.taken || tally.failed)
         runner->failures = 0;
     if (runner->closed) {
-        note_progress(runner);
+        action_cursor_note(&runner->cursor, &runner->batch);
         shut(runner);
     } else if (action_batch_first(&runner->batch, ITEM_REFUSED)) {
         refuse(runner);
@@ -386,71 +358,10 @@ static void review(struct action_runner *runner) {
 
 /* ---- the error action ---- */
 
-/* What the action acts upon is its first parameter. */
-static struct str resource_of(const struct action_record *record) {
-    struct action_place place = {0};
-    struct action_param param = {0};
-    action_param_next(&record->params, &place, &param);
-    return param.value;
-}
-
-static void log_refusal(struct action_runner *runner, const struct action_batch_item *item,
-                        int result) {
-    unsigned missed;
-    if (!log_limit_pass(&runner->refuse_limit, LOG_INTERVAL_MS, &missed))
-        return;
-    const char *outcome = "";
-    if (result < 0)
-        outcome = "; the error action cannot keep it";
-    else if (!item->item.record.has_original)
-        outcome = "; it is dropped, the rule has no error action";
-    log_warn("action", "%s: refused for good, topic %.*s: %s%s (%u more like this)",
-             name_of(runner), STR_ARG(item->item.record.topic), item->item.why, outcome, missed);
-}
-
-static int tell(struct action_runner *runner, struct action_batch_item *const *items,
-                size_t count) {
-    const struct action_services *services = runner->config.services;
-    const struct action_item *first = &items[0]->item;
-    const struct action_record **records = xcalloc(count, sizeof(struct action_record *));
-    for (size_t i = 0; i < count; i++)
-        records[i] = &items[i]->item.record;
-    struct action_failure failure = {
-        .rule = runner->spec->rule,
-        .failed_action = runner->spec->kind->failed_action,
-        .resource = resource_of(&first->record),
-        .why = str_of(first->why),
-        .record = &first->record,
-        .batch = first->request ? records : NULL,
-        .batch_count = first->request ? count : 0,
-        .is_across_topics = first->is_across_topics,
-    };
-    int result =
-        first->record.has_original ? services->fail(services->data, &failure) : MESSAGE_TAKEN;
-    free(records);
-    return result;
-}
-
-/* With it go those that were refused together with it. */
-static int hand_over(struct action_runner *runner, struct action_batch_item *first) {
-    struct action_batch_item **items = xcalloc(runner->batch.count, sizeof *items);
-    size_t count = action_batch_refused(&runner->batch, first, items);
-    int result = tell(runner, items, count);
-    log_refusal(runner, first, result);
-    if (result >= 0)
-        metric_add(&runner->meter.failure, (int64_t)count);
-    for (size_t i = 0; result >= 0 && i < count; i++)
-        items[i]->state = result == MESSAGE_STAGED ? ITEM_STAGED : ITEM_DONE;
-    free(items);
-    return result;
-}
-
 static void refuse(struct action_runner *runner) {
-    int result = 0;
     move(runner, REFUSING);
-    for (size_t i = 0; result >= 0 && i < runner->batch.count; i++)
-        if (runner->batch.items[i].state == ITEM_REFUSED)
-            result = hand_over(runner, &runner->batch.items[i]);
+    int result =
+        action_refusals_hand_over(&runner->refusals, runner->spec, &runner->batch, &runner->meter);
     if (action_batch_first(&runner->batch, ITEM_STAGED)) {
         runner->ticket = sink_gate_ticket(runner->config.services->gate);
         move(runner, COMMITTING);
@@ -480,59 +391,27 @@ static void on_commit(struct sink_gate_listener *listener, uint64_t ticket, int 
 
 static void on_meter(struct timer *timer) {
     struct action_runner *runner = CONTAINER_OF(timer, struct action_runner, meter_timer);
-    uint64_t beyond, behind_ms, arrival_ms = 0, now_ms = clock_wall_ms();
-    stream_reader_lag(runner->reader, &beyond, &behind_ms);
-    size_t waiting = action_batch_waiting(&runner->batch, &arrival_ms);
-    if (waiting)
-        behind_ms = now_ms > arrival_ms ? now_ms - arrival_ms : 0;
-    metric_set(&runner->meter.lag_records, (int64_t)(beyond + waiting));
-    metric_set(&runner->meter.behind_ms, (int64_t)behind_ms);
+    action_cursor_show(&runner->cursor, &runner->batch, &runner->meter);
 }
 
 /* ---- opening ---- */
-
-/* Without `sync: always` a power failure may cost the log's end, and the counters of what was lost are
- * given out again. */
-static void go_back(struct action_runner *runner, uint64_t checkpoint, uint64_t tip) {
-    log_error("action", "%s: the log has lost its last %llu records, which were delivered",
-              name_of(runner), (unsigned long long)(checkpoint - tip));
-    stream_checkpoint_set(runner->config.checkpoints, &runner->checkpoint, tip);
-}
-
-static int open_reader(struct action_runner *runner, struct err *err) {
-    struct stream_position position = {.from = STREAM_LATEST};
-    struct stream *stream = runner->config.stream;
-    uint64_t counter = 0;
-    int code = stream_checkpoint_get(runner->config.services->facts, stream, SHARD, action_consumer,
-                                     &counter);
-    if (code && code != ERR_NOT_FOUND)
-        return err_set(err, code, "action %s: its checkpoint cannot be read: %s", name_of(runner),
-                       err_text(code));
-    runner->checkpoint = (struct stream_checkpoint){
-        .stream = stream, .shard = SHARD, .name = action_consumer, .counter = counter};
-    code = stream_reader_open(stream, SHARD, runner->config.loop, &position, on_ready, runner,
-                              &runner->reader, err);
-    if (code)
-        return code;
-    uint64_t tip = stream_reader_counter(runner->reader);
-    if (counter > tip)
-        go_back(runner, counter, tip);
-    else
-        stream_reader_seek(runner->reader, counter);
-    return 0;
-}
 
 int action_runner_open(const struct action_runner_config *config, const struct action_spec *spec,
                        struct action_runner **ret_runner, struct err *err) {
     struct action_runner *runner = xcalloc(1, sizeof *runner);
     runner->config = *config;
     runner->spec = spec;
-    int code = open_reader(runner, err);
+    runner->refusals =
+        (struct action_refusals){.services = config->services, .name = stream_name(config->stream)};
+    runner->cursor =
+        (struct action_cursor){.stream = config->stream, .checkpoints = config->checkpoints};
+    int code = action_cursor_open(&runner->cursor, config->loop, config->services->facts, on_ready,
+                                  runner, err);
     if (code) {
         free(runner);
         return code;
     }
-    keep_spec(spec);
+    action_spec_ref(spec);
     action_meter_init(&runner->meter, spec);
     runner->listener.on_commit = on_commit;
     sink_gate_listen(config->services->gate, &runner->listener);
@@ -566,7 +445,7 @@ static void on_grace_closed(struct timer *timer) {
 static void on_target_closed(void *data) {
     struct action_runner *runner = data;
     runner->target = NULL;
-    stream_reader_close(runner->reader);
+    action_cursor_close(&runner->cursor);
     runner->open_parts = TIMERS;
     timer_close(&runner->meter_timer, on_meter_closed);
     timer_close(&runner->timer, on_timer_closed);
@@ -604,7 +483,7 @@ void action_runner_close(struct action_runner *runner, unsigned grace_ms,
 }
 
 bool action_runner_forget(struct action_runner *runner) {
-    return stream_checkpoint_forget(runner->config.checkpoints, &runner->checkpoint);
+    return action_cursor_forget(&runner->cursor);
 }
 
 void action_runner_free(struct action_runner *runner) {
@@ -612,7 +491,7 @@ void action_runner_free(struct action_runner *runner) {
         return;
     action_batch_done(&runner->batch);
     action_meter_done(&runner->meter);
-    drop_spec(runner->spec);
-    drop_spec(runner->next_spec);
+    action_spec_unref(runner->spec);
+    action_spec_unref(runner->next_spec);
     free(runner);
 }

@@ -44,7 +44,4 @@ bool action_runner_forget(struct action_runner *runner);
 /* It is closed. NULL is fine. */
 void action_runner_free(struct action_runner *runner);
 
-/* The consumer's name of all actions' checkpoints. */
-extern const char action_consumer[];
-
 #endif

@@ -1,6 +1,60 @@
-#include "action/world_test.h"
+#include "base/test.h"
 
-struct world *world;
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "action/log_rig_test.h"
+#include "action/runner.h"
+#include "base/log.h"
+#include "base/mem.h"
+
+/* The log of an action, a runner's surroundings, and a kind whose target does what the test says. */
+
+enum { TEST_SECONDS_MAX = 60, TAKEN_MAX = 256 };
+
+struct fake_settings {
+    struct action_settings common;
+    const char *name;
+};
+
+static struct world {
+    struct log_rig rig;
+    struct action_services services;
+
+    /* The target's script: what item N, by its payload, comes to; else `verdict`. */
+    enum action_verdict verdict;
+    int bad;         /* payload that comes to ACTION_FAILED, or -1 */
+    int later;       /* payload that is retried `later_times` */
+    int later_times; /* how often */
+    bool is_silent;  /* nothing is settled */
+    bool is_broken;  /* it cannot be opened */
+    int taken[TAKEN_MAX];
+    unsigned taken_count, sends, opened, closed_targets;
+    const char *opened_name;
+
+    /* The error action. */
+    int fail_result;        /* also after ... */
+    unsigned fail_refusals; /* ... so many refusals */
+    int failed[TAKEN_MAX];
+    unsigned failed_count;
+    char why[256];
+
+    struct fake_settings settings[2];
+    struct conf confs[2];
+    struct action_spec specs[2];
+    unsigned references;
+    struct action_runner *runner;
+    bool drained, closed;
+} * world;
+
+static void turn(void) {
+    log_rig_turn(&world->rig);
+}
+
+#define UNTIL(condition)                                                                           \
+    while (!(condition))                                                                           \
+    turn()
 
 /* ---- the target ---- */
 
@@ -87,24 +141,11 @@ static void unref_spec(void *owner) {
     world->references--;
 }
 
-static void on_tick(struct timer *timer) {}
-
 static void open_log(void) {
-    struct err err;
-    struct stream_log_config log = {.directory = world->directory, .segment_bytes_max = 100000};
-    struct stream_config stream = {
-        .name = "r-1-fake", .kind = STREAM_ACTION, .shard_count = 1, .bytes_max = 1 << 20};
-    world->loop = loop_new();
-    world->tick = (struct timer){0};
-    timer_start(world->loop, &world->tick, 0, 2, on_tick);
-    assert_int_equal(stream_log_open(&log, &world->log, &err), 0);
-    assert_int_equal(facts_open(world->directory, 1 << 20, &world->facts, &err), 0);
-    assert_int_equal(stream_open(world->log, &stream, &world->stream, &err), 0);
-    world->writer = stream_writer_new(world->log, world->loop);
-    world->checkpoints = stream_checkpoint_writer_new(world->loop, world->facts);
-    world->services = (struct action_services){.log = world->log,
-                                               .facts = world->facts,
-                                               .gate = stream_writer_gate(world->writer),
+    log_rig_open(&world->rig);
+    world->services = (struct action_services){.log = world->rig.log,
+                                               .facts = world->rig.facts,
+                                               .gate = stream_writer_gate(world->rig.writer),
                                                .fail = fail_item};
 }
 
@@ -125,8 +166,7 @@ static void make_spec(unsigned i, const char *name) {
 static int begin(void **state) {
     alarm(TEST_SECONDS_MAX);
     world = xcalloc(1, sizeof *world);
-    strcpy(world->directory, "/tmp/weir-action-XXXXXX");
-    assert_non_null(mkdtemp(world->directory));
+    log_rig_begin(&world->rig, "r-1-fake");
     world->bad = world->later = -1;
     make_spec(0, "one");
     make_spec(1, "two");
@@ -134,60 +174,44 @@ static int begin(void **state) {
     return 0;
 }
 
-static void set_flag(void *data) {
-    *(bool *)data = true;
-}
-
 static void open_runner(void) {
     struct err err;
-    struct action_runner_config config = {.loop = world->loop,
+    struct action_runner_config config = {.loop = world->rig.loop,
                                           .services = &world->services,
-                                          .checkpoints = world->checkpoints,
-                                          .stream = world->stream,
-                                          .drained = set_flag,
+                                          .checkpoints = world->rig.checkpoints,
+                                          .stream = world->rig.stream,
+                                          .drained = log_rig_set_flag,
                                           .data = &world->drained};
     assert_int_equal(action_runner_open(&config, &world->specs[0], &world->runner, &err), 0);
 }
 
 static void close_runner(unsigned grace_ms) {
-    bool closed = false, written = false;
-    action_runner_close(world->runner, grace_ms, set_flag, &closed);
+    bool closed = false;
+    action_runner_close(world->runner, grace_ms, log_rig_set_flag, &closed);
     assert_false(closed);
     UNTIL(closed);
-    stream_checkpoint_writer_close(world->checkpoints, set_flag, &written);
-    UNTIL(written);
+    log_rig_close_checkpoints(&world->rig);
     action_runner_free(world->runner);
     world->runner = NULL;
     assert_int_equal(world->references, 0);
 }
 
-static void close_log(void) {
-    UNTIL(stream_writer_idle(world->writer));
-    stream_writer_free(world->writer);
-    timer_close(&world->tick, NULL);
-    loop_free(world->loop);
-    stream_log_close(world->log);
-    facts_close(world->facts);
-}
-
 static int end(void **state) {
     close_runner(0);
-    close_log();
-    file_remove_tree(world->directory, NULL);
+    log_rig_close(&world->rig);
+    log_rig_end(&world->rig);
     free(world);
     return 0;
 }
 
 static void restart(void) {
     close_runner(0);
-    close_log();
+    log_rig_close(&world->rig);
     open_log();
     open_runner();
 }
 
 static void push(int from, int to) {
-    struct sink_resolver *resolver = stream_writer_resolver(world->writer);
-    struct sink *sink = resolver->find(resolver, SINK_ACTION, STR("r-1-fake"));
     for (int i = from; i < to; i++) {
         struct buf params = {0}, bytes = {0};
         char text[16];
@@ -199,8 +223,7 @@ static void push(int from, int to) {
                                        .original = str_of(text),
                                        .has_original = true};
         action_record_write(&bytes, &action);
-        struct record record = {.partition_key = STR("0"), .data = buf_str(&bytes)};
-        assert_int_equal(sink_push(sink, &record), 0);
+        log_rig_push(&world->rig, buf_str(&bytes));
         buf_done(&params);
         buf_done(&bytes);
     }
@@ -347,7 +370,7 @@ static void a_send_under_way_ends_with_the_grace(void **state) {
     open_runner();
     UNTIL(world->sends == 1);
     close_runner(20);
-    close_log();
+    log_rig_close(&world->rig);
     world->is_silent = false;
     open_log();
     open_runner();
@@ -356,10 +379,7 @@ static void a_send_under_way_ends_with_the_grace(void **state) {
 }
 
 static void a_record_that_cannot_be_read_is_passed_over(void **state) {
-    struct sink_resolver *resolver = stream_writer_resolver(world->writer);
-    struct sink *sink = resolver->find(resolver, SINK_ACTION, STR("r-1-fake"));
-    struct record record = {.partition_key = STR("0"), .data = STR("no such record")};
-    assert_int_equal(sink_push(sink, &record), 0);
+    log_rig_push(&world->rig, STR("no such record"));
     push(0, 1);
     open_runner();
     UNTIL(world->taken_count == 1);

@@ -4,11 +4,12 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "action/cursor.h"
 #include "action/kinds.h"
+#include "action/log_rig_test.h"
 #include "action/runner.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "io/file.h"
 
 /* The log of a rule with a real runner, and in the place of rules, functions and the gate what a test says. A
  * message's text is its functions, one letter each, which are called one after the other. */
@@ -29,19 +30,12 @@ struct answers {
 };
 
 static struct world {
-    char directory[32];
-    struct loop *loop;
-    struct stream_log *log;
-    struct facts *facts;
-    struct stream_writer *writer;
-    struct stream *stream;
-    struct stream_checkpoint_writer *checkpoints;
+    struct log_rig rig;
     struct action_services services;
     struct action_settings settings;
     struct conf conf;
     struct action_spec spec;
     struct action_runner *runner;
-    struct timer tick;
 
     struct sink_gate gate;
     uint64_t ticket;
@@ -59,7 +53,7 @@ static struct world {
 } * world;
 
 static void turn(void) {
-    uv_run(loop_uv(world->loop), UV_RUN_ONCE);
+    log_rig_turn(&world->rig);
 }
 
 #define UNTIL(condition)                                                                           \
@@ -155,39 +149,26 @@ static void respond(unsigned i, bool ok) {
 
 static void keep(void *owner) {}
 
-static void on_tick(struct timer *timer) {}
-
 static void open_log(void) {
     struct err err;
-    struct stream_log_config log = {.directory = world->directory, .segment_bytes_max = 100000};
-    struct stream_config stream = {
-        .name = "r-0-statement", .kind = STREAM_ACTION, .shard_count = 1, .bytes_max = 1 << 20};
-    world->loop = loop_new();
-    world->tick = (struct timer){0};
-    timer_start(world->loop, &world->tick, 0, 2, on_tick);
-    assert_int_equal(stream_log_open(&log, &world->log, &err), 0);
-    assert_int_equal(facts_open(world->directory, 1 << 20, &world->facts, &err), 0);
-    assert_int_equal(stream_open(world->log, &stream, &world->stream, &err), 0);
-    world->writer = stream_writer_new(world->log, world->loop);
-    world->checkpoints = stream_checkpoint_writer_new(world->loop, world->facts);
-    world->services = (struct action_services){.log = world->log,
-                                               .facts = world->facts,
+    log_rig_open(&world->rig);
+    world->services = (struct action_services){.log = world->rig.log,
+                                               .facts = world->rig.facts,
                                                .gate = &world->gate,
                                                .fail = fail_item,
                                                .invoke = invoke,
                                                .statements = &statements};
-    struct action_runner_config config = {.loop = world->loop,
+    struct action_runner_config config = {.loop = world->rig.loop,
                                           .services = &world->services,
-                                          .checkpoints = world->checkpoints,
-                                          .stream = world->stream};
+                                          .checkpoints = world->rig.checkpoints,
+                                          .stream = world->rig.stream};
     assert_int_equal(action_runner_open(&config, &world->spec, &world->runner, &err), 0);
 }
 
 static int begin(void **state) {
     alarm(SECONDS_MAX);
     world = xcalloc(1, sizeof *world);
-    strcpy(world->directory, "/tmp/weir-action-XXXXXX");
-    assert_non_null(mkdtemp(world->directory));
+    log_rig_begin(&world->rig, "r-0-statement");
     world->gate = (struct sink_gate){.has_room = has_room, .ticket = present_ticket};
     list_init(&world->gate.listeners);
     world->run_result = MESSAGE_STAGED;
@@ -204,33 +185,23 @@ static int begin(void **state) {
     return 0;
 }
 
-static void set_flag(void *data) {
-    *(bool *)data = true;
-}
-
 static void close_log(void) {
-    bool closed = false, written = false;
-    action_runner_close(world->runner, 0, set_flag, &closed);
+    bool closed = false;
+    action_runner_close(world->runner, 0, log_rig_set_flag, &closed);
     UNTIL(closed);
-    stream_checkpoint_writer_close(world->checkpoints, set_flag, &written);
-    UNTIL(written);
+    log_rig_close_checkpoints(&world->rig);
     action_runner_free(world->runner);
     /* What the functions answer now finds nobody. */
     for (unsigned i = 0; i < world->call_count; i++)
         if (world->calls[i].done)
             respond(i, true);
     assert_int_equal(world->open_calls, 0);
-    UNTIL(stream_writer_idle(world->writer));
-    stream_writer_free(world->writer);
-    timer_close(&world->tick, NULL);
-    loop_free(world->loop);
-    stream_log_close(world->log);
-    facts_close(world->facts);
+    log_rig_close(&world->rig);
 }
 
 static int end(void **state) {
     close_log();
-    file_remove_tree(world->directory, NULL);
+    log_rig_end(&world->rig);
     free(world);
     return 0;
 }
@@ -242,20 +213,17 @@ static void restart(void) {
 }
 
 static void push(const char *text) {
-    struct sink_resolver *resolver = stream_writer_resolver(world->writer);
-    struct sink *sink = resolver->find(resolver, SINK_ACTION, STR("r-0-statement"));
     struct buf bytes = {0};
     struct action_record action = {
         .payload = str_of(text), .topic = STR("t"), .original = str_of(text), .has_original = true};
     action_record_write(&bytes, &action);
-    struct record record = {.partition_key = STR("0"), .data = buf_str(&bytes)};
-    assert_int_equal(sink_push(sink, &record), 0);
+    log_rig_push(&world->rig, buf_str(&bytes));
     buf_done(&bytes);
 }
 
 static uint64_t delivered(void) {
     uint64_t counter = 0;
-    stream_checkpoint_get(world->facts, world->stream, 0, action_consumer, &counter);
+    stream_checkpoint_get(world->rig.facts, world->rig.stream, 0, action_consumer, &counter);
     return counter;
 }
 
@@ -323,7 +291,8 @@ static void a_function_that_does_not_answer(void **state) {
 }
 
 static void pass(uint64_t ms) {
-    for (uint64_t until_ms = loop_now_ms(world->loop) + ms; loop_now_ms(world->loop) < until_ms;)
+    for (uint64_t until_ms = loop_now_ms(world->rig.loop) + ms;
+         loop_now_ms(world->rig.loop) < until_ms;)
         turn();
 }
 

@@ -2,6 +2,7 @@
 
 #include <openssl/evp.h>
 
+#include "base/backoff.h"
 #include "base/base64.h"
 #include "http/sigv4.h"
 
@@ -28,12 +29,8 @@ struct bucket *bucket_open(struct loop *loop, struct http_client *client,
 }
 
 unsigned bucket_retry_delay_ms(unsigned attempt, uint64_t random) {
-    unsigned most = BUCKET_RETRY_MS_FIRST;
-    while (--attempt && most < BUCKET_RETRY_MS_MAX)
-        most *= 2;
-    if (most > BUCKET_RETRY_MS_MAX)
-        most = BUCKET_RETRY_MS_MAX;
-    return (unsigned)(random % (most + 1));
+    return (unsigned)(random %
+                      (backoff_ms(BUCKET_RETRY_MS_FIRST, BUCKET_RETRY_MS_MAX, attempt) + 1));
 }
 
 unsigned bucket_pause_ms(enum bucket_verdict verdict, unsigned attempt, uint64_t random) {

@@ -34,6 +34,15 @@ void action_template_add(struct action_templates *templates, const char *name, c
     templates->count++;
 }
 
+void action_spec_ref(const struct action_spec *spec) {
+    spec->ref(spec->owner);
+}
+
+void action_spec_unref(const struct action_spec *spec) {
+    if (spec)
+        spec->unref(spec->owner);
+}
+
 /* ---- writing ---- */
 
 static void add_number(struct buf *out, const void *number, size_t size) {

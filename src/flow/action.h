@@ -80,6 +80,10 @@ struct action_spec {
     void (*unref)(void *owner);
 };
 
+/* Takes and gives back a reference on the owner; NULL is fine to give back. */
+void action_spec_ref(const struct action_spec *spec);
+void action_spec_unref(const struct action_spec *spec);
+
 /* All actions of a set of rules that reach outside. */
 struct action_specs {
     const struct action_spec *const *items;

@@ -24,6 +24,7 @@
 #include <stdlib.h>
 #include <sys/wait.h>
 
+#include "base/backoff.h"
 #include "base/base64.h"
 #include "base/clock.h"
 #include "base/json_write.h"
@@ -308,16 +309,11 @@ static void on_start(struct timer *timer) {
     environment->events->on_down(environment, &failure);
 }
 
-/* Doubling, and spread over the upper half so that many do not start at once. */
 static uint64_t restart_delay_ms(unsigned failures) {
     if (!failures)
         return 0;
-    uint64_t delay_ms = FUNCTION_RESTART_MS_MIN;
-    for (unsigned i = 1; i < failures && delay_ms < FUNCTION_RESTART_MS_MAX; i++)
-        delay_ms *= 2;
-    if (delay_ms > FUNCTION_RESTART_MS_MAX)
-        delay_ms = FUNCTION_RESTART_MS_MAX;
-    return delay_ms / 2 + random_u64() % (delay_ms / 2 + 1);
+    return backoff_spread_ms(
+        backoff_ms(FUNCTION_RESTART_MS_MIN, FUNCTION_RESTART_MS_MAX, failures));
 }
 
 void function_environment_start(struct function_environment *environment) {

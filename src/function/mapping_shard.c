@@ -21,6 +21,7 @@
  */
 #include <inttypes.h>
 
+#include "base/backoff.h"
 #include "base/clock.h"
 #include "function/batch_response.h"
 #include "function/mapping.h"
@@ -251,11 +252,7 @@ static void go_on_behind(struct function_mapping_shard *shard, uint64_t counter)
 }
 
 static void retry_later(struct function_mapping_shard *shard) {
-    uint64_t delay_ms = FUNCTION_RETRY_MS_MIN;
-    for (unsigned i = 1; i < shard->failures && delay_ms < FUNCTION_RETRY_MS_MAX; i++)
-        delay_ms *= 2;
-    if (delay_ms > FUNCTION_RETRY_MS_MAX)
-        delay_ms = FUNCTION_RETRY_MS_MAX;
+    uint64_t delay_ms = backoff_ms(FUNCTION_RETRY_MS_MIN, FUNCTION_RETRY_MS_MAX, shard->failures);
     shard->phase = SHARD_RETRYING;
     start_timer(shard, delay_ms + random_u64() % (delay_ms / 4 + 1));
 }

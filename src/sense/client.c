@@ -8,10 +8,10 @@
 
 #include <stdlib.h>
 
+#include "base/backoff.h"
 #include "base/list.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "base/random.h"
 
 enum {
     KEEP_ALIVE_S = 30,
@@ -37,7 +37,8 @@ struct sense_client {
     struct link inflight;
     unsigned inflight_count;
     uint16_t next_packet_id;
-    uint64_t acknowledged, delay_ms;
+    uint64_t acknowledged;
+    unsigned failures; /* attempts in a row */
     uint8_t packet[8];
     size_t packet_len;
     bool open, up, closing, pinged;
@@ -107,7 +108,7 @@ static void on_connack(struct sense_client *client, uint8_t return_code) {
         return;
     }
     client->up = true;
-    client->delay_ms = DELAY_MIN_MS;
+    client->failures = 0;
     log_info("sense", "connected");
     LIST_EACH(item, &client->inflight) {
         struct inflight *message = LIST_ITEM(item, struct inflight, link);
@@ -191,10 +192,10 @@ static void on_close(struct tcp *tcp, int reason) {
         timer_close(&client->timer, on_timer_closed);
         return;
     }
-    uint64_t wait_ms = client->delay_ms / 2 + random_u64() % (client->delay_ms / 2 + 1);
+    uint64_t wait_ms =
+        backoff_spread_ms(backoff_ms(DELAY_MIN_MS, DELAY_MAX_MS, ++client->failures));
     log_warn("sense", "no connection (%s); trying again in %llu ms",
              tcp->error_text ? tcp->error_text : err_text(reason), (unsigned long long)wait_ms);
-    client->delay_ms = client->delay_ms * 2 > DELAY_MAX_MS ? DELAY_MAX_MS : client->delay_ms * 2;
     timer_start(client->loop, &client->timer, wait_ms, 0, connect_now);
 }
 
@@ -215,7 +216,6 @@ struct sense_client *sense_client_new(struct loop *loop, const struct sense_clie
     struct sense_client *client = xcalloc(1, sizeof *client);
     client->loop = loop;
     client->config = *config;
-    client->delay_ms = DELAY_MIN_MS;
     client->next_packet_id = 1;
     list_init(&client->inflight);
     timer_start(loop, &client->timer, 0, 0, connect_now);

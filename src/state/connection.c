@@ -29,8 +29,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/backoff.h"
 #include "base/mem.h"
-#include "base/random.h"
 
 enum { BACKOFF_MS_MIN = 50, BACKOFF_MS_MAX = 5000, GREETING_MS_MAX = 5000 };
 
@@ -107,13 +107,8 @@ static void watch_open(struct loop *loop, redisAsyncContext *redis) {
 static void on_attempt(struct timer *timer);
 
 static unsigned next_delay_ms(struct state_connection *connection) {
-    unsigned delay_ms = BACKOFF_MS_MIN;
-    for (unsigned i = 0; i < connection->failures && delay_ms < BACKOFF_MS_MAX; i++)
-        delay_ms *= 2;
-    if (delay_ms > BACKOFF_MS_MAX)
-        delay_ms = BACKOFF_MS_MAX;
-    connection->failures++;
-    return delay_ms / 2 + (unsigned)(random_u64() % (delay_ms / 2 + 1));
+    uint64_t delay_ms = backoff_ms(BACKOFF_MS_MIN, BACKOFF_MS_MAX, ++connection->failures);
+    return (unsigned)backoff_spread_ms(delay_ms);
 }
 
 /* The context is gone already, or hiredis is freeing it. */

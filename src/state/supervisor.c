@@ -41,6 +41,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/backoff.h"
 #include "base/buf.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -70,7 +71,7 @@ struct state_supervisor {
     enum phase phase;
     struct process *process; /* while it lives */
     struct timer timer;      /* the next start, or the limit of the stop */
-    unsigned backoff_ms;
+    unsigned failures;       /* starts in a row that did not last */
     uint64_t started_ms;
     uint64_t left_over_until_ms; /* 0: nothing is left over */
     bool is_ready;
@@ -227,13 +228,9 @@ static void wait_for_start(struct state_supervisor *supervisor, unsigned delay_m
 
 static unsigned next_backoff_ms(struct state_supervisor *supervisor) {
     uint64_t lived_ms = loop_now_ms(supervisor->loop) - supervisor->started_ms;
-    if (supervisor->backoff_ms == 0 || lived_ms >= STABLE_MS)
-        supervisor->backoff_ms = BACKOFF_MS_MIN;
-    else if (supervisor->backoff_ms < BACKOFF_MS_MAX / 2)
-        supervisor->backoff_ms *= 2;
-    else
-        supervisor->backoff_ms = BACKOFF_MS_MAX;
-    return supervisor->backoff_ms;
+    if (lived_ms >= STABLE_MS)
+        supervisor->failures = 0;
+    return (unsigned)backoff_ms(BACKOFF_MS_MIN, BACKOFF_MS_MAX, ++supervisor->failures);
 }
 
 static void on_exit_(void *data, int status) {

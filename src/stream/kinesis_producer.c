@@ -19,6 +19,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/backoff.h"
 #include "base/base64.h"
 #include "base/clock.h"
 #include "base/json_write.h"
@@ -169,17 +170,14 @@ static size_t settle_sent(struct kinesis_producer *producer) {
 
 static void try_again_later(struct kinesis_engine *engine) {
     struct kinesis_producer *producer = &engine->producer;
-    uint64_t pause_ms = PAUSE_MS_MIN;
     unsigned missed;
-    for (unsigned i = 0; i < producer->failures && pause_ms < PAUSE_MS_MAX; i++)
-        pause_ms *= 2;
     producer->failures++;
     metric_add(&producer->retried, (int64_t)producer->count);
     if (log_limit_pass(&producer->limit, LOG_MS, &missed))
         log_warn("stream", "kinesis stream %s: records wait: %s (%u more like this)",
                  engine->stream, producer->call.why, missed);
     timer_start(engine->engine.loop, &producer->timer,
-                pause_ms < PAUSE_MS_MAX ? pause_ms : PAUSE_MS_MAX, 0, on_timer);
+                backoff_ms(PAUSE_MS_MIN, PAUSE_MS_MAX, producer->failures), 0, on_timer);
 }
 
 /* Whoever gets a receipt asks for the shard's number, so it must be known by then. */

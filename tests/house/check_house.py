@@ -141,6 +141,7 @@ TESTED_ELSEWHERE = {
     "src/mqtt/restore_apply.c": "restore_test.c",
     "src/mqtt/rewrite.c": "restore_test.c, tests/crash/test_sessions_kill9.py",
     "src/rule/action.c": "engine_test.c",
+    "src/rule/engine_rule.c": "engine_test.c",
     "src/rule/permission.c": "book_test.c, tests/e2e/test_rule_api.py",
     "src/rule/route.c": "engine_test.c",
     "src/rule/secret.c": "function_outside_test.c",
