@@ -88,13 +88,8 @@ def check_tests():
 
 # Sources that another test covers; say which.
 TESTED_ELSEWHERE = {
-    "src/action/elasticsearch.c": "tests/e2e/test_store_actions.py",
     "src/action/host.c": "tests/e2e/test_actions.py: rules that come and go",
-    "src/action/http.c": "tests/e2e/test_actions.py",
-    "src/action/influxdb.c": "tests/e2e/test_store_actions.py",
-    "src/action/kinds.c": "tests/e2e/test_actions.py",
     "src/action/lambda.c": "tests/e2e/test_actions.py",
-    "src/action/meter.c": "runner_test.c, tests/e2e/test_actions.py",
     "src/action/redis.c": "tests/e2e/test_actions.py",
     "src/action/s3.c": "tests/e2e/test_actions.py",
     "src/app/app.c": "tests/e2e: every test starts and stops it",
