@@ -35,6 +35,24 @@ static void which_answers_are_taken_retried_and_refused(void **state) {
     http_rig_end(&rig);
 }
 
+static void the_reason_outlives_a_long_url(void **state) {
+    struct http_rig rig;
+    char query[1000];
+    memset(query, 'q', sizeof query);
+    query[sizeof query - 1] = '\0';
+    begin(&rig, "");
+    char *url = xprintf("http://127.0.0.1:%u/in?%s", rig.server.port, query);
+    buf_clear(&rig.rig.params[0]);
+    rig.rig.items[0].record.params.count = 0;
+    rig_param(&rig.rig, 0, "url", url);
+    free(url);
+    http_rig_answer(&rig, 404, "");
+    rig_send_and_expect(&rig.rig, "fffff");
+    assert_non_null(strstr(rig.heads[0], query));
+    rig_expect_why(&rig.rig, 0, "qqq: answered with 404");
+    http_rig_end(&rig);
+}
+
 /* Whether it was taken nobody knows: it comes again. */
 static void what_breaks_off_is_no_answer(void **state) {
     struct http_rig rig;
@@ -240,6 +258,7 @@ static void it_closes_in_the_middle(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(which_answers_are_taken_retried_and_refused),
+        cmocka_unit_test(the_reason_outlives_a_long_url),
         cmocka_unit_test(what_breaks_off_is_no_answer),
         cmocka_unit_test(an_answer_may_be_longer_than_anybody_reads),
         cmocka_unit_test(who_does_not_answer_is_given_up),

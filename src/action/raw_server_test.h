@@ -30,7 +30,7 @@ struct raw_server {
     struct tcp_listener *listener;
     unsigned port;
     struct raw_connection connections[RAW_CONNECTIONS_MAX];
-    unsigned accepted, open;
+    unsigned open;
 };
 
 static inline void raw_on_read(struct tcp *tcp, const uint8_t *at, size_t len) {
@@ -49,13 +49,16 @@ static inline void raw_on_close(struct tcp *tcp, int reason) {
 static inline struct tcp *raw_on_accept(void *data, const struct sockaddr_storage *peer) {
     static const struct tcp_events events = {.on_read = raw_on_read, .on_close = raw_on_close};
     struct raw_server *server = data;
-    if (server->accepted == RAW_CONNECTIONS_MAX)
-        return NULL;
-    struct raw_connection *connection = &server->connections[server->accepted++];
-    *connection = (struct raw_connection){.server = server, .is_open = true};
-    connection->tcp.events = &events;
-    server->open++;
-    return &connection->tcp;
+    for (unsigned i = 0; i < RAW_CONNECTIONS_MAX; i++) {
+        struct raw_connection *connection = &server->connections[i];
+        if (connection->is_open)
+            continue;
+        *connection = (struct raw_connection){.server = server, .is_open = true};
+        connection->tcp.events = &events;
+        server->open++;
+        return &connection->tcp;
+    }
+    return NULL;
 }
 
 static inline void raw_server_start(struct raw_server *server, struct loop *loop,
@@ -72,7 +75,7 @@ static inline void raw_server_start(struct raw_server *server, struct loop *loop
 }
 
 static inline void raw_server_cut(struct raw_server *server) {
-    for (unsigned i = 0; i < server->accepted; i++)
+    for (unsigned i = 0; i < RAW_CONNECTIONS_MAX; i++)
         if (server->connections[i].is_open)
             tcp_close(&server->connections[i].tcp);
 }
