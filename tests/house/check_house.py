@@ -88,7 +88,6 @@ def check_tests():
 
 # Sources that another test covers; say which.
 TESTED_ELSEWHERE = {
-    "src/action/host.c": "tests/e2e/test_actions.py: rules that come and go",
     "src/app/app.c": "tests/e2e: every test starts and stops it",
     "src/app/command_device.c": "tests/e2e/test_auth.py",
     "src/app/command_passwd.c": "tests/e2e/test_auth.py",
