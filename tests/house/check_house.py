@@ -106,15 +106,6 @@ def check_document(path):
 
 # Sources that another test covers; say which.
 TESTED_ELSEWHERE = {
-    "src/action/elasticsearch.c": "tests/e2e/test_store_actions.py",
-    "src/action/host.c": "tests/e2e/test_actions.py: rules that come and go",
-    "src/action/http.c": "tests/e2e/test_actions.py",
-    "src/action/influxdb.c": "tests/e2e/test_store_actions.py",
-    "src/action/kinds.c": "tests/e2e/test_actions.py",
-    "src/action/lambda.c": "tests/e2e/test_actions.py",
-    "src/action/meter.c": "runner_test.c, tests/e2e/test_actions.py",
-    "src/action/redis.c": "tests/e2e/test_actions.py",
-    "src/action/s3.c": "tests/e2e/test_actions.py",
     "src/app/app.c": "tests/e2e: every test starts and stops it",
     "src/app/command_device.c": "tests/e2e/test_auth.py",
     "src/app/command_passwd.c": "tests/e2e/test_auth.py",
