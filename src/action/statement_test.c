@@ -185,10 +185,14 @@ static int begin(void **state) {
     return 0;
 }
 
-static void close_log(void) {
-    bool closed = false;
-    action_runner_close(world->runner, 0, log_rig_set_flag, &closed);
-    UNTIL(closed);
+static void close_runner(unsigned grace_ms, bool *ret_closed) {
+    *ret_closed = false;
+    action_runner_close(world->runner, grace_ms, log_rig_set_flag, ret_closed);
+}
+
+/* Behind close_runner(). */
+static void end_log(const bool *closed) {
+    UNTIL(*closed);
     log_rig_close_checkpoints(&world->rig);
     action_runner_free(world->runner);
     /* What the functions answer now finds nobody. */
@@ -197,6 +201,12 @@ static void close_log(void) {
             respond(i, true);
     assert_int_equal(world->open_calls, 0);
     log_rig_close(&world->rig);
+}
+
+static void close_log(void) {
+    bool closed;
+    close_runner(0, &closed);
+    end_log(&closed);
 }
 
 static int end(void **state) {
@@ -414,6 +424,88 @@ static void while_weir_stops_nothing_fails(void **state) {
     UNTIL(delivered() == 2);
 }
 
+static void open_again(const bool *closed) {
+    end_log(closed);
+    world->call_count = world->ran_count = 0;
+    world->invoke_result = 0;
+    world->is_busy = false;
+    open_log();
+}
+
+/* The call of the second is with nobody yet. It fails when functions stop, which is not its rule's affair. */
+static void a_stop_waits_for_the_calls_under_way_alone(void **state) {
+    enum { GRACE_MS = 3600 * 1000 };
+    bool closed;
+    push("a");
+    UNTIL(world->call_count == 1);
+    respond(0, true);
+    commit(0);
+    UNTIL(delivered() == 1);
+    push("b");
+    UNTIL(world->call_count == 2);
+    world->is_busy = true;
+    push("c");
+    push("d");
+    turns(10);
+    close_runner(GRACE_MS, &closed);
+    world->invoke_result = ERR_CLOSED;
+    respond(1, true);
+    assert_int_equal(world->ran_count, 2);
+    commit(0);
+    open_again(&closed);
+    assert_int_equal(delivered(), 2);
+
+    UNTIL(world->call_count == 2); /* c and d, side by side */
+    world->is_busy = true;
+    push("ef");
+    turns(10);
+    close_runner(GRACE_MS, &closed);
+    world->invoke_result = ERR_CLOSED;
+    respond(1, true);
+    turns(10);
+    assert_false(closed);
+    respond(0, true);
+    assert_int_equal(world->ran_count, 2);
+    commit(0);
+    open_again(&closed);
+    assert_int_equal(delivered(), 4);
+
+    UNTIL(world->call_count == 1);
+    close_runner(GRACE_MS, &closed);
+    world->invoke_result = ERR_CLOSED;
+    respond(0, true); /* The second function is not begun. */
+    open_again(&closed);
+    assert_int_equal(delivered(), 4);
+    UNTIL(world->call_count == 1);
+    respond(0, true);
+    respond(1, true);
+    assert_string_equal(world->ran[0], "ef yy");
+    commit(0);
+    UNTIL(delivered() == 5);
+    assert_int_equal(world->failed, 0);
+}
+
+static void a_call_that_waited_when_functions_stopped_comes_again(void **state) {
+    bool closed;
+    world->is_busy = true;
+    push("a");
+    push("b");
+    UNTIL(world->call_count);
+    turns(10);
+    close_runner(3600 * 1000, &closed);
+    for (unsigned i = 0; i < world->call_count; i++)
+        respond(i, false);
+    open_again(&closed);
+    assert_int_equal(world->ran_count, 0);
+    UNTIL(world->call_count == 2);
+    respond(0, true);
+    respond(1, true);
+    assert_int_equal(world->ran_count, 2);
+    commit(0);
+    UNTIL(delivered() == 2);
+    assert_int_equal(world->failed, 0);
+}
+
 int main(void) {
     log_setup(LOG_ERROR, LOG_TEXT);
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
@@ -430,6 +522,8 @@ int main(void) {
         TEST(a_gate_without_room_is_waited_for),
         TEST(a_rule_that_is_no_more_gives_up),
         TEST(while_weir_stops_nothing_fails),
+        TEST(a_stop_waits_for_the_calls_under_way_alone),
+        TEST(a_call_that_waited_when_functions_stopped_comes_again),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
