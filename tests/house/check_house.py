@@ -169,10 +169,8 @@ TESTED_ELSEWHERE = {
     "src/stream/kinesis_call.c": "kinesis_test.c",
     "src/stream/kinesis_producer.c": "kinesis_test.c",
     "src/stream/kinesis_reader.c": "kinesis_test.c",
-    "src/stream/commit.c": "crash_test.c, writer_test.c",
     "src/stream/log.c": "writer_test.c",
     "src/stream/segment_files.c": "recovery_test.c, retention_test.c",
-    "src/stream/sinks.c": "writer_test.c, kafka_test.c",
     "src/stream/stream.c": "writer_test.c",
 }
 
