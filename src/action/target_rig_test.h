@@ -133,6 +133,13 @@ static inline void rig_expect_why(const struct target_rig *rig, unsigned i, cons
         fail_msg("no \"%s\" in \"%s\"", why, text);
 }
 
+/* A send that comes to this. */
+static inline void rig_deliver(struct target_rig *rig, const char *verdicts) {
+    rig_send(rig);
+    rig_await(rig);
+    rig_expect(rig, verdicts);
+}
+
 static inline void rig_on_closed(void *data) {
     ((struct target_rig *)data)->is_closed = true;
 }

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "base/ref.h"
 #include "stream/log.h"
 #include "stream/sequence.h"
 
@@ -87,7 +88,7 @@ struct stream *stream_new(struct stream_log *log, const struct stream_config *co
 }
 
 struct stream *stream_ref(struct stream *stream) {
-    atomic_fetch_add_explicit(&stream->references, 1, memory_order_relaxed);
+    ref_take(&stream->references);
     return stream;
 }
 
@@ -100,7 +101,7 @@ static void on_last_unref(struct task *task) {
 
 /* Without a thread, in tests, the log frees it when it is closed. */
 void stream_unref(struct stream *stream) {
-    if (!stream || atomic_fetch_sub_explicit(&stream->references, 1, memory_order_acq_rel) > 1)
+    if (!stream || !ref_drop(&stream->references))
         return;
     stream->last_unref.run = on_last_unref;
     if (stream->log->thread.loop)
@@ -253,13 +254,7 @@ void stream_sequence_text(const struct stream *stream, unsigned shard, uint64_t 
 
 int stream_sequence_parse(const struct stream *stream, unsigned shard, struct str text,
                           uint64_t *ret_counter) {
-    struct sequence sequence;
-    int status = sequence_read(text, &sequence);
-    if (status)
-        return status;
-    if (sequence.shard != shard || shard >= stream_shard_count(stream) ||
-        sequence.created_s != opened_s(stream, shard))
+    if (shard >= stream_shard_count(stream))
         return ERR_INVALID;
-    *ret_counter = sequence.counter;
-    return 0;
+    return sequence_counter(text, shard, opened_s(stream, shard), ret_counter);
 }
