@@ -3,7 +3,6 @@
 
 #include "base/base64.h"
 #include "base/json_write.h"
-#include "base/mem.h"
 #include "base/random.h"
 #include "rule/deferred.h"
 #include "rule/explain.h"

@@ -13,7 +13,6 @@
  * is kept, pushes are refused with NO_SPACE: the backlog is data that no one else has, so it is the
  * producer who must wait.
  */
-#include "base/clock.h"
 #include "base/log.h"
 #include "stream/log.h"
 
