@@ -476,6 +476,8 @@ void action_runner_close(struct action_runner *runner, unsigned grace_ms,
     runner->closed_data = data;
     if (runner->state == SWITCHING)
         return; /* it ends behind that */
+    if (runner->target)
+        runner->target->is_stopping = true;
     if (runner->state == SENDING && grace_ms)
         timer_start(runner->config.loop, &runner->grace_timer, grace_ms, 0, on_grace_over);
     else

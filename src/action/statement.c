@@ -17,6 +17,8 @@
  * others are before it, or that no process is up yet, is no failure of the function's. The function itself goes
  * on, and what it answers then is not looked at. When too many events wait for a function, who would call it
  * waits too; so the queues of the functions bound what all rules together have under way.
+ *
+ * While Weir stops, calls that a process has got may end; what needs another one is tried after the next start.
  */
 #include <stdlib.h>
 
@@ -70,6 +72,7 @@ struct evaluation {
 struct call {
     struct target *target;
     struct evaluation *evaluation;
+    bool is_begun; /* a process has got it */
 };
 
 static const struct action_statements *statements_of(const struct target *target) {
@@ -167,7 +170,8 @@ static void set_timer(struct target *target) {
 static void free_if_over(struct target *target);
 
 static void on_begun(void *data) {
-    const struct call *call = data;
+    struct call *call = data;
+    call->is_begun = true;
     if (!call->evaluation)
         return;
     call->evaluation->deadline_ms = loop_now_ms(call->target->loop) + CALL_MS_MAX;
@@ -179,18 +183,23 @@ static void forget_call(struct evaluation *evaluation) {
     evaluation->deadline_ms = 0;
 }
 
+/* What no process has got when Weir stops is no failure of the function's. */
 static void on_invoked(void *data, bool ok, struct str text) {
     struct call call = *(struct call *)data;
     struct target *target = call.target;
     free(data);
     target->calls--;
-    if (call.evaluation) {
-        forget_call(call.evaluation);
-        answer(call.evaluation, ok, text);
-        advance(target);
-    } else {
+    if (!call.evaluation) {
         free_if_over(target);
+        return;
     }
+    forget_call(call.evaluation);
+    if (target->target.is_stopping && !call.is_begun) {
+        retry_from(call.evaluation, "functions stop");
+        return;
+    }
+    answer(call.evaluation, ok, text);
+    advance(target);
 }
 
 /* 0: it is under way; else a code of the function host. */
@@ -198,7 +207,7 @@ static int begin_call(struct evaluation *evaluation, struct str function, struct
     struct target *target = evaluation->target;
     const struct action_services *services = target->services;
     struct call *call = xmalloc(sizeof *call);
-    *call = (struct call){target, evaluation};
+    *call = (struct call){.target = target, .evaluation = evaluation};
     evaluation->call = call;
     int code = services->invoke(services->data, function, input, on_begun, on_invoked, call);
     if (code) {

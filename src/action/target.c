@@ -50,9 +50,13 @@ static bool must_wait(const struct action_walk *walk, size_t index) {
     return false;
 }
 
+static bool is_over(const struct action_walk *walk) {
+    return walk->is_stopped || (walk->count && walk->items[0]->target->is_stopping);
+}
+
 static void begin_next(struct action_walk *walk) {
     for (size_t i = 0; i < walk->count && walk->in_flight < walk->in_flight_max; i++) {
-        if (walk->is_stopped || walk->places[i] != ACTION_WALK_WAITS || must_wait(walk, i))
+        if (is_over(walk) || walk->places[i] != ACTION_WALK_WAITS || must_wait(walk, i))
             continue;
         walk->places[i] = ACTION_WALK_BEGUN;
         walk->in_flight++;
@@ -79,7 +83,7 @@ static void run(struct action_walk *walk) {
         begin_next(walk);
     }
     walk->is_running = false;
-    if (walk->is_stopped && walk->in_flight == 0)
+    if (is_over(walk) && walk->in_flight == 0)
         postpone_rest(walk);
 }
 

@@ -107,6 +107,7 @@ struct action_target {
     void *runner;
     struct action_meter *meter;     /* NULL: nobody counts */
     const struct action_spec *spec; /* of the action, as long as the target is open */
+    bool is_stopping; /* what is under way may end, and nothing more should be begun */
 };
 
 struct action_target_ops {
@@ -143,7 +144,7 @@ struct action_target_kind {
  * Walks through a send with at most `in_flight_max` items under way, in order; items with the same
  * `order` text (empty: none) never overtake one another. `begin` starts one item, which ends with
  * action_walk_settle(), also from inside `begin`. When an item is to be retried, or is postponed,
- * nothing more is begun: what is left is postponed. So with in_flight_max 1 the order of the log is
+ * or the target stops, nothing more is begun: what is left is postponed. So with in_flight_max 1 the order of the log is
  * kept, and a target that is down is asked once per pause.
  */
 struct action_walk {

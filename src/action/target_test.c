@@ -109,6 +109,19 @@ static void a_retry_postpones_the_rest(void **state) {
     finish();
 }
 
+static void one_that_stops_begins_nothing_more(void **state) {
+    start(2);
+    test.target.is_stopping = true;
+    end(0, ACTION_OK);
+    assert_string_equal(test.log, "b0 b1 ");
+    assert_int_equal(test.settled, 0);
+    end(1, ACTION_OK);
+    assert_int_equal(test.settled, 1);
+    for (size_t i = 2; i < ITEMS; i++)
+        assert_int_equal(test.items[i].verdict, ACTION_POSTPONED);
+    finish();
+}
+
 static void items_may_end_at_once(void **state) {
     test.is_at_once = true;
     start(1);
@@ -130,6 +143,7 @@ int main(void) {
         cmocka_unit_test(so_many_are_under_way),
         cmocka_unit_test(the_same_order_does_not_overtake),
         cmocka_unit_test(a_retry_postpones_the_rest),
+        cmocka_unit_test(one_that_stops_begins_nothing_more),
         cmocka_unit_test(items_may_end_at_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -44,7 +44,8 @@ static void do_start(void *data) {
     lane->writer = stream_writer_new(common->log, loop);
     lane->journal = stream_journal_new(lane->writer, common->sessions, loop);
     lane->requests = stream_journal_new(lane->writer, common->requests, loop);
-    lane->intake = things_intake_new(lane->requests);
+    lane->intake =
+        things_intake_new(common->things, lane->requests, mqtt_worker_publisher(lane->worker));
     mqtt_worker_set_journal(lane->worker, lane->journal);
     mqtt_worker_set_requests(lane->worker, things_intake_sink(lane->intake));
 }

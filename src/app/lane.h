@@ -33,7 +33,7 @@ struct lane_common {
     struct stream_log *log;
     const char *account;                /* what accountid() says */
     struct stream *sessions, *requests; /* in which there are the journals */
-    const struct things *things;
+    struct things *things;
 };
 
 /* Starts the thread called `name` and makes worker number `index`, the writer, and the journals. */

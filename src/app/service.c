@@ -374,12 +374,14 @@ static void close_actions(struct stage *stage) {
     struct service *service = stage->service;
     stage->waiting++;
     things_stop(service->things, on_closed, stage);
-    if (!service->actions)
-        return;
-    rules_use_actions(service->rules, NULL);
-    stage->waiting++;
-    action_host_close(service->actions, GRACE_MS, on_closed, stage);
-    service->actions = NULL;
+    if (service->actions) {
+        rules_use_actions(service->rules, NULL);
+        stage->waiting++;
+        action_host_close(service->actions, GRACE_MS, on_closed, stage);
+        service->actions = NULL;
+    }
+    if (service->functions) /* The actions know by now why their calls fail. */
+        function_host_halt(service->functions);
 }
 
 static void close_listeners(struct stage *stage) {

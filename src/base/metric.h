@@ -45,6 +45,12 @@ static inline int64_t metric_get(const struct metric *metric) {
     return atomic_load_explicit(&metric->value, memory_order_relaxed);
 }
 
+/* What `from` has counted counts for `to` from now on. */
+static inline void metric_move(struct metric *to, struct metric *from) {
+    metric_add(to, metric_get(from));
+    metric_set(from, 0);
+}
+
 /* key="value" with the value escaped, preceded by a comma unless `labels` is empty. */
 void metric_label(struct buf *labels, const char *key, struct str value);
 

@@ -2,12 +2,14 @@
  * The records of actions: docs/formats/action.md. Numbers are little-endian.
  *
  *      version      u8    1
- *      flags        u8    1: the message's own payload follows; 2: it is the same as the payload
+ *      flags        u8    1: the message's own payload follows; 2: it is the same as the payload;
+ *                         4: the depth follows
  *      parameters   u16   how many
  *      received     u64   wall clock, ms
  *      parameters' bytes, payload             u32 length and bytes, each
  *      topic, client id, source ip, trace id  u16 length and bytes, each
  *      own payload  u32 length and bytes, if flag 1
+ *      depth        u8, not 0, if flag 4
  *
  * A parameter is a u8 length and the name, a u32 length and the value. Nothing follows the record.
  */
@@ -18,7 +20,7 @@
 #include "base/err.h"
 #include "base/wire.h"
 
-enum { VERSION = 1, FLAG_ORIGINAL = 1, FLAG_ORIGINAL_SAME = 2 };
+enum { VERSION = 1, FLAG_ORIGINAL = 1, FLAG_ORIGINAL_SAME = 2, FLAG_DEPTH = 4 };
 
 void action_template_add(struct action_templates *templates, const char *name, const char *text,
                          const struct option_head *head, const char *key) {
@@ -72,9 +74,11 @@ void action_param_write(struct buf *params, struct str name, struct str value) {
 }
 
 static uint8_t flags_of(const struct action_record *record) {
+    uint8_t depth = record->depth ? FLAG_DEPTH : 0;
     if (!record->has_original)
-        return 0;
-    return str_eq(record->original, record->payload) ? FLAG_ORIGINAL_SAME : FLAG_ORIGINAL;
+        return depth;
+    bool is_same = str_eq(record->original, record->payload);
+    return depth | (is_same ? FLAG_ORIGINAL_SAME : FLAG_ORIGINAL);
 }
 
 void action_record_write(struct buf *out, const struct action_record *record) {
@@ -92,6 +96,8 @@ void action_record_write(struct buf *out, const struct action_record *record) {
     add_short(out, record->trace_id);
     if (flags & FLAG_ORIGINAL)
         add_long(out, record->original);
+    if (flags & FLAG_DEPTH)
+        buf_add_u8(out, record->depth);
 }
 
 /* ---- reading ---- */
@@ -129,6 +135,13 @@ static bool params_good(const struct action_params *params) {
     return wire_finished(&wire) && params->count <= ACTION_PARAMS_MAX;
 }
 
+/* Each record has one form only. */
+static bool flags_good(uint8_t flags, uint8_t depth) {
+    unsigned original = flags & (FLAG_ORIGINAL | FLAG_ORIGINAL_SAME);
+    return original != (FLAG_ORIGINAL | FLAG_ORIGINAL_SAME) && flags <= (FLAG_DEPTH | original) &&
+           !(flags & FLAG_DEPTH) == !depth;
+}
+
 int action_record_read(struct str bytes, struct action_record *ret_record) {
     struct wire wire = wire_over(bytes.at, bytes.len);
     struct action_record record = {0};
@@ -146,7 +159,9 @@ int action_record_read(struct str bytes, struct action_record *ret_record) {
         record.original = record.payload;
     if (flags & FLAG_ORIGINAL)
         record.original = take_long(&wire);
-    if (!wire_finished(&wire) || version != VERSION || flags > FLAG_ORIGINAL_SAME ||
+    if (flags & FLAG_DEPTH)
+        record.depth = wire_u8(&wire);
+    if (!wire_finished(&wire) || version != VERSION || !flags_good(flags, record.depth) ||
         !params_good(&record.params))
         return ERR_CORRUPT;
     *ret_record = record;

@@ -110,6 +110,7 @@ struct action_record {
     struct str client_id, source_ip, trace_id; /* may be empty */
     struct str original;  /* the message's own payload; empty unless has_original */
     bool has_original;    /* kept for the error action */
+    uint8_t depth;        /* the message's republish_depth; what comes of it counts on from there */
     uint64_t received_ms; /* wall clock */
 };
 

@@ -45,6 +45,43 @@ static void a_record_reads_as_it_was_written(void **state) {
     buf_done(&bytes);
 }
 
+/* One without is as records have always been. */
+static void a_depth_is_kept(void **state) {
+    struct buf params = {0}, bytes = {0};
+    struct action_record record = sample(&params), read;
+    record.has_original = true;
+    record.original = STR("t=1");
+    action_record_write(&bytes, &record);
+    size_t without = buf_len(&bytes);
+    assert_int_equal(action_record_read(buf_str(&bytes), &read), 0);
+    assert_int_equal(read.depth, 0);
+    for (unsigned depth = 1; depth <= UINT8_MAX; depth++) {
+        buf_clear(&bytes);
+        record.depth = (uint8_t)depth;
+        action_record_write(&bytes, &record);
+        assert_int_equal(buf_len(&bytes), without + 1);
+        assert_int_equal(action_record_read(buf_str(&bytes), &read), 0);
+        assert_int_equal(read.depth, depth);
+        assert_true(str_eq(read.original, STR("t=1")));
+    }
+    buf_at(&bytes)[buf_len(&bytes) - 1] = 0;
+    assert_int_equal(action_record_read(buf_str(&bytes), &read), ERR_CORRUPT);
+    buf_done(&params);
+    buf_done(&bytes);
+}
+
+static void flags_without_a_meaning_are_corrupt(void **state) {
+    struct buf params = {0}, bytes = {0};
+    struct action_record record = sample(&params), read;
+    action_record_write(&bytes, &record);
+    for (unsigned flags = 3; flags <= UINT8_MAX; flags++) {
+        buf_at(&bytes)[1] = (uint8_t)flags;
+        assert_int_equal(action_record_read(buf_str(&bytes), &read), ERR_CORRUPT);
+    }
+    buf_done(&params);
+    buf_done(&bytes);
+}
+
 static void a_payload_that_was_not_changed_is_kept_once(void **state) {
     struct buf params = {0}, bytes = {0};
     struct action_record record = sample(&params), read;
@@ -90,6 +127,8 @@ static void a_wrong_number_of_parameters_is_corrupt(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_record_reads_as_it_was_written),
+        cmocka_unit_test(a_depth_is_kept),
+        cmocka_unit_test(flags_without_a_meaning_are_corrupt),
         cmocka_unit_test(a_payload_that_was_not_changed_is_kept_once),
         cmocka_unit_test(what_is_cut_or_longer_is_corrupt),
         cmocka_unit_test(a_wrong_number_of_parameters_is_corrupt),

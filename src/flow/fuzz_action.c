@@ -19,6 +19,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     struct action_record second;
     ASSERT(action_record_read(buf_str(&again), &second) == 0);
     ASSERT(str_eq(second.payload, record.payload) && str_eq(second.original, record.original));
+    ASSERT(second.depth == record.depth);
     buf_done(&again);
     return 0;
 }

@@ -91,12 +91,18 @@ struct function_result {
  * `on_begin`, unless it is NULL, runs when a process gets the event, also before this returns; not if none
  * ever does. `on_result` runs once, never before this returns, also when the host closes. NOT_FOUND for an
  * unknown name; FULL when too many wait; TOO_LARGE beyond 6 MiB; CLOSED after
- * function_host_close().
+ * function_host_halt().
  */
 int function_invoke(struct function_host *host, struct str name, struct str event,
                     void (*on_begin)(void *data),
                     void (*on_result)(void *data, const struct function_result *result),
                     void *data);
+
+/*
+ * Begins nothing more: no new batches, what waits for a process fails at once, and function_invoke() is CLOSED. What
+ * runs goes on until function_host_close(), which must follow.
+ */
+void function_host_halt(struct function_host *host);
 
 /*
  * Stops: no new batches; running invocations may end within `grace_ms`, then processes are killed;

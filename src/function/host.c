@@ -23,7 +23,7 @@ struct function_host {
     struct facts *facts;                          /* of the mappings */
     struct stream_checkpoint_writer *checkpoints; /* NULL until the first mapping */
     struct timer closing;
-    bool is_closing;
+    bool is_halted, is_closing;
     unsigned open_parts;
     void (*closed)(void *data);
     void *data;
@@ -61,7 +61,7 @@ int function_invoke(struct function_host *host, struct str name, struct str even
     struct function_pool *pool = map_get(&host->pools, name);
     if (!pool)
         return ERR_NOT_FOUND;
-    if (host->is_closing)
+    if (host->is_halted)
         return ERR_CLOSED;
     if (event.len > FUNCTION_EVENT_BYTES_MAX)
         return ERR_TOO_LARGE;
@@ -127,6 +127,17 @@ static void on_closing(struct timer *timer) {
     on_pool_closed(CONTAINER_OF(timer, struct function_host, closing));
 }
 
+void function_host_halt(struct function_host *host) {
+    struct map_entry *entry;
+    if (host->is_halted)
+        return;
+    host->is_halted = true;
+    LIST_EACH(link, &host->mappings)
+    function_mapping_stop(LIST_ITEM(link, struct function_mapping, link));
+    for (size_t i = 0; (entry = map_next(&host->pools, &i));)
+        function_pool_halt(entry->value);
+}
+
 void function_host_close(struct function_host *host, unsigned grace_ms, void (*closed)(void *data),
                          void *data) {
     struct map_entry *entry;
@@ -134,8 +145,7 @@ void function_host_close(struct function_host *host, unsigned grace_ms, void (*c
     host->is_closing = true;
     host->closed = closed;
     host->data = data;
-    LIST_EACH(link, &host->mappings)
-    function_mapping_stop(LIST_ITEM(link, struct function_mapping, link));
+    function_host_halt(host);
     host->open_parts = 1;
     for (size_t i = 0; (entry = map_next(&host->pools, &i));) {
         host->open_parts++;
@@ -200,7 +210,7 @@ int function_mapping_open(struct function_host *host, struct facts *facts,
                           const struct function_mapping_config *config, struct stream *stream,
                           struct err *err) {
     struct function_pool *pool = map_get(&host->pools, str_of(config->function));
-    ASSERT(!host->is_closing && (!host->facts || host->facts == facts));
+    ASSERT(!host->is_halted && (!host->facts || host->facts == facts));
     if (!pool)
         return err_set(err, ERR_NOT_FOUND, "there is no function %s", config->function);
     if (!config->enabled) {

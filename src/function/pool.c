@@ -60,7 +60,7 @@ static void give_waiting(struct function_pool *pool) {
 }
 
 void function_pool_submit(struct function_pool *pool, struct function_invocation *invocation) {
-    ASSERT(!pool->is_stopping);
+    ASSERT(!pool->is_halted);
     random_uuid(invocation->request_id);
     invocation->request_id[UUID_CHARS] = '\0';
     list_push_back(&pool->waiting, &invocation->link);
@@ -267,18 +267,23 @@ static void on_grace_over(struct timer *timer) {
     close_if_stopped(pool);
 }
 
-void function_pool_close(struct function_pool *pool, unsigned grace_ms, void (*closed)(void *data),
-                         void *data) {
+void function_pool_halt(struct function_pool *pool) {
     static const struct function_failure stopped = {.error_type = "Sandbox.Stopped",
                                                     .message = "The function host is stopping"};
+    pool->is_halted = true;
+    timer_stop(&pool->grow);
+    fail_waiting(pool, &stopped);
+}
+
+void function_pool_close(struct function_pool *pool, unsigned grace_ms, void (*closed)(void *data),
+                         void *data) {
     ASSERT(!pool->is_stopping);
     pool->is_stopping = true;
     pool->closed = closed;
     pool->data = data;
-    timer_stop(&pool->grow);
     timer_stop(&pool->idle_check);
     timer_start(pool->loop, &pool->grace, grace_ms, 0, on_grace_over);
-    fail_waiting(pool, &stopped);
+    function_pool_halt(pool);
     LIST_EACH(link, &pool->environments)
     if (environment_of(link)->state != ENVIRONMENT_BUSY)
         stop_environment(environment_of(link));

@@ -35,7 +35,7 @@ struct function_pool {
     struct metric invocations, errors, timeouts, throttles, duration_ms_sum, environments_open,
         invocations_waiting;
     uint64_t duration_left_ns; /* what duration_ms_sum has not counted yet */
-    bool is_stopping, is_closing;
+    bool is_halted, is_stopping, is_closing;
     int open_handles;
     void (*closed)(void *data);
     void *data;
@@ -50,11 +50,14 @@ int function_pool_open(struct loop *loop, const struct function_host_config *hos
  * Borrows the invocation until its on_result; gives it a new request id. Its on_begin may run before this
  * returns. How many may wait is the
  * submitter's affair: mappings have one per shard, function_invoke() looks at waiting_count. Not
- * while the pool stops.
+ * behind function_pool_halt().
  */
 void function_pool_submit(struct function_pool *pool, struct function_invocation *invocation);
 
-/* What waits fails at once, what is in hand may end within `grace_ms`; then `closed`, and the
+/* What waits fails at once; nothing is submitted any more. */
+void function_pool_halt(struct function_pool *pool);
+
+/* Halts; what is in hand may end within `grace_ms`; then `closed`, and the
  * memory is gone. */
 void function_pool_close(struct function_pool *pool, unsigned grace_ms, void (*closed)(void *data),
                          void *data);

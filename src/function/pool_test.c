@@ -91,6 +91,22 @@ static void what_waits_when_the_host_closes_is_told(void **state) {
     buf_done(&waiting.payload);
 }
 
+static void a_halted_host_lets_what_runs_end(void **state) {
+    struct answer slow = {0}, waiting = {0};
+    open_with(1);
+    harness_begin_slow(&harness, "\"do\": \"sleep\", \"seconds\": 0.2", &slow);
+    harness_begin(&harness, "{}", &waiting);
+    function_host_halt(harness.host);
+    assert_true(waiting.over && !waiting.ok && !slow.over);
+    assert_int_equal(function_invoke(harness.host, STR("worker"), STR("{}"), NULL, go_on, NULL),
+                     ERR_CLOSED);
+    harness_finish(&harness, &slow);
+    assert_true(slow.ok);
+    harness_close(&harness, 0);
+    buf_done(&slow.payload);
+    buf_done(&waiting.payload);
+}
+
 static void one_that_dies_does_not_fail_the_others(void **state) {
     struct answer hanging = {0}, dying = {0}, next = {0};
     open_with(2);
@@ -129,6 +145,7 @@ int main(void) {
         cmocka_unit_test(a_quick_function_needs_one_environment),
         cmocka_unit_test(a_queue_that_is_never_empty_gets_more_environments),
         cmocka_unit_test(what_waits_when_the_host_closes_is_told),
+        cmocka_unit_test(a_halted_host_lets_what_runs_end),
         cmocka_unit_test(one_that_dies_does_not_fail_the_others),
         cmocka_unit_test(durations_and_timeouts_are_counted),
     };

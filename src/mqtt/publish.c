@@ -72,6 +72,15 @@ static void fan_out(struct mqtt_worker *worker, const struct route *route,
         share_publish(worker, route->shares[i], publication);
 }
 
+/* What a request or a rule published meanwhile may have emptied the cache. */
+static const struct route *find_again(struct mqtt_worker *worker, struct str topic,
+                                      const struct route *route, uint64_t *epoch) {
+    if (*epoch == worker->routes.epoch)
+        return route;
+    *epoch = worker->routes.epoch;
+    return route_find(worker, topic);
+}
+
 static int publish_now(struct mqtt_worker *worker, const struct publication *publication,
                        const struct session *from) {
     const struct message *message = &publication->message;
@@ -84,17 +93,18 @@ static int publish_now(struct mqtt_worker *worker, const struct publication *pub
     if (message->qos && stored_must_refuse(worker, route))
         return ERR_FULL;
     int asked = MESSAGE_TAKEN, result = MESSAGE_TAKEN;
-    if (route->request)
+    uint64_t epoch = worker->routes.epoch;
+    if (route->request) {
         asked = worker->requests->push(worker->requests, route->request, message);
-    if (asked < 0)
-        return asked;
+        if (asked < 0)
+            return asked;
+        route = find_again(worker, message->topic, route, &epoch);
+    }
     if (route->rules) {
-        uint64_t epoch = worker->routes.epoch;
         result = worker->rules->push(worker->rules, route->rules, message);
         if (result < 0)
             return result;
-        if (epoch != worker->routes.epoch) /* A republished message has emptied the cache. */
-            route = route_find(worker, message->topic);
+        route = find_again(worker, message->topic, route, &epoch);
     }
     struct kept *kept = NULL;
     int status = 0;

@@ -93,12 +93,26 @@ static const void *requests_route(struct message_sink *sink, struct str topic) {
     return str_starts(topic, STR("ask/")) ? sink : NULL;
 }
 
+/* Answers on so many topics that the cache of routes is emptied. */
+static int answer_often(void) {
+    struct message_publisher *publisher = mqtt_worker_publisher(rig.worker);
+    for (unsigned i = 0; i <= ROUTES_MAX; i++) {
+        char topic[32];
+        snprintf(topic, sizeof topic, "answer/%u", i);
+        struct message message = {.topic = str_of(topic)};
+        publisher->publish(publisher, &message);
+    }
+    return MESSAGE_TAKEN;
+}
+
 static int requests_push(struct message_sink *sink, const void *route,
                          const struct message *message) {
     assert_ptr_equal(route, sink);
     switch (message->payload.at[0]) {
     case 's':
         return MESSAGE_STAGED;
+    case 'a':
+        return answer_often();
     case 'd':
         return ERR_DENIED;
     case 'n':
@@ -150,6 +164,17 @@ static void a_request_can_be_refused(void **state) {
     peer_done(&b);
 }
 
+static void a_request_may_be_answered_at_once(void **state) {
+    mqtt_worker_set_requests(rig.worker, &requests);
+    peer_connect_5(&a, &rig, "aa");
+    peer_send(&a, "82 0b 0001 00 0005'ask/#' 00");
+    buf_clear(&a.in);
+    peer_send(&a, "32 0b 0005'ask/a' 0001 00 'a'");
+    assert_received(&a, "30 09 0005'ask/a' 00 'a' 40 02 0001");
+    assert_true(metric_get(&rig.worker->metrics.routes) <= ROUTES_MAX);
+    peer_done(&a);
+}
+
 /* With nobody subscribed, and whatever answers to the topic. */
 static void what_nobody_hears_is_not_wanted(void **state) {
     struct message_publisher *publisher = mqtt_worker_publisher(rig.worker);
@@ -172,6 +197,7 @@ int main(void) {
         RIG_TEST(routes_expire_with_subscriptions),
         RIG_TEST(a_request_is_acknowledged_when_it_is_kept),
         RIG_TEST(a_request_can_be_refused),
+        RIG_TEST(a_request_may_be_answered_at_once),
         RIG_TEST(what_nobody_hears_is_not_wanted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -22,14 +22,13 @@ static inline struct sink *find_sink(struct rule_engine *engine, struct engine_a
 
 static int push_record(struct sink *sink, struct str key, struct str data, struct err *why) {
     struct record record = {.partition_key = key, .data = data};
-    if (key.len == 0)
-        return err_set(why, ERR_INVALID, "the partition key is empty");
-    if (key.len > RECORD_KEY_BYTES_MAX)
-        return err_set(why, ERR_INVALID, "the partition key is longer than %d bytes",
-                       RECORD_KEY_BYTES_MAX);
-    if (key.len + data.len > RECORD_BYTES_DEFAULT)
-        return err_set(why, ERR_TOO_LARGE, "the record is larger than %d bytes",
-                       RECORD_BYTES_DEFAULT);
+    int fault = rule_record_fault(&record);
+    if (fault == ERR_TOO_LARGE)
+        return err_set(why, fault, "the record is larger than %d bytes", RECORD_BYTES_DEFAULT);
+    if (fault)
+        return key.len ? err_set(why, fault, "the partition key is longer than %d bytes",
+                                 RECORD_KEY_BYTES_MAX)
+                       : err_set(why, fault, "the partition key is empty");
     int result = sink_push(sink, &record);
     return result < 0 ? err_set(why, result, "%s: %s", sink->name, err_text(result))
                       : MESSAGE_STAGED;
@@ -65,7 +64,6 @@ static int run_kinesis(struct rule_engine *engine, struct engine_action *action,
     return action->sink ? push_record(action->sink, key, payload, why) : ERR_NOT_FOUND;
 }
 
-/* A delivery stream has one shard, so the key decides nothing. */
 static int push_delivery(struct engine_frame *frame, struct sink *sink, struct str data,
                          struct str separator, struct err *why) {
     if (separator.len) {
@@ -74,7 +72,7 @@ static int push_delivery(struct engine_frame *frame, struct sink *sink, struct s
         buf_add_str(&frame->record, separator);
         data = buf_str(&frame->record);
     }
-    return push_record(sink, STR("0"), data, why);
+    return push_record(sink, RULE_DELIVERY_KEY, data, why);
 }
 
 /* Batch mode: a record per item of an array. The first failure is told, the other items are pushed
@@ -169,6 +167,7 @@ static void write_record(const struct rule_action *action, struct evaluation *ev
         .client_id = message->client_id,
         .source_ip = message->source_ip,
         .received_ms = message->received_ms,
+        .depth = message->republish_depth,
     };
     if (action->outside->has_error_action) {
         record.trace_id = rule_evaluation_trace_id(evaluation);

@@ -5,7 +5,6 @@
 static const char name_rule[] = "rule";
 static const char name_principal[] = "principal";
 static const char name_properties[] = "properties";
-static const char name_depth[] = "depth";
 static const char name_seed[] = "seed";
 
 static void write_params(struct engine_run *run, struct action_params *ret_params) {
@@ -16,7 +15,6 @@ static void write_params(struct engine_run *run, struct action_params *ret_param
         {str_of(name_rule), run->rule->rule->name},
         {str_of(name_principal), message->principal},
         {str_of(name_properties), message->properties},
-        {str_of(name_depth), str_from(&message->republish_depth, 1)},
         {str_of(name_seed), str_from(seed, sizeof seed)},
     };
     struct buf *out = &run->frame->params;
@@ -40,6 +38,7 @@ static void write_record(struct engine_run *run) {
         .received_ms = environment->now_ms(environment),
         .original = has_error_action ? message->payload : (struct str){0},
         .has_original = has_error_action,
+        .depth = message->republish_depth,
     };
     write_params(run, &record.params);
     buf_clear(&run->frame->record);
@@ -59,11 +58,6 @@ void rule_defer(struct engine_run *run) {
         rule_run_fail(run, "aws_lambda", log, why.text);
 }
 
-static uint8_t depth_of(const struct action_params *params) {
-    struct str depth = action_param_get(params, name_depth);
-    return depth.len ? (uint8_t)depth.at[0] : 0;
-}
-
 static struct message message_of(const struct action_record *record) {
     return (struct message){
         .topic = record->topic,
@@ -73,7 +67,7 @@ static struct message message_of(const struct action_record *record) {
         .principal = action_param_get(&record->params, name_principal),
         .source_ip = record->source_ip,
         .received_ms = record->received_ms,
-        .republish_depth = depth_of(&record->params),
+        .republish_depth = record->depth,
     };
 }
 

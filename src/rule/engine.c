@@ -20,6 +20,7 @@
 #include "rule/deferred.h"
 #include "rule/report.h"
 #include "rule/route.h"
+#include "rule/straight.h"
 #include "rule/trace.h"
 
 enum { LOG_INTERVAL_MS = 10000 };
@@ -214,20 +215,13 @@ void rule_run_evaluate(struct engine_run *run) {
         evaluate(run);
 }
 
-static void run_special(struct engine_run *run) {
+static void run_rule(struct engine_run *run) {
+    arena_reset(&run->frame->arena);
+    metric_add(&run->rule->match, 1);
     if (run->rule->rule->statement)
         rule_defer(run);
     else
         rule_run_evaluate(run);
-}
-
-static void run_rule(struct engine_run *run) {
-    arena_reset(&run->frame->arena);
-    metric_add(&run->rule->match, 1);
-    if (run->rule->is_special)
-        run_special(run);
-    else
-        evaluate(run);
 }
 
 static struct engine_frame *enter(struct rule_engine *engine) {
@@ -292,14 +286,27 @@ static int push(struct message_sink *sink, const void *route_, const struct mess
     const struct rule_route *route = route_;
     if (route->unknown)
         return push_unknown(engine, message);
+    struct str topic = str_skip(message->topic, route->topic_skip);
     struct engine_run run;
-    rule_run_begin(&run, engine, message, route->topic_skip);
+    bool has_begun = false;
+    int result = MESSAGE_TAKEN;
     for (size_t i = 0; i < route->count; i++) {
-        rule_run_begin_rule(&run, route->rules[i]);
+        struct engine_rule *rule = route->rules[i];
+        if (rule->is_straight && rule_go_straight(rule, topic, message->payload)) {
+            result = MESSAGE_STAGED;
+            continue;
+        }
+        if (!has_begun)
+            rule_run_begin(&run, engine, message, route->topic_skip);
+        has_begun = true;
+        rule_run_begin_rule(&run, rule);
         run_rule(&run);
     }
-    engine->depth--;
-    return run.result;
+    if (has_begun) {
+        engine->depth--;
+        join_result(&result, run.result);
+    }
+    return result;
 }
 
 /* ---- failures that come later ---- */
@@ -315,6 +322,15 @@ static int report_failure(struct engine_run *run, const struct rule_failure *fai
     return run->result;
 }
 
+/* The deepest of all: one that has come through many rules is not hidden by one that has not. */
+static uint8_t depth_of(const struct rule_failure *failure) {
+    uint8_t depth = failure->record->depth;
+    for (size_t i = 0; i < failure->batch_count; i++)
+        if (failure->batch[i]->depth > depth)
+            depth = failure->batch[i]->depth;
+    return depth;
+}
+
 int rule_engine_fail(struct rule_engine *engine, const struct rule_failure *failure) {
     const struct action_record *record = failure->record;
     struct engine_rule *rule = map_get(&engine->by_name, failure->rule);
@@ -326,6 +342,7 @@ int rule_engine_fail(struct rule_engine *engine, const struct rule_failure *fail
         .client_id = record->client_id,
         .source_ip = record->source_ip,
         .received_ms = record->received_ms,
+        .republish_depth = depth_of(failure),
     };
     struct engine_run run;
     bool is_basic = str_starts(message.topic, STR("$aws/rules/"));
@@ -346,146 +363,18 @@ static const void *route(struct message_sink *sink, struct str topic) {
 
 /* --- making and freeing --- */
 
-static void init_metric(struct metric *metric, const char *name, const char *help, struct str rule,
-                        const char *action) {
-    struct buf labels = {0};
-    metric_label(&labels, "rule", rule);
-    if (action)
-        metric_label(&labels, "action", str_of(action));
-    metric_init(metric, METRIC_COUNTER, name, help, buf_cstr(&labels));
-    buf_done(&labels);
-}
-
-static void init_action(struct engine_action *action, const struct rule *owner,
-                        const struct rule_action *made, bool error) {
-    const char *kind = rule_action_name(made);
-    struct str rule = owner->name;
-    action->rule = owner;
-    action->action = made;
-    if (error) {
-        init_metric(&action->success, "weir_rule_error_action_success_total", "error actions done",
-                    rule, kind);
-        init_metric(&action->failure, "weir_rule_error_action_failure_total",
-                    "error actions failed", rule, kind);
-    } else {
-        init_metric(&action->success, "weir_rule_action_success_total", "actions done", rule, kind);
-        init_metric(&action->failure, "weir_rule_action_failure_total", "actions failed", rule,
-                    kind);
-    }
-}
-
-static struct engine_rule *rule_new(struct rule *made) {
-    struct engine_rule *rule = xcalloc(1, sizeof *rule);
-    rule->references = 1;
-    rule->rule = rule_ref(made);
-    rule->is_special = made->statement != NULL;
-    init_metric(&rule->match, "weir_rule_topic_match_total", "messages whose topic a rule takes",
-                made->name, NULL);
-    init_metric(&rule->executed, "weir_rule_executed_total", "messages a rule ran its actions for",
-                made->name, NULL);
-    init_metric(&rule->parse_error, "weir_rule_parse_error_total",
-                "messages whose payload is no JSON where a rule needs it", made->name, NULL);
-    init_metric(&rule->exhausted, "weir_rule_exhausted_total",
-                "messages that cost a rule more than its bounds", made->name, NULL);
-    init_metric(&rule->failed, "weir_rule_failed_total",
-                "messages for which a function that reaches outside failed", made->name, NULL);
-    rule->actions = arena_zalloc(&rule->arena, made->action_count * sizeof *rule->actions);
-    for (size_t i = 0; i < made->action_count; i++)
-        init_action(&rule->actions[i], made, &made->actions[i], false);
-    if (made->error_action) {
-        rule->error_action = arena_zalloc(&rule->arena, sizeof *rule->error_action);
-        init_action(rule->error_action, made, made->error_action, true);
-    }
-    rule_route_basic(rule);
-    return rule;
-}
-
-static void done_action(struct engine_action *action) {
-    metric_done(&action->success);
-    metric_done(&action->failure);
-}
-
-void rule_engine_rule_unref(struct engine_rule *rule) {
-    if (!rule || --rule->references)
-        return;
-    metric_done(&rule->match);
-    metric_done(&rule->executed);
-    metric_done(&rule->parse_error);
-    metric_done(&rule->exhausted);
-    metric_done(&rule->failed);
-    for (size_t i = 0; i < rule->rule->action_count; i++)
-        done_action(&rule->actions[i]);
-    if (rule->error_action)
-        done_action(rule->error_action);
-    rule_unref(rule->rule);
-    arena_done(&rule->arena);
-    free(rule);
-}
-
-static int resolve_action(struct rule_engine *engine, const struct rule *rule,
-                          struct engine_action *action, struct err *err) {
-    const struct rule_action *made = action->action;
-    if (made->kind == RULE_ACTION_REPUBLISH) {
-        if (engine->publisher)
-            return 0;
-        return err_set(err, ERR_INVALID, "%s: rule %.*s: republish needs a broker to publish to",
-                       made->place, STR_ARG(rule->name));
-    }
-    if (made->kind == RULE_ACTION_OUTSIDE) {
-        action->sink = engine->sinks->find(engine->sinks, SINK_ACTION, str_of(made->outside->log));
-        return action->sink ? 0
-                            : err_set(err, ERR_NOT_FOUND, "%s: rule %.*s: action %s has no log",
-                                      made->place, STR_ARG(rule->name), rule_action_name(made));
-    }
-    if (made->target.kind != TEMPLATE_TEXT || rule->disabled || rule->from_client)
-        return 0;
-    bool stream = made->kind == RULE_ACTION_KINESIS;
-    action->sink =
-        engine->sinks->find(engine->sinks, stream ? SINK_STREAM : SINK_DELIVERY, made->target.text);
-    if (action->sink)
-        return 0;
-    return err_set(err, ERR_NOT_FOUND, "%s: rule %.*s: action %s: there is no %s \"%.*s\"",
-                   made->place, STR_ARG(rule->name), rule_action_name(made),
-                   stream ? "stream" : "delivery stream", STR_ARG(made->target.text));
-}
-
-static int resolve_rule(struct rule_engine *engine, struct engine_rule *rule, struct err *err) {
-    int result = 0;
-    for (size_t i = 0; result == 0 && i < rule->rule->action_count; i++)
-        result = resolve_action(engine, rule->rule, &rule->actions[i], err);
-    if (result == 0 && rule->error_action)
-        result = resolve_action(engine, rule->rule, rule->error_action, err);
-    const struct action_spec *statement = rule->rule->statement;
-    if (result < 0 || !statement)
-        return result;
-    rule->statement_log = engine->sinks->find(engine->sinks, SINK_ACTION, str_of(statement->log));
-    return rule->statement_log
-               ? 0
-               : err_set(err, ERR_NOT_FOUND, "rule %.*s has no log", STR_ARG(rule->rule->name));
-}
-
-int rule_engine_rule_new(struct rule_engine *engine, struct rule *made,
-                         struct engine_rule **ret_rule, struct err *err) {
-    struct engine_rule *rule = rule_new(made);
-    int result = resolve_rule(engine, rule, err);
-    if (result < 0)
-        rule_engine_rule_unref(rule);
-    else
-        *ret_rule = rule;
-    return result;
-}
-
 /* The previous engine's, if it has the very same rule; else a new one. */
 static int add_rule(struct rule_engine *engine, const struct rule_engine *previous,
                     struct rule *made, struct err *err) {
     struct engine_rule *rule = previous ? map_get(&previous->by_name, made->name) : NULL;
-    bool same = rule && rule->rule == made;
-    if (same)
+    int result = 0;
+    if (rule && rule->rule == made)
         rule->references++;
     else
-        rule = rule_new(made);
-    engine->rules[engine->count++] = rule;
-    return same ? 0 : resolve_rule(engine, rule, err);
+        result = rule_engine_rule_new(engine, made, &rule, err);
+    if (result == 0)
+        engine->rules[engine->count++] = rule;
+    return result;
 }
 
 int rule_engine_new(const struct rule_engine_config *config, struct rule_engine **ret_engine,
@@ -512,38 +401,14 @@ int rule_engine_new(const struct rule_engine_config *config, struct rule_engine 
     return 0;
 }
 
-static void move_count(struct metric *to, struct metric *from) {
-    int64_t count = metric_get(from);
-    metric_set(from, 0);
-    metric_add(to, count);
-}
-
-static void move_action(struct engine_action *to, struct engine_action *from) {
-    if (!to || !from || rule_action_name(to->action) != rule_action_name(from->action))
-        return;
-    move_count(&to->success, &from->success);
-    move_count(&to->failure, &from->failure);
-}
-
-static void move_counts(struct engine_rule *to, struct engine_rule *from) {
-    move_count(&to->match, &from->match);
-    move_count(&to->executed, &from->executed);
-    move_count(&to->parse_error, &from->parse_error);
-    move_count(&to->exhausted, &from->exhausted);
-    move_count(&to->failed, &from->failed);
-    for (size_t i = 0; i < to->rule->action_count && i < from->rule->action_count; i++)
-        move_action(&to->actions[i], &from->actions[i]);
-    move_action(to->error_action, from->error_action);
-}
-
 void rule_engine_succeed(struct rule_engine *engine, struct rule_engine *previous) {
     if (!previous)
         return;
-    move_count(&engine->not_found, &previous->not_found);
+    metric_move(&engine->not_found, &previous->not_found);
     for (size_t i = 0; i < engine->count; i++) {
         struct engine_rule *before = map_get(&previous->by_name, engine->rules[i]->rule->name);
         if (before && before != engine->rules[i])
-            move_counts(engine->rules[i], before);
+            rule_engine_rule_succeed(engine->rules[i], before);
     }
     for (struct link *item; (item = list_pop_front(&previous->tracers));)
         list_push_back(&engine->tracers, item);

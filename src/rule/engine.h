@@ -32,7 +32,7 @@ struct engine_action {
 struct engine_rule {
     unsigned references;
     struct rule *rule;
-    bool is_special;            /* somebody follows it, or it waits for answers of functions */
+    bool is_straight;           /* straight.h; nobody follows it */
     bool traced;                /* somebody follows it */
     struct sink *statement_log; /* of a rule that calls functions; may be found anew */
     struct metric match, executed, parse_error, exhausted, failed;
@@ -119,10 +119,24 @@ int rule_engine_rule_new(struct rule_engine *engine, struct rule *made,
                          struct engine_rule **ret_rule, struct err *err);
 void rule_engine_rule_unref(struct engine_rule *rule);
 
+/* The counts of `from` go on in `to`, action by action where both have the same kind. */
+void rule_engine_rule_succeed(struct engine_rule *to, struct engine_rule *from);
+
 /* Appends to the log of an action or a rule, which has one shard. *sink is kept for the next time: it is
  * found anew when the log was made anew. As sink_push(); IO while there is no log. */
 int rule_action_push(struct rule_engine *engine, struct sink **sink, struct str log,
                      struct str record, struct err *why);
+
+/* A delivery stream has one shard, so the key decides nothing. */
+#define RULE_DELIVERY_KEY STR("0")
+
+/* 0; INVALID: the key; TOO_LARGE: key and data. */
+static inline int rule_record_fault(const struct record *record) {
+    size_t key_bytes = record->partition_key.len;
+    if (key_bytes == 0 || key_bytes > RECORD_KEY_BYTES_MAX)
+        return ERR_INVALID;
+    return record->data.len > RECORD_BYTES_DEFAULT - key_bytes ? ERR_TOO_LARGE : 0;
+}
 
 /*
  * Runs one action on the outgoing payload. MESSAGE_TAKEN, MESSAGE_STAGED, or a negative code with

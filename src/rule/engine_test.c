@@ -218,6 +218,37 @@ static void batch_mode_makes_a_record_per_item(void **state) {
     close_world(&world);
 }
 
+/* Rules that evaluate nothing stand among others, and say as much when they fail. */
+static void straight_rules_among_others(void **state) {
+    struct world world;
+    assert_int_equal(
+        open_world(&world, RULE("first", "SELECT * FROM 'a'", TO_S) "," RULE(
+                               "second", "SELECT x FROM 'a'",
+                               TO_T) ",\"third\":{\"sql\":\"SELECT * FROM 'a'\",\"actions\":[" TO_S
+                                     "],\"error_action\":" AGAIN("errors") "}"),
+        0);
+    assert_int_equal(send(&world, "a", "{\"x\":1}"), MESSAGE_STAGED);
+    expect(&world, "s [k] {\"x\":1}\nt [k] {\"x\":1}\ns [k] {\"x\":1}\n");
+    world.streams[0].result = ERR_REFUSED;
+    assert_int_equal(send(&world, "a", "{\"x\":2}"), MESSAGE_STAGED);
+    assert_non_null(strstr(buf_cstr(&world.events), "t [k] {\"x\":2}\npublish errors q0 d1 {"));
+    assert_non_null(strstr(buf_cstr(&world.events), "\"errorMessage\":\"kinesis s: "));
+    buf_clear(&world.events);
+    world.streams[0].result = ERR_IO;
+    assert_int_equal(send(&world, "a", "{\"x\":3}"), ERR_IO);
+    expect(&world, "t [k] {\"x\":3}\n");
+    world.streams[0].result = 0;
+    world.streams[1].result = ERR_NO_SPACE;
+    assert_int_equal(send(&world, "a", "{\"x\":4}"), ERR_NO_SPACE);
+    expect(&world, "s [k] {\"x\":4}\ns [k] {\"x\":4}\n");
+    assert_metric("weir_rule_topic_match_total{rule=\"first\"} 4");
+    assert_metric("weir_rule_executed_total{rule=\"first\"} 4");
+    assert_metric("weir_rule_action_success_total{rule=\"first\",action=\"kinesis\"} 2");
+    assert_metric("weir_rule_action_failure_total{rule=\"first\",action=\"kinesis\"} 2");
+    assert_int_equal(world.engine->depth, 0);
+    close_world(&world);
+}
+
 static void what_cannot_be_kept_is_not_acknowledged(void **state) {
     struct world world;
     assert_int_equal(open_world(&world, RULE("r", "SELECT * FROM 'a'", TO_S "," TO_T)), 0);
@@ -562,17 +593,36 @@ static void a_rule_that_is_followed_tells_each_message(void **state) {
     close_world(&world);
 }
 
+/* It evaluates nothing otherwise. */
+static void a_straight_rule_can_be_followed(void **state) {
+    struct world world;
+    struct follower follower = {{.rule = STR("r"), .line = on_line}, {0}};
+    assert_int_equal(open_world(&world, RULE("r", "SELECT * FROM 'a'", TO_S)), 0);
+    send(&world, "a", "1");
+    rule_engine_trace(world.engine, &follower.tracer);
+    send(&world, "a", "2");
+    rule_engine_untrace(world.engine, &follower.tracer);
+    send(&world, "a", "3");
+    assert_string_equal(buf_cstr(&follower.lines), "r a fires true, s success \n");
+    expect(&world, "s [k] 1\ns [k] 2\ns [k] 3\n");
+    assert_metric("weir_rule_action_success_total{rule=\"r\",action=\"kinesis\"} 3");
+    buf_done(&follower.lines);
+    close_world(&world);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(counts_go_on_when_rules_change),
         cmocka_unit_test(targets_of_a_client_s_rule_may_come_later),
         cmocka_unit_test(a_rule_that_is_followed_tells_each_message),
+        cmocka_unit_test(a_straight_rule_can_be_followed),
         cmocka_unit_test(several_rules_and_actions),
         cmocka_unit_test(the_partition_key),
         cmocka_unit_test(targets_by_template),
         cmocka_unit_test(a_constant_target_must_exist),
         cmocka_unit_test(templates_are_bounded),
         cmocka_unit_test(batch_mode_makes_a_record_per_item),
+        cmocka_unit_test(straight_rules_among_others),
         cmocka_unit_test(what_cannot_be_kept_is_not_acknowledged),
         cmocka_unit_test(the_error_action_gets_a_report),
         cmocka_unit_test(a_loop_of_republish_ends),

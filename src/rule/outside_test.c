@@ -70,6 +70,7 @@ struct world {
         struct buf last;
     } logs[LOGS_MAX];
     struct buf published;
+    unsigned published_depth;
     int publish_result;
 };
 
@@ -93,6 +94,7 @@ static struct sink *find(struct sink_resolver *resolver, enum sink_kind kind, st
 
 static int publish(struct message_publisher *publisher, const struct message *message) {
     struct world *world = CONTAINER_OF(publisher, struct world, publisher);
+    world->published_depth = message->republish_depth;
     buf_printf(&world->published, "%.*s %.*s\n", STR_ARG(message->topic),
                STR_ARG(message->payload));
     return world->publish_result;
@@ -243,6 +245,49 @@ static void what_was_not_delivered_goes_to_the_error_action(void **state) {
     close_world(&world);
 }
 
+static struct action_record sent_at_depth(struct world *world, unsigned depth) {
+    struct message message = test_message(STR("{\"t\":1}"));
+    message.topic = STR("a/b");
+    message.republish_depth = (uint8_t)depth;
+    struct message_sink *sink = rule_engine_sink(world->engine);
+    assert_int_equal(sink->push(sink, sink->route(sink, message.topic), &message), MESSAGE_STAGED);
+    return last(world, 0);
+}
+
+/* The log between an action and its error action hides no loop. */
+static void republishing_a_failure_counts_on(void **state) {
+    struct world world;
+    open_world(&world, RULE("hot", "SELECT * FROM 'a/#'",
+                            "\"actions\":[" HOOK "],\"error_action\":"
+                            "{\"republish\":{\"topic\":\"${topic()}\"}}"));
+    struct rule_failure failure = {
+        .rule = STR("hot"), .failed_action = "HttpAction", .why = STR("404")};
+    for (unsigned depth = 0; depth < RULE_REPUBLISH_DEPTH_MAX; depth++) {
+        struct action_record record = sent_at_depth(&world, depth);
+        failure.record = &record;
+        assert_int_equal(rule_engine_fail(world.engine, &failure), MESSAGE_TAKEN);
+        assert_int_equal(world.published_depth, depth + 1);
+    }
+    struct action_record deepest = sent_at_depth(&world, RULE_REPUBLISH_DEPTH_MAX);
+    failure.record = &deepest;
+    buf_clear(&world.published);
+    assert_int_equal(rule_engine_fail(world.engine, &failure), MESSAGE_TAKEN);
+    assert_int_equal(buf_len(&world.published), 0);
+    assert_true(
+        metric_has("weir_rule_error_action_failure_total{rule=\"hot\",action=\"republish\"} 1"));
+
+    /* Of several that failed together the deepest counts. */
+    struct action_record shallow = deepest;
+    shallow.depth = 1;
+    const struct action_record *batch[] = {&shallow, &deepest};
+    failure.record = &shallow;
+    failure.batch = batch;
+    failure.batch_count = COUNT_OF(batch);
+    rule_engine_fail(world.engine, &failure);
+    assert_int_equal(buf_len(&world.published), 0);
+    close_world(&world);
+}
+
 static void the_role_says_what_may_be_touched(void **state) {
     struct world world = {0};
     struct err err;
@@ -323,6 +368,7 @@ int main(void) {
         cmocka_unit_test(the_own_payload_is_kept_for_the_error_action),
         cmocka_unit_test(a_full_log_refuses_the_message),
         cmocka_unit_test(what_was_not_delivered_goes_to_the_error_action),
+        cmocka_unit_test(republishing_a_failure_counts_on),
         cmocka_unit_test(the_role_says_what_may_be_touched),
         cmocka_unit_test(keys_and_secrets_of_documents),
         cmocka_unit_test(errors_say_where),

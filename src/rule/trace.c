@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/json_write.h"
 #include "rule/explain.h"
+#include "rule/straight.h"
 
 static void write_microseconds(struct buf *out, uint64_t since_ns) {
     uint64_t ns = clock_mono_ns() - since_ns;
@@ -79,13 +80,15 @@ void rule_trace_refresh(struct rule_engine *engine) {
     for (size_t i = 0; i < engine->count; i++) {
         struct engine_rule *rule = engine->rules[i];
         rule->traced = false;
-        rule->is_special = rule->rule->statement != NULL;
+        rule->is_straight = rule_is_straight(rule->rule);
     }
     LIST_EACH(item, &engine->tracers) {
         struct engine_rule *rule =
             map_get(&engine->by_name, LIST_ITEM(item, struct rule_tracer, link)->rule);
-        if (rule)
-            rule->traced = rule->is_special = true;
+        if (!rule)
+            continue;
+        rule->traced = true;
+        rule->is_straight = false;
     }
 }
 

@@ -236,7 +236,7 @@ int view_list_kind(const char *directory, enum stream_kind kind,
     if (count < 0)
         status = err_set_errno(err, errno, "%s: cannot be listed", path);
     for (int i = 0; i < count; i++) {
-        char *meta = xprintf("%s/%s/stream.meta", path, entries[i]->d_name);
+        char *meta = xprintf("%s/%s/" META_FILE, path, entries[i]->d_name);
         struct stat stat_now;
         if (stat(meta, &stat_now) == 0)
             each(data, entries[i]->d_name);

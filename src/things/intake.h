@@ -4,7 +4,7 @@
 
 #include "things/things.h"
 
-/* The next message on a reserved topic is an answer of ours. */
-void things_intake_pass(struct things_intake *intake, bool passes);
+/* Publishes an answer of ours, which nobody else may. Returns as message_sink.push(). */
+int things_intake_publish(struct things_intake *intake, const struct message *answer);
 
 #endif

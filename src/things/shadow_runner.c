@@ -6,7 +6,8 @@
  *   COMMITTING  the answers are published, and what rules and stored sessions make of them is on its way to the
  *               disk: until then the facts keep the answers, so that they are published again if the
  *               process ends
- *   PAUSED      the facts or the log could not be written: `next` is tried again after PAUSE_MS
+ *   PAUSED      the facts or the log could not be written: `next` is tried again after PAUSE_MS. Answers that
+ *               were committed before are not published again
  *
  * A log that cannot be read is tried again after PAUSE_MS as well, in WAITING: calls need not wait for it.
  *
@@ -49,10 +50,12 @@ struct shadow_runner {
     struct work work;
     struct shadow_batch batch;
     struct shadow_item items[CALLS_PER_BATCH + RECORDS_PER_BATCH];
-    struct buf answers; /* which are to be published */
-    bool keeps_answers; /* the facts do */
-    bool forgets;       /* the next batch may be empty */
-    bool read_failed;   /* the log: it is tried again */
+    struct buf answers;   /* which are to be published */
+    size_t told, safe;    /* so many bytes of them were published; are committed as well */
+    bool is_tell_stopped; /* the disk did not take the next one */
+    bool keeps_answers;   /* the facts do */
+    bool forgets;         /* the next batch may be empty */
+    bool read_failed;     /* the log: it is tried again */
     uint64_t first_ticket, last_ticket;
     bool commit_failed;
     struct sink_gate_listener listener;
@@ -166,6 +169,7 @@ static void take_records(struct shadow_runner *runner, const struct stream_batch
         struct shadow_request request;
         if (shadow_request_read(record->data, &request)) {
             complain(runner, "requests/shadows", "a record is damaged and passed over");
+            waiting_forget(&runner->things->waiting);
             continue;
         }
         add_item(runner, &request)->next_counter = record->counter + 1;
@@ -179,9 +183,10 @@ static void take_log(struct shadow_runner *runner) {
     int code;
     if (!reader)
         return;
-    do /* The reader reports a damaged block and goes on behind it. */
-        code = stream_reader_next(reader, RECORDS_PER_BATCH, RECORD_BYTES_PER_BATCH, &records);
-    while (code == ERR_CORRUPT);
+    /* The reader reports a damaged block and goes on behind it. */
+    while ((code = stream_reader_next(reader, RECORDS_PER_BATCH, RECORD_BYTES_PER_BATCH,
+                                      &records)) == ERR_CORRUPT)
+        waiting_forget(&runner->things->waiting);
     if (!code)
         take_records(runner, &records);
     runner->read_failed = code && code != ERR_AGAIN;
@@ -208,6 +213,16 @@ static void end_items(struct shadow_runner *runner) {
         if (item->call)
             shadow_call_end(item->call, item->code, item->err.text, buf_str(&item->output));
         buf_done(&item->output);
+    }
+}
+
+/* Requests that are done wait no more; those of an earlier run were not counted. */
+static void give_back(struct shadow_runner *runner) {
+    const struct shadow_batch *batch = &runner->batch;
+    for (size_t i = 0; i < batch->done; i++) {
+        const struct shadow_item *item = &batch->items[i];
+        if (!item->call && item->next_counter > runner->things->waits_from)
+            waiting_give_back(&runner->things->waiting, item->request.thing);
     }
 }
 
@@ -249,6 +264,8 @@ static void on_applied(struct work *work) {
     runner->keeps_answers = buf_len(&batch->answers) > 0;
     buf_done(&runner->answers);
     runner->answers = batch->answers;
+    runner->told = runner->safe = 0;
+    give_back(runner);
     move_cursor(runner, batch->next_counter);
     end_items(runner);
     publish(runner);
@@ -293,15 +310,12 @@ static void begin(struct shadow_runner *runner) {
 
 /* ---- answers ---- */
 
-/* What comes of the disk is tried again, with all of the batch; what only this message meets is dropped. */
+/* What comes of the disk is tried again, from this one on; what only this message meets is dropped. */
 static bool publish_one(struct shadow_runner *runner, const struct shadow_told *told) {
-    struct message_publisher *publisher = runner->around.publisher;
     const struct message message = {
         .topic = told->topic, .payload = told->payload, .qos = 1, .republish_depth = told->depth};
     uint64_t ticket = sink_gate_ticket(runner->around.gate);
-    things_intake_pass(runner->around.intake, true);
-    int result = publisher->publish(publisher, &message);
-    things_intake_pass(runner->around.intake, false);
+    int result = things_intake_publish(runner->around.intake, &message);
     if (result == ERR_NO_SPACE || result == ERR_IO) {
         complain(runner, "an answer cannot be published", err_text(result));
         return false;
@@ -312,21 +326,33 @@ static bool publish_one(struct shadow_runner *runner, const struct shadow_told *
     return true;
 }
 
+/* Whether they were committed is known; those that are not come again, no other. */
+static void review(struct shadow_runner *runner) {
+    if (runner->commit_failed)
+        runner->told = runner->safe;
+    else
+        runner->safe = runner->told;
+    if (runner->commit_failed || runner->is_tell_stopped)
+        pause_before(runner, publish);
+    else
+        wait(runner);
+}
+
 static void publish(struct shadow_runner *runner) {
-    struct str rest = buf_str(&runner->answers);
+    struct str answers = buf_str(&runner->answers), rest = str_skip(answers, runner->told);
     struct shadow_told told;
     runner->first_ticket = sink_gate_ticket(runner->around.gate);
     runner->last_ticket = 0;
-    runner->commit_failed = false;
-    while (shadow_answers_next(&rest, &told))
-        if (!publish_one(runner, &told)) {
-            pause_before(runner, publish);
-            return;
-        }
+    runner->commit_failed = runner->is_tell_stopped = false;
+    while (!runner->is_tell_stopped && shadow_answers_next(&rest, &told)) {
+        runner->is_tell_stopped = !publish_one(runner, &told);
+        if (!runner->is_tell_stopped)
+            runner->told = answers.len - rest.len;
+    }
     if (runner->last_ticket)
         runner->state = COMMITTING;
     else
-        wait(runner);
+        review(runner);
 }
 
 static void on_commit(struct sink_gate_listener *listener, uint64_t ticket, int status) {
@@ -334,12 +360,8 @@ static void on_commit(struct sink_gate_listener *listener, uint64_t ticket, int 
     if (runner->state != COMMITTING || ticket < runner->first_ticket)
         return;
     runner->commit_failed |= status != 0;
-    if (ticket < runner->last_ticket)
-        return;
-    if (runner->commit_failed)
-        pause_before(runner, publish);
-    else
-        wait(runner);
+    if (ticket >= runner->last_ticket)
+        review(runner);
 }
 
 void shadow_runner_ask(struct things *things, struct rest_call *call,

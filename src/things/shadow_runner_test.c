@@ -28,7 +28,7 @@ static void open_rig(struct rig *rig, enum stream_sync sync) {
         fail_msg("%s", err.text);
     rig->writer = stream_writer_new(rig->log, world->loop);
     rig->journal = stream_journal_new(rig->writer, rig->stream, world->loop);
-    world->intake = things_intake_new(rig->journal);
+    world->intake = things_intake_new(world->things, rig->journal, &world->publisher);
     world->gate = (struct sink_gate){.has_room = world_has_room, .ticket = world_ticket};
     list_init(&world->gate.listeners);
     world->publisher.publish = world_publish;
@@ -107,6 +107,8 @@ static void requests_are_done_in_their_order(void **state) {
         snprintf(payload, sizeof payload, "{\"state\":{\"reported\":{\"n\":%d}},\"version\":%d}", i,
                  i - 1);
         ask(&rig, UPDATE, payload);
+        while (i - count_published(&rig, UPDATE "/accepted ") >= THINGS_WAITING_PER_THING_MAX - 1)
+            world_turn(&rig.world);
     }
     ask(&rig, "$aws/things/a/shadow/get", "");
     await(&rig, "shadow/get/accepted {\"version\":1000,\"state\":{\"reported\":{\"n\":1000}}");
@@ -213,6 +215,55 @@ static void what_the_disk_does_not_take_is_published_later(void **state) {
     end_rig(&rig);
 }
 
+/* A disk that takes so many messages more. */
+static unsigned disk_room;
+
+static int publish_while_room(struct message_publisher *publisher, const struct message *message) {
+    if (!disk_room)
+        return ERR_NO_SPACE;
+    disk_room--;
+    return world_publish(publisher, message);
+}
+
+static void await_commit(struct rig *rig, unsigned count, uint64_t ticket, int status) {
+    while (count_published(rig, "/shadow/update/") < count)
+        world_turn(&rig->world);
+    for (int i = 0; i < 3;
+         i++) /* The answers are published in one turn; then the disk has no room. */
+        uv_run(loop_uv(rig->world.loop), UV_RUN_NOWAIT);
+    assert_int_equal(count_published(rig, "/shadow/update/"), count);
+    tell_commit(rig, ticket, status);
+}
+
+/* What was committed is not published again, while the rest waits for the disk. */
+static void answers_go_on_where_the_disk_was_full(void **state) {
+    struct rig rig;
+    begin_rig(&rig);
+    log_setup((enum log_level)(LOG_ERROR + 1), LOG_TEXT);
+    world_start(&rig.world, rig.stream);
+    rig.world.publisher.publish = publish_while_room;
+    rig.world.publish_result = MESSAGE_STAGED;
+    rig.world.ticket = 7;
+    disk_room = 1;
+    ask(&rig, UPDATE, "{\"state\":{\"desired\":{\"n\":1}}}");
+    await_commit(&rig, 1, 7, 0);
+    rig.world.ticket = 8;
+    disk_room = 1;
+    await_commit(&rig, 2, 8, ERR_IO); /* That one comes again, */
+    rig.world.ticket = 9;
+    disk_room = 2;
+    await_commit(&rig, 4, 9, 0); /* with the third. */
+    ask(&rig, "$aws/things/a/shadow/get", "");
+    disk_room = 1;
+    await(&rig, "get/accepted {\"version\":1,");
+    tell_commit(&rig, 9, 0);
+    assert_int_equal(count_published(&rig, UPDATE "/accepted "), 1);
+    assert_int_equal(count_published(&rig, UPDATE "/documents "), 2);
+    assert_int_equal(count_published(&rig, UPDATE "/delta "), 1);
+    log_setup(LOG_INFO, LOG_TEXT);
+    end_rig(&rig);
+}
+
 /* A power cut may leave facts that are younger than the log. */
 static void a_cursor_beyond_the_log_moves_back(void **state) {
     struct rig rig;
@@ -274,6 +325,35 @@ static void changes_by_http_are_told(void **state) {
     end_rig(&rig);
 }
 
+/* As many as may wait, and one more. */
+static void ask_too_much(struct rig *rig) {
+    unsigned throttled = count_published(rig, "{\"code\":429,");
+    struct message_sink *sink = things_intake_sink(rig->world.intake);
+    const struct message more = {.topic = STR(UPDATE), .payload = STR("{\"state\":{}}"), .qos = 1};
+    for (unsigned i = 0; i < THINGS_WAITING_PER_THING_MAX; i++)
+        ask(rig, UPDATE, "{\"state\":{}}");
+    assert_int_equal(sink->push(sink, sink->route(sink, more.topic), &more), MESSAGE_TAKEN);
+    assert_int_equal(count_published(rig, "{\"code\":429,"), throttled + 1);
+}
+
+/* Those that an earlier run has left are not counted, so they give no place back. */
+static void a_thing_may_be_asked_so_much_at_once(void **state) {
+    enum { MAX = THINGS_WAITING_PER_THING_MAX };
+    struct rig rig;
+    begin_rig(&rig);
+    ask_too_much(&rig);
+    close_rig(&rig);
+    open_rig(&rig, STREAM_SYNC_ALWAYS);
+    world_start(&rig.world, rig.stream);
+    ask_too_much(&rig);
+    for (unsigned round = 2; round < 4; round++) {
+        while (count_published(&rig, UPDATE "/accepted ") < round * MAX)
+            world_turn(&rig.world);
+        ask_too_much(&rig);
+    }
+    end_rig(&rig);
+}
+
 static void a_stopped_one_refuses_calls(void **state) {
     struct rig rig;
     begin_rig(&rig);
@@ -294,9 +374,11 @@ int main(void) {
         cmocka_unit_test(answers_of_a_run_that_was_killed_come_again),
         cmocka_unit_test(answers_are_forgotten_after_a_while),
         cmocka_unit_test(what_the_disk_does_not_take_is_published_later),
+        cmocka_unit_test(answers_go_on_where_the_disk_was_full),
         cmocka_unit_test(a_cursor_beyond_the_log_moves_back),
         cmocka_unit_test(a_log_that_cannot_be_read_is_read_later),
         cmocka_unit_test(changes_by_http_are_told),
+        cmocka_unit_test(a_thing_may_be_asked_so_much_at_once),
         cmocka_unit_test(a_stopped_one_refuses_calls),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

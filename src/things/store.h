@@ -4,6 +4,7 @@
 
 #include "base/metric.h"
 #include "things/things.h"
+#include "things/waiting.h"
 
 /* One of the two tables. */
 struct things_table {
@@ -23,6 +24,9 @@ struct things {
     struct things_table registry, shadows;
     struct metric bytes; /* of both tables, as facts.mdb has room for them */
     uint64_t swept_s;    /* when deleted shadows were last looked for; of the batch under way */
+
+    struct waiting waiting; /* the requests by MQTT; of all threads */
+    uint64_t waits_from;    /* counter of the log's first record that is counted there */
 };
 
 static inline struct things *things_of(const struct rest_call *call) {

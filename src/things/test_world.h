@@ -19,6 +19,7 @@ struct world {
     struct facts *facts;
     struct things *things;
     struct things_intake *intake;
+    struct journal journal; /* takes nothing */
     struct sink_gate gate;
     struct message_publisher publisher;
     struct buf published; /* "TOPIC PAYLOAD\n" of each message */
@@ -34,6 +35,10 @@ static inline bool world_has_room(struct sink_gate *gate) {
 
 static inline uint64_t world_ticket(struct sink_gate *gate) {
     return CONTAINER_OF(gate, struct world, gate)->ticket;
+}
+
+static inline uint64_t world_end_of_journal(struct journal *journal) {
+    return 0;
 }
 
 static inline int world_publish(struct message_publisher *publisher,
@@ -80,10 +85,11 @@ static inline void world_open_facts(struct world *world) {
 static inline void world_open(struct world *world) {
     world_open_facts(world);
     world->loop = loop_new();
-    world->intake = things_intake_new(NULL);
     world->gate = (struct sink_gate){.has_room = world_has_room, .ticket = world_ticket};
     list_init(&world->gate.listeners);
     world->publisher.publish = world_publish;
+    world->journal = (struct journal){.gate = &world->gate, .end = world_end_of_journal};
+    world->intake = things_intake_new(world->things, &world->journal, &world->publisher);
     world->ticket = 1;
     world_start(world, NULL);
 }

@@ -16,8 +16,10 @@
  * those that tell of changes by HTTP, are published there, at least once.
  *
  * Bounds: THINGS_COUNT_MAX things, THINGS_SHADOWS_MAX shadows, THINGS_BYTES_MAX of both in the facts. What
- * passes them is refused (LimitExceededException; ThrottlingException for shadows). THINGS_REQUESTS_BYTES_MAX of
- * requests that wait; beyond it they are not acknowledged (0x97). Metrics: weir_things_*.
+ * passes them is refused (LimitExceededException; ThrottlingException for shadows). THINGS_WAITING_PER_THING_MAX
+ * requests by MQTT of one thing that wait; beyond it they are answered with 429 on .../rejected, and where nobody
+ * would hear that they are not acknowledged (0x97). THINGS_REQUESTS_BYTES_MAX of requests that wait; beyond it
+ * they are not acknowledged either. Metrics: weir_things_*.
  */
 #ifndef THINGS_THINGS_H
 #define THINGS_THINGS_H
@@ -33,6 +35,7 @@ enum {
     THINGS_SHADOWS_MAX = 100000, /* with those whose version is still remembered */
     THINGS_BYTES_MAX = 256 << 20,
     THINGS_REQUESTS_BYTES_MAX = 256 << 20,
+    THINGS_WAITING_PER_THING_MAX = 100,
     THINGS_NAME_CHARS_MAX = 128,
     THINGS_SHADOW_NAME_CHARS_MAX = 64,
 };
@@ -65,8 +68,10 @@ void things_stop(struct things *things, void (*stopped)(void *data), void *data)
 
 /* ---- for each thread that has clients ---- */
 
-/* Both of the thread, over the journal of the requests' stream on it. */
-struct things_intake *things_intake_new(struct journal *requests);
+/* Of the thread, as the journal of the requests' stream and the publisher are. All intakes are made before the
+ * first request and before things_start(). */
+struct things_intake *things_intake_new(struct things *things, struct journal *requests,
+                                        struct message_publisher *publisher);
 void things_intake_free(struct things_intake *intake); /* NULL is fine */
 
 /* For mqtt_worker_set_requests(); lives as long as the intake. */

@@ -104,6 +104,20 @@ def test_a_command_that_redis_refuses_goes_to_the_error_action(make_weir, server
     assert weir.metrics()['weir_rule_error_action_success_total{rule="out",action="kinesis"}'] == 1
 
 
+def test_an_error_action_that_republishes_to_its_own_rule_ends(make_weir, server):
+    """Each turn goes through the action's log; the message's depth goes along, so the ninth is the last."""
+    server.client().set("text", "x")
+    weir = make_weir(config_for([{"redis": {"url": f"unix://{server.socket}", "command": ["INCR", "text"]}}],
+                                error_action={"republish": {"topic": "out/a"}}))
+    publish(weir, ["{}"])
+    labels = '{rule="out",action="republish"}'
+    wait_for(lambda: weir.metrics()[f"weir_rule_error_action_failure_total{labels}"] == 1, timeout_s=60, what="the end of the loop")
+    assert weir.metrics()[f"weir_rule_error_action_success_total{labels}"] == 8
+    assert weir.metrics()['weir_rule_action_failure_total{rule="out",action="redis"}'] == 9
+    wait_for(lambda: weir.metrics()['weir_action_lag_records{rule="out",action="redis",log="out-1-redis"}'] == 0, what="no lag")
+    assert weir.metrics()["weir_rule_topic_match_total{rule=\"out\"}"] == 9
+
+
 def test_retries_that_are_bounded_end_in_the_error_action(make_weir, server):
     action = to_list(server, "${n}")
     action["redis"]["maximum_retry_attempts"] = 1

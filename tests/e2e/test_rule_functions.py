@@ -174,6 +174,25 @@ def test_what_was_acknowledged_is_evaluated_after_a_kill(make):
     assert weir.stop() == 0
 
 
+@pytest.mark.parametrize("by", ["statement", "action"])
+def test_a_stop_begins_no_further_call(make, by):
+    """The one that runs may end; the others, which would take seconds more, are made after the next start."""
+    if by == "statement":
+        weir = make(f"SELECT n, aws_lambda('{ARN}', *).twice AS twice FROM 'out/#'", function={"concurrency": 1})
+    else:
+        weir = make("SELECT * FROM 'out/#'", actions=[{"lambda": {"function_arn": ARN}}], function={"concurrency": 1})
+    publish(weir, [{"n": n, "sleep": 0.4} for n in range(7)])
+    wait_for(lambda: os.path.exists(weir.path("seen")) and seen(weir), what="a call")
+    begun = len(seen(weir))
+    assert weir.stop() == 0
+    assert len(seen(weir)) <= begun + 2  # one may end and the next begin before the signal comes
+    weir.start()
+    if by == "statement":
+        assert made(weir, 7) == [{"n": n, "twice": 2 * n} for n in range(7)]
+    wait_for(lambda: {event["n"] for event in seen(weir)} == set(range(7)), timeout_s=40, what="every call")
+    assert weir.stream_records("errors") == []
+
+
 def test_kills_lose_nothing(make):
     weir = make(f"SELECT n, aws_lambda('{ARN}', *).twice AS twice FROM 'out/#'")
     sent = 0

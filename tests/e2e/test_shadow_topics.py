@@ -18,6 +18,9 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 VERSIONS = pytest.mark.parametrize("version", [mqtt.MQTTv311, mqtt.MQTTv5], ids=["3.1.1", "5.0"])
 
 
+WAITING_MAX = 100  # of requests of one thing
+
+
 class Device(Client):
     """Hears all that is told of one shadow."""
 
@@ -133,15 +136,54 @@ def test_changes_by_http_are_told_on_the_topics(make_weir):
 def test_an_answer_waits_for_all_that_was_asked_before(make_weir):
     weir = make_weir(rule_config(workers=2))
     device = Device(weir)
-    for i in range(300):
+    for i in range(WAITING_MAX - 1):
         device.paho.publish("$aws/things/lamp/shadow/update", json.dumps({"state": {"reported": {"n": i}}, "version": i}), 1)
     device.paho.publish("$aws/things/lamp/shadow/get", "", 1)
     wait_for(lambda: device.messages and device.messages[-1].topic.endswith("/get/accepted"), what="the answer")
     told = device.told()
-    assert told[-1][1]["version"] == 300 and told[-1][1]["state"]["reported"] == {"n": 299}
-    assert [document["version"] for topic, document in told if topic == "update/accepted"] == list(range(1, 301))
+    assert told[-1][1]["version"] == WAITING_MAX - 1 and told[-1][1]["state"]["reported"] == {"n": WAITING_MAX - 2}
+    assert [document["version"] for topic, document in told if topic == "update/accepted"] == list(range(1, WAITING_MAX))
     assert weir.metric("weir_things_shadow_commits_total") < weir.metric("weir_things_shadow_requests_total")
     device.close()
+
+
+def test_a_thing_that_is_asked_too_much_keeps_no_other_waiting(make_weir):
+    """A flood that does not end before the other thing is answered, although each of its requests costs milliseconds."""
+    weir = make_weir(rule_config(workers=2))
+    iot = client(weir, "iot-data")
+    for first in range(0, 800, 200):  # members; a request may have 8 KB
+        update(iot, "flooded", {"reported": {f"m{i}": 1 for i in range(first, first + 200)}})
+    prefix, other = "$aws/things/flooded/shadow/update", Device(weir, thing="other")
+    flooded = Client(weir).connected().subscribe([(f"{prefix}/accepted", 1), (f"{prefix}/rejected", 1)])
+    sent, answered = 0, threading.Event()
+
+    def flood():
+        nonlocal sent
+        while not answered.is_set():
+            if sent - len(flooded.messages) < 1000:
+                flooded.paho.publish(prefix, json.dumps({"state": {"reported": {"m1": sent}}, "clientToken": str(sent)}), 0)
+                sent += 1
+
+    def told(answer):
+        return [json.loads(message.payload) for message in flooded.messages if message.topic == f"{prefix}/{answer}"]
+
+    flooding = threading.Thread(target=flood, daemon=True)
+    flooding.start()
+    try:
+        wait_for(lambda: told("rejected"), what="429")
+        other.ask("update", {"state": {"reported": {"n": 1}}})
+        assert other.expect("update/accepted", "update/documents")[0]["state"] == {"reported": {"n": 1}}
+    finally:
+        answered.set()
+        flooding.join(20)
+    wait_for(lambda: len(flooded.messages) == sent, 60, what="an answer to each request")
+    accepted, rejected = told("accepted"), told("rejected")
+    assert {document["code"] for document in rejected} == {429}
+    assert sorted(int(document["clientToken"]) for document in accepted + rejected) == list(range(sent))
+    assert len(accepted) == shadow(iot.get_thing_shadow(thingName="flooded"))["version"] - 4
+    assert weir.metric("weir_things_shadow_throttled_total") == len(rejected)
+    flooded.close()
+    other.close()
 
 
 def test_rules_see_answers_and_change_shadows(make_weir):
