@@ -11,9 +11,7 @@
 
 #include "action/kinds.h"
 #include "base/json.h"
-#include "base/json_write.h"
 #include "base/mem.h"
-#include "base/utf8.h"
 #include "flow/arn.h"
 
 enum { BATCH_ITEMS_MAX = 100, BATCH_BYTES_MAX = 1024 * 1024, MAX_IN_FLIGHT = 10 };

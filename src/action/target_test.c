@@ -4,7 +4,6 @@
 #include <stdlib.h>
 
 #include "action/target.h"
-#include "base/mem.h"
 
 /* The walk, without a loop: items end when the test says so. */
 

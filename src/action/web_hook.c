@@ -4,7 +4,6 @@
 #include <stdio.h>
 #include <strings.h>
 
-#include "base/clock.h"
 #include "base/mem.h"
 #include "http/sigv4.h"
 

@@ -7,7 +7,6 @@
 #include "app/command.h"
 #include "base/base64.h"
 #include "base/json.h"
-#include "base/mem.h"
 #include "http/http.h"
 
 enum { PAGE = 500 };

@@ -14,7 +14,6 @@
 #include "base/clock.h"
 #include "base/json_write.h"
 #include "base/log.h"
-#include "base/mem.h"
 #include "base/utf8.h"
 #include "stream/stream.h"
 

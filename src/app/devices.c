@@ -13,7 +13,6 @@
 
 #include "base/json.h"
 #include "base/json_write.h"
-#include "base/mem.h"
 
 static const char table[] = "device";
 

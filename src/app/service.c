@@ -8,7 +8,6 @@
 #include <unistd.h>
 
 #include "base/json_write.h"
-#include "base/log.h"
 #include "base/mem.h"
 
 enum { GRACE_MS = 5000 };

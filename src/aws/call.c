@@ -7,7 +7,6 @@
 
 #include "aws/server.h"
 #include "base/base64.h"
-#include "base/clock.h"
 #include "base/log.h"
 #include "base/random.h"
 

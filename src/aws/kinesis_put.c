@@ -15,7 +15,6 @@
 
 #include "aws/kinesis.h"
 #include "base/hash_key.h"
-#include "base/log.h"
 
 enum { PUT_BYTES_MAX = 10 * 1024 * 1024 };
 

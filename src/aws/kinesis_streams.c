@@ -2,7 +2,6 @@
 #include <stdlib.h>
 
 #include "aws/kinesis.h"
-#include "aws/server.h"
 #include "base/log.h"
 
 enum {

@@ -23,8 +23,6 @@
 #include "aws/cbor.h"
 #include "aws/kinesis.h"
 #include "base/clock.h"
-#include "base/json_write.h"
-#include "base/log.h"
 #include "base/random.h"
 #include "http/http.h"
 #include "io/tcp.h"

@@ -13,12 +13,8 @@ uint64_t clock_mono_ns(void) {
     return read_ns(CLOCK_MONOTONIC);
 }
 
-uint64_t clock_wall_ns(void) {
-    return read_ns(CLOCK_REALTIME);
-}
-
 uint64_t clock_wall_ms(void) {
-    return clock_wall_ns() / 1000000;
+    return read_ns(CLOCK_REALTIME) / 1000000;
 }
 
 void clock_rfc3339(uint64_t wall_ms, char ret_text[CLOCK_RFC3339_BYTES]) {

@@ -11,7 +11,6 @@ uint64_t clock_mono_ns(void);
 
 /* Since 1970-01-01 UTC; may jump. */
 uint64_t clock_wall_ms(void);
-uint64_t clock_wall_ns(void);
 
 enum { CLOCK_RFC3339_BYTES = 25 };
 

@@ -3,7 +3,6 @@
 #include <stdlib.h>
 
 #include "base/json.h"
-#include "base/mem.h"
 
 struct json_value json_root(const struct json *json) {
     return (struct json_value){json->count ? json : NULL, 0};

@@ -6,7 +6,6 @@
 #include <string.h>
 
 #include "base/buf.h"
-#include "base/mem.h"
 
 struct loader {
     struct arena *arena;

@@ -28,7 +28,7 @@ struct bucket *bucket_open(struct loop *loop, struct http_client *client,
                                 : bucket_open_directory(loop, config->directory);
 }
 
-unsigned bucket_retry_delay_ms(unsigned attempt, uint64_t random) {
+static unsigned retry_delay_ms(unsigned attempt, uint64_t random) {
     return (unsigned)(random %
                       (backoff_ms(BUCKET_RETRY_MS_FIRST, BUCKET_RETRY_MS_MAX, attempt) + 1));
 }
@@ -36,5 +36,5 @@ unsigned bucket_retry_delay_ms(unsigned attempt, uint64_t random) {
 unsigned bucket_pause_ms(enum bucket_verdict verdict, unsigned attempt, uint64_t random) {
     if (verdict == BUCKET_RETRY_NOW)
         return 0;
-    return verdict == BUCKET_HOLD ? BUCKET_HOLD_MS : bucket_retry_delay_ms(attempt, random);
+    return verdict == BUCKET_HOLD ? BUCKET_HOLD_MS : retry_delay_ms(attempt, random);
 }

@@ -87,15 +87,13 @@ struct bucket {
     void *data;
 };
 
-/*
- * The pause before attempt `attempt` (from 1: after the first failure): anything up to 200 ms,
- * doubling to 30 s ("full jitter"), so that many who wait for one store do not come at once.
- * `random` decides.
- */
 enum { BUCKET_RETRY_MS_FIRST = 200, BUCKET_RETRY_MS_MAX = 30 * 1000, BUCKET_HOLD_MS = 60 * 1000 };
-unsigned bucket_retry_delay_ms(unsigned attempt, uint64_t random);
 
-/* The pause that a verdict asks for. */
+/*
+ * The pause that a verdict asks for before attempt `attempt` (from 1: after the first failure). Of a
+ * store that may be back soon: anything up to 200 ms, doubling to 30 s ("full jitter"), so that many
+ * who wait for one store do not come at once. `random` decides.
+ */
 unsigned bucket_pause_ms(enum bucket_verdict verdict, unsigned attempt, uint64_t random);
 
 /* By what the config, which was checked, says. All three outlive the bucket. */

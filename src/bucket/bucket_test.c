@@ -6,7 +6,7 @@
 static unsigned longest(unsigned attempt) {
     unsigned most = 0;
     for (uint64_t random = 0; random <= 2 * BUCKET_RETRY_MS_MAX; random++) {
-        unsigned delay = bucket_retry_delay_ms(attempt, random);
+        unsigned delay = bucket_pause_ms(BUCKET_RETRY, attempt, random);
         most = delay > most ? delay : most;
     }
     return most;
@@ -21,9 +21,9 @@ static void pauses_double_up_to_a_bound(void **state) {
 }
 
 static void pauses_are_anything_up_to_it(void **state) {
-    assert_int_equal(bucket_retry_delay_ms(1, 0), 0);
-    assert_int_equal(bucket_retry_delay_ms(1, 100), 100);
-    assert_int_equal(bucket_retry_delay_ms(1, 200), 200);
+    assert_int_equal(bucket_pause_ms(BUCKET_RETRY, 1, 0), 0);
+    assert_int_equal(bucket_pause_ms(BUCKET_RETRY, 1, 100), 100);
+    assert_int_equal(bucket_pause_ms(BUCKET_RETRY, 1, 200), 200);
 }
 
 static void a_verdict_decides_the_pause(void **state) {

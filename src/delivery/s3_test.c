@@ -6,7 +6,6 @@
 #include <sys/socket.h>
 #include <time.h>
 
-#include "base/clock.h"
 #include "bucket/bucket.h"
 #include "delivery/intent.h"
 #include "http/sigv4.h"

@@ -1,6 +1,5 @@
 #include "function/environment_state.h"
 
-#include "base/mem.h"
 #include "base/test.h"
 
 enum { NO = -1 };

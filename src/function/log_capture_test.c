@@ -1,6 +1,5 @@
 #include "function/log_capture.h"
 
-#include "base/clock.h"
 #include "base/test.h"
 
 static const uint64_t ns_per_s = 1000000000;

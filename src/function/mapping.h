@@ -107,8 +107,6 @@ void function_mapping_close(struct function_mapping *mapping, void (*closed)(voi
 
 /* ---- mapping_shard.c ---- */
 
-/* Reads on, and invokes when a batch is complete. */
-void function_mapping_shard_run(struct function_mapping_shard *shard);
 void function_mapping_shard_on_ready(struct stream_reader *reader, void *data);
 void function_mapping_shard_on_timer(struct timer *timer);
 void function_mapping_shard_on_result(struct function_invocation *invocation,

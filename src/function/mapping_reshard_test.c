@@ -1,5 +1,4 @@
 /* A mapping on a stream whose shards are split and merged. */
-#include "function/mapping.h"
 #include "function/world_test.h"
 
 /* Of a stream with one shard, split in the middle: key "a" goes to the lower half, "b" to the upper

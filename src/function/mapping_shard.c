@@ -205,7 +205,8 @@ static void on_read_failed(struct function_mapping_shard *shard, int status) {
         start_timer(shard, READ_RETRY_MS);
 }
 
-void function_mapping_shard_run(struct function_mapping_shard *shard) {
+/* Reads on, and invokes when a batch is complete. */
+static void run(struct function_mapping_shard *shard) {
     struct stream_batch records;
     int status = 0;
     bool complete = false;
@@ -235,7 +236,7 @@ void function_mapping_shard_run(struct function_mapping_shard *shard) {
 void function_mapping_shard_on_ready(struct stream_reader *reader, void *data) {
     struct function_mapping_shard *shard = data;
     if (shard->phase == SHARD_GATHERING)
-        function_mapping_shard_run(shard);
+        run(shard);
 }
 
 /* ---- results ---- */
@@ -248,7 +249,7 @@ static void go_on_behind(struct function_mapping_shard *shard, uint64_t counter)
     shard->attempts = 0;
     drop_splits_behind(shard, counter);
     shard->phase = SHARD_GATHERING;
-    function_mapping_shard_run(shard);
+    run(shard);
 }
 
 static void retry_later(struct function_mapping_shard *shard) {
@@ -397,7 +398,7 @@ static void retry(struct function_mapping_shard *shard) {
         shard->batch = (struct function_batch){0};
     }
     shard->phase = SHARD_GATHERING;
-    function_mapping_shard_run(shard);
+    run(shard);
 }
 
 void function_mapping_shard_on_timer(struct timer *timer) {
@@ -408,5 +409,5 @@ void function_mapping_shard_on_timer(struct timer *timer) {
     else if (shard->phase == SHARD_GATHERING && shard->batch.count)
         invoke_gathered(shard);
     else if (shard->phase == SHARD_GATHERING)
-        function_mapping_shard_run(shard);
+        run(shard);
 }

@@ -1,5 +1,4 @@
 /* The way of a batch: how it is cut, and what happens when it fails. */
-#include "function/mapping.h"
 #include "function/world_test.h"
 
 #define SKIPPED "weir_mapping_skipped_records_total{stream=\"sensors\",function=\"counter\"}"

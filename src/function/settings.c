@@ -180,7 +180,8 @@ static int complain(const struct option_head *head, const char *key, struct err 
               : err_set(err, ERR_INVALID, "%s: %s", key, message);
 }
 
-bool function_variable_is_reserved(const char *name) {
+/* Whether user and default environments may not set this variable. */
+static bool is_reserved(const char *name) {
     struct str text = str_of(name);
     return str_starts(text, STR("AWS_LAMBDA_")) || str_starts(text, STR("LAMBDA_")) ||
            str_eq(text, STR("_HANDLER"));
@@ -209,7 +210,7 @@ int function_config_check(const struct function_config *config, struct err *err)
         if (!is_variable_name(name))
             return complain(&config->head, "environment", err,
                             "a name must not be empty, begin with a digit or contain \"=\"");
-        if (function_variable_is_reserved(name))
+        if (is_reserved(name))
             return complain(&config->head, "environment", err,
                             "_HANDLER, LAMBDA_* and AWS_LAMBDA_* are set by the host");
     }

@@ -17,7 +17,4 @@ int function_mapping_config_check(const struct function_mapping_config *config,
                                   struct stream_position *ret_position, bool *ret_reports_failures,
                                   struct err *err);
 
-/* Whether user and default environments may not set this variable. */
-bool function_variable_is_reserved(const char *name);
-
 #endif

@@ -1,6 +1,5 @@
 #include "function/settings.h"
 
-#include "base/clock.h"
 #include "base/mem.h"
 #include "base/test.h"
 

@@ -4,7 +4,6 @@
 
 #include <nghttp2/nghttp2.h>
 
-#include "base/log.h"
 #include "base/mem.h"
 
 enum { BODY_BYTES_MAX = 100000, LONG_BYTES = 3 * 1000 * 1000, CHUNK_BYTES = 50000 };

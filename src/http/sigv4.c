@@ -25,7 +25,6 @@
 #include <time.h>
 
 #include "base/arena.h"
-#include "base/base64.h"
 #include "base/mem.h"
 
 /* ---- hashes: fetching an algorithm takes a lock and a search in OpenSSL 3, so each thread does it

@@ -15,7 +15,7 @@
  * Invariants
  *   - While `write` is set nothing else writes to the socket; cipher text that TLS makes meanwhile
  *     waits in the request's `queued`, and goes before whatever is sealed later.
- *   - A connection in the flush list is connected and has no `write`, or was drained by tcp_flush().
+ *   - A connection in the flush list is connected and has no `write`.
  *   - Once `closing` or `shut_after_flush` is set, output goes to a buffer that is thrown away.
  *   - Everything that needs the loop's part is given back in tcp_close(); the close callback
  * touches only the connection.
@@ -341,16 +341,6 @@ size_t tcp_pending(const struct tcp *tcp) {
 
 bool tcp_is_full(const struct tcp *tcp) {
     return tcp_pending(tcp) > TCP_HIGH_WATER;
-}
-
-void tcp_flush(struct tcp *tcp) {
-    if (tcp->closing || tcp->shut_after_flush)
-        return;
-    list_remove(&tcp->flush);
-    flush_now(tcp);
-    /* on_drain comes from the end of the turn, never from inside this call. */
-    if (tcp->was_full && !tcp->closing)
-        schedule(tcp);
 }
 
 /* Lingering. */

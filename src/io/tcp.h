@@ -125,7 +125,7 @@ void tcp_connect(struct loop *loop, struct tcp *tcp, const struct sockaddr_stora
 /*
  * The out buffer, to encode straight into; it is sent at the end of the turn, or when the
  * connection stands. After tcp_close() or tcp_close_after_flush() it is a buffer that is thrown
- * away. The pointer is valid until the handler returns, and not beyond tcp_flush() or a close.
+ * away. The pointer is valid until the handler returns, and not beyond a close.
  */
 struct buf *tcp_out(struct tcp *tcp);
 
@@ -138,9 +138,6 @@ size_t tcp_pending(const struct tcp *tcp);
 
 /* Above TCP_HIGH_WATER: the owner should stop producing until on_drain. */
 bool tcp_is_full(const struct tcp *tcp);
-
-/* Sends now what would be sent at the end of the turn. No callback runs before it returns. */
-void tcp_flush(struct tcp *tcp);
 
 /* Back-pressure: nothing is read until tcp_read_start(). A peer that vanishes meanwhile is noticed
  * when reading again. */

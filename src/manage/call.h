@@ -46,8 +46,4 @@ void manage_on_commit(struct sink_gate_listener *listener, uint64_t ticket, int 
 /* Of AWS: POST /topics/{topic} */
 void manage_post_topic(struct rest_call *call);
 
-/* "127.0.0.1" */
-enum { MANAGE_PEER_CHARS = 64 };
-struct str manage_peer_ip(const struct rest_call *call, char room[MANAGE_PEER_CHARS]);
-
 #endif

@@ -213,7 +213,10 @@ static bool add_user_properties(struct rest_call *call, struct buf *out) {
 
 /* ---- POST /topics/{topic} ---- */
 
-struct str manage_peer_ip(const struct rest_call *call, char room[MANAGE_PEER_CHARS]) {
+enum { PEER_CHARS = 64 };
+
+/* "127.0.0.1" */
+static struct str peer_ip(const struct rest_call *call, char room[PEER_CHARS]) {
     tcp_address_text(&call->request->peer, room);
     struct str text = str_of(room);
     const char *colon = strrchr(room, ':');
@@ -252,12 +255,12 @@ static bool check_message(struct rest_call *call, struct message *message) {
 }
 
 void manage_post_topic(struct rest_call *call) {
-    char peer[MANAGE_PEER_CHARS];
+    char peer[PEER_CHARS];
     struct buf properties = {0};
     struct message message = {.topic = call->labels[0],
                               .payload = call->request->body,
                               .principal = str_of(call->caller),
-                              .source_ip = manage_peer_ip(call, peer)};
+                              .source_ip = peer_ip(call, peer)};
     if (check_message(call, &message) && read_properties(call, &properties)) {
         message.properties = buf_str(&properties);
         manage_publish(call, &message, answer_ok);

@@ -147,9 +147,6 @@ bool worker_has_room(struct mqtt_worker *worker);
 /* Lets parked connections go on as long as there is room. */
 void worker_unpark(struct mqtt_worker *worker);
 
-/* A connection has ended or a batch has come home: maybe the worker is done stopping. */
-void worker_check_stopped(struct mqtt_worker *worker);
-
 /* Removes and closes all listeners; listener.c. */
 void listeners_close(struct mqtt_worker *worker);
 

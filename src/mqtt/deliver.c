@@ -14,7 +14,6 @@
  * (section 3.1.2.11.4).
  */
 #include "base/clock.h"
-#include "base/mem.h"
 #include "mqtt/alias.h"
 #include "mqtt/authorize.h"
 #include "mqtt/crowd.h"

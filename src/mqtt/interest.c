@@ -13,7 +13,6 @@
 
 #include <stdlib.h>
 
-#include "base/err.h"
 #include "base/mem.h"
 #include "mqtt/broker.h"
 

@@ -1,6 +1,5 @@
 /* What waits for the journal, and what does not. */
 #include "mqtt/rig_journal.h"
-#include "mqtt/stored.h"
 
 static struct rig rig;
 static struct rig_journal journal;

@@ -64,7 +64,8 @@ static const char *refused_by(enum packet_reason reason) {
     }
 }
 
-const char *lifecycle_reason(const struct mqtt_connection *connection) {
+/* "KEEP_ALIVE..": AWS's word for why the connection has ended. */
+static const char *reason_of(const struct mqtt_connection *connection) {
     if (connection->ended_by_client)
         return "CLIENT_INITIATED_DISCONNECT";
     if (!connection->end_reason)
@@ -235,7 +236,7 @@ void lifecycle_disconnected(struct mqtt_connection *connection) {
     begin_body(connection, "disconnected", &body);
     json_write_key(&body, "clientInitiatedDisconnect");
     buf_add_str(&body, connection->ended_by_client ? STR("true") : STR("false"));
-    add_text(&body, "disconnectReason", str_of(lifecycle_reason(connection)));
+    add_text(&body, "disconnectReason", str_of(reason_of(connection)));
     send_home(connection, false, &topic, &body);
 }
 

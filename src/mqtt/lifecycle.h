@@ -19,9 +19,6 @@ void lifecycle_filters_begin(struct mqtt_connection *connection, enum packet_typ
 void lifecycle_filter(struct mqtt_worker *worker, struct str filter);
 void lifecycle_filters_end(struct mqtt_connection *connection, enum packet_type type);
 
-/* "KEEP_ALIVE..": AWS's word for why the connection has ended. */
-const char *lifecycle_reason(const struct mqtt_connection *connection);
-
 /* 32 hexadecimal digits that no other connection has. */
 void lifecycle_session_id(const struct mqtt_connection *connection, struct buf *out);
 

@@ -3,7 +3,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "base/mem.h"
 #include "mqtt/page.h"
 
 static void expect(const struct page *page, const char *expected, bool more) {

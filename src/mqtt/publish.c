@@ -2,8 +2,6 @@
  * the acknowledgement. */
 #include <stdlib.h>
 
-#include "base/clock.h"
-#include "base/mem.h"
 #include "flow/topic.h"
 #include "mqtt/alias.h"
 #include "mqtt/authorize.h"

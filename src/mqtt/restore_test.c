@@ -1,5 +1,4 @@
 /* Two brokers, one after the other, on one journal: the first one is as good as killed. */
-#include "base/clock.h"
 #include "mqtt/restore.h"
 #include "mqtt/rewrite.h"
 #include "mqtt/rig_journal.h"

@@ -2,7 +2,6 @@
 
 #include <stdlib.h>
 
-#include "base/err.h"
 #include "base/mem.h"
 
 static bool is_tombstone(const struct kept *retained) {

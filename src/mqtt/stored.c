@@ -51,7 +51,8 @@ static void unsettle(struct held *held) {
     held->unsettled = NULL;
 }
 
-void stored_forget(struct mqtt_worker *worker, struct session *session) {
+/* Frees what makes it a stored one, without a trace elsewhere. The will has been taken out. */
+static void forget(struct mqtt_worker *worker, struct session *session) {
     struct stored *stored = session->stored;
     if (!stored)
         return;
@@ -156,7 +157,7 @@ void stored_end(struct mqtt_worker *worker, struct session *session) {
         journal_end(worker, session);
     share_return_all(worker, session);
     session_drop_flight(session);
-    stored_forget(worker, session);
+    forget(worker, session);
     session_free(session);
 }
 

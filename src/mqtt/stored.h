@@ -70,9 +70,6 @@ void stored_go_online(struct session *session, struct mqtt_connection *connectio
  * (which is published). */
 void stored_end(struct mqtt_worker *worker, struct session *session);
 
-/* Frees what makes it a stored one, without a trace elsewhere. The will has been taken out. */
-void stored_forget(struct mqtt_worker *worker, struct session *session);
-
 /* No PUBREC of the former connection is held any more, or it does not matter to the session. */
 void stored_settle(struct mqtt_worker *worker, struct held *held);
 

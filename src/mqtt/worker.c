@@ -121,12 +121,14 @@ static void write_gathered(struct mqtt_worker *worker) {
     }
 }
 
+static void check_stopped(struct mqtt_worker *worker);
+
 static void on_turn_end(struct turn_hook *hook) {
     struct mqtt_worker *worker = CONTAINER_OF(hook, struct mqtt_worker, turn_end);
     channels_flush(worker);
     write_gathered(worker);
     if (worker->stopping)
-        worker_check_stopped(worker);
+        check_stopped(worker);
 }
 
 /* ---- life ---- */
@@ -235,7 +237,8 @@ static void on_wheel_closed(struct timer *timer) {
     timer_close(&worker->pace_timer, on_pace_closed);
 }
 
-void worker_check_stopped(struct mqtt_worker *worker) {
+/* A connection has ended or a batch has come home: maybe the worker is done stopping. */
+static void check_stopped(struct mqtt_worker *worker) {
     if (worker->stop_checked || !list_empty(&worker->connections) ||
         !list_empty(&worker->newcomers) || worker->auth_under_way ||
         atomic_load(&worker->mqtt->claims_under_way) || atomic_load(&worker->mqtt->rewriting))

@@ -10,7 +10,6 @@
 
 #include <stdlib.h>
 
-#include "base/json_write.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "rule/document.h"

@@ -4,7 +4,6 @@
 
 #include <time.h>
 
-#include "base/mem.h"
 #include "rule/calendar.h"
 
 /* Against the C library's, over some 5000 years. */

@@ -2,7 +2,6 @@
 
 #include <stdio.h>
 
-#include "base/iam.h"
 #include "flow/arn.h"
 #include "rule/calls.h"
 #include "rule/lexer.h"

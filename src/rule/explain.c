@@ -3,7 +3,6 @@
 
 #include "base/base64.h"
 #include "base/json_write.h"
-#include "base/mem.h"
 #include "base/random.h"
 #include "rule/deferred.h"
 #include "rule/explain.h"
@@ -36,7 +35,8 @@ static void write_error(struct buf *out, const struct err *err) {
     buf_add_u8(out, '}');
 }
 
-void rule_explain_value(struct evaluation *evaluation, struct buf *out, struct value value) {
+/* {"type":"Decimal","value":21.5} */
+static void explain_value(struct evaluation *evaluation, struct buf *out, struct value value) {
     static const char *const names[] = {"Undefined", "Null",   "Boolean", "Int",
                                         "Decimal",   "String", "Array",   "Object"};
     buf_add_u8(out, '{');
@@ -56,14 +56,14 @@ void rule_explain_where(struct evaluation *evaluation, struct buf *out, const st
         rule_calls_rewind(calls, &mark);
     evaluation->effort_left = EVALUATION_EFFORT_MAX;
     json_write_key(out, "where");
-    rule_explain_value(evaluation, out, rule_evaluate_expression(plan->select.where, evaluation));
+    explain_value(evaluation, out, rule_evaluate_expression(plan->select.where, evaluation));
     evaluation->failure = failure;
     if (calls)
         rule_calls_return(calls, &mark);
 }
 
 static void write_value(struct explanation *explanation, struct value value) {
-    rule_explain_value(&explanation->evaluation, explanation->out, value);
+    explain_value(&explanation->evaluation, explanation->out, value);
 }
 
 static void write_variables(struct explanation *explanation) {

@@ -4,9 +4,6 @@
 
 #include "rule/evaluate.h"
 
-/* {"type":"Decimal","value":21.5} */
-void rule_explain_value(struct evaluation *evaluation, struct buf *out, struct value value);
-
 /* "where" and its value, once more, since an evaluation keeps only whether it is true. */
 void rule_explain_where(struct evaluation *evaluation, struct buf *out, const struct plan *plan);
 

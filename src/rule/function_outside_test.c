@@ -2,7 +2,6 @@
 
 #include "base/mem.h"
 #include "rule/conf_test.h"
-#include "rule/secret.h"
 
 static struct rule_secrets *make_secrets(void) {
     struct rule_secrets *secrets = rule_secrets_new();

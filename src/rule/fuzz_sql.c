@@ -1,5 +1,4 @@
 /* SQL text, and the same as a template, through lexer, parser and planner in both versions. */
-#include "rule/evaluate.h"
 #include "rule/template.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

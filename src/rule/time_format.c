@@ -19,7 +19,6 @@
  */
 #include "rule/time_format.h"
 
-#include "base/mem.h"
 #include "rule/calendar.h"
 #include "rule/number.h"
 

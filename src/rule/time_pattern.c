@@ -3,7 +3,6 @@
  * time_parse.c for what each does. As there, a number of fixed width that follows another number
  * takes its digits away from it, so that "yyyyMMdd" can be read.
  */
-#include "base/mem.h"
 #include "rule/time_element.h"
 
 struct compiler {

@@ -4,7 +4,6 @@
 
 #include <stdlib.h>
 
-#include "base/mem.h"
 #include "io/tcp.h"
 #include "sense/client.h"
 

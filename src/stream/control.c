@@ -25,7 +25,8 @@ static void settle_delete(struct change *change) {
     map_put(&stream->log->by_name[stream->config.kind], str_of(stream->name), stream);
 }
 
-void change_settle(struct change *change) {
+/* A change has come home. [service] */
+static void settle(struct change *change) {
     struct stream *stream = change->stream;
     stream->seen.changing = false;
     if (change->layout) {
@@ -47,7 +48,7 @@ void change_settle(struct change *change) {
 }
 
 static void on_home(struct task *task) {
-    change_settle(CONTAINER_OF(task, struct change, task));
+    settle(CONTAINER_OF(task, struct change, task));
 }
 
 /* On the log thread. */

@@ -92,8 +92,11 @@ static void on_news(struct log_producer *told, const struct log_news *news) {
 }
 
 static void forget(struct producer *producer) {
+    struct batch staged;
+    batch_init(&staged);
     for (unsigned s = 0; s < producer->layout->meta.shard_count; s++)
-        stage_clear(&producer->stages[s], &producer->pool);
+        stage_seal(&producer->stages[s], &staged);
+    batch_empty(&staged, &producer->pool);
     layout_unref(producer->layout);
     layout_unref(producer->news);
     producer->layout = producer->news = NULL;

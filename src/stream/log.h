@@ -176,9 +176,6 @@ void log_change(struct stream_log *log, struct change *change);
  * what is pending is to be committed before the next call. */
 bool change_advance(struct stream_log *log, uint64_t now_ms);
 
-/* A change has come home. [service] */
-void change_settle(struct change *change);
-
 /* ---- commit.c ---- */
 
 /* Takes a sealed batch; it comes home by batch->home() from the next log_commit(). [log] */
@@ -198,7 +195,6 @@ void log_sync_all(struct stream_log *log, uint64_t now_ms);
 
 /* Removes what is too old or too much. */
 void retention_run(struct stream_log *log, uint64_t now_ms, uint64_t wall_ms);
-void retention_stream(struct stream *stream, uint64_t now_ms, uint64_t wall_ms);
 void retention_release(struct stream *stream, unsigned shard, uint64_t counter, uint64_t now_ms);
 
 /* Whether a delivery stream's bound is reached, told to its shards. */

@@ -27,7 +27,6 @@
 #include <sys/stat.h>
 
 #include "base/log.h"
-#include "base/mem.h"
 #include "stream/block_file.h"
 
 /* ---- the last segment ---- */

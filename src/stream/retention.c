@@ -13,7 +13,6 @@
  * is kept, pushes are refused with NO_SPACE: the backlog is data that no one else has, so it is the
  * producer who must wait.
  */
-#include "base/clock.h"
 #include "base/log.h"
 #include "stream/log.h"
 
@@ -189,7 +188,7 @@ void retention_release(struct stream *stream, unsigned index, uint64_t counter, 
 
 /* ---- all ---- */
 
-void retention_stream(struct stream *stream, uint64_t now_ms, uint64_t wall_ms) {
+static void trim_stream(struct stream *stream, uint64_t now_ms, uint64_t wall_ms) {
     if (stream->config.kind != STREAM_DATA)
         return;
     trim_by_age(stream, now_ms, wall_ms);
@@ -200,6 +199,6 @@ void retention_run(struct stream_log *log, uint64_t now_ms, uint64_t wall_ms) {
     LIST_EACH(item, &log->streams) {
         struct stream *stream = LIST_ITEM(item, struct stream, in_log);
         if (!stream->leaving)
-            retention_stream(stream, now_ms, wall_ms);
+            trim_stream(stream, now_ms, wall_ms);
     }
 }

@@ -38,7 +38,6 @@
 
 #include "base/log.h"
 #include "base/mem.h"
-#include "stream/block_file.h"
 #include "stream/recovery.h"
 
 enum {

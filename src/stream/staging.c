@@ -24,7 +24,7 @@ static struct chunk **list_for(struct chunk_pool *pool, size_t cap) {
     }
 }
 
-void chunk_pool_give(struct chunk_pool *pool, struct chunk *chunk) {
+static void give(struct chunk_pool *pool, struct chunk *chunk) {
     struct chunk **list = list_for(pool, chunk->cap);
     if (!list || pool->free_bytes + chunk->cap > pool->free_bytes_max) {
         free(chunk);
@@ -101,20 +101,11 @@ void stage_seal(struct stage *stage, struct batch *batch) {
     stage->first = stage->last = NULL;
 }
 
-void stage_clear(struct stage *stage, struct chunk_pool *pool) {
-    while (stage->first) {
-        struct chunk *chunk = stage->first;
-        stage->first = chunk->next;
-        chunk_pool_give(pool, chunk);
-    }
-    stage->last = NULL;
-}
-
 void batch_empty(struct batch *batch, struct chunk_pool *pool) {
     while (batch->chunks) {
         struct chunk *chunk = batch->chunks;
         batch->chunks = chunk->next;
-        chunk_pool_give(pool, chunk);
+        give(pool, chunk);
     }
     batch->chunks_end = &batch->chunks;
     batch->bytes = 0;

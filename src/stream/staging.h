@@ -64,7 +64,6 @@ struct stage {
 };
 
 void chunk_pool_done(struct chunk_pool *pool);
-void chunk_pool_give(struct chunk_pool *pool, struct chunk *chunk);
 
 void batch_init(struct batch *batch);
 
@@ -87,9 +86,6 @@ static inline size_t stage_push(struct stage *stage, struct chunk_pool *pool,
 
 /* Closes the stage's blocks and moves them to the end of the batch. The stage is empty then. */
 void stage_seal(struct stage *stage, struct batch *batch);
-
-/* Drops what is staged. */
-void stage_clear(struct stage *stage, struct chunk_pool *pool);
 
 /* Takes the batch's chunks back. */
 void batch_empty(struct batch *batch, struct chunk_pool *pool);

@@ -1,7 +1,6 @@
 #include "things/test_world.h"
 
 #include "things/shadow_batch.h"
-#include "things/shadow_document.h"
 
 enum { ALL = (1 << SHADOW_ANSWERS) - 1 };
 

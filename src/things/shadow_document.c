@@ -495,13 +495,14 @@ bool shadow_document_deleted(struct str kept, int64_t *ret_deleted_s) {
     return deleted;
 }
 
-bool shadow_document_exists(struct str kept) {
+/* False if there is none (`kept` is empty) or it was deleted. */
+static bool is_there(struct str kept) {
     int64_t deleted_s;
     return kept.len && !shadow_document_deleted(kept, &deleted_s);
 }
 
 bool shadow_document_show(struct str kept, uint64_t now_s, struct str token, struct buf *out) {
-    if (!shadow_document_exists(kept))
+    if (!is_there(kept))
         return false;
     buf_add(out, kept.at, kept.len - 1);
     shadow_document_end(out, now_s, token);
@@ -511,7 +512,7 @@ bool shadow_document_show(struct str kept, uint64_t now_s, struct str token, str
 int shadow_document_delete(struct str kept, uint64_t now_s, struct buf *ret_kept,
                            int64_t *ret_version) {
     struct json json = {0};
-    bool found = shadow_document_exists(kept);
+    bool found = is_there(kept);
     bool is_read = found && json_parse(&json, kept) == 0 &&
                    json_int(json_member(json_root(&json), STR("version")), ret_version);
     json_done(&json);

@@ -32,9 +32,6 @@ enum {
 int shadow_document_update(struct str kept, struct str request, uint64_t now_s,
                            struct buf *ret_kept, struct buf *ret_accepted, struct err *err);
 
-/* False if there is none (`kept` is empty) or it was deleted. */
-bool shadow_document_exists(struct str kept);
-
 /* Appends what GetThingShadow answers; false as above. `token`, here and below: the clientToken as it
  * stands in the request's JSON, with its quotes; empty: none. */
 bool shadow_document_show(struct str kept, uint64_t now_s, struct str token, struct buf *out);

@@ -15,7 +15,6 @@
 
 #include <stdlib.h>
 
-#include "base/json_write.h"
 #include "base/mem.h"
 #include "base/metric.h"
 #include "web/feed.h"
