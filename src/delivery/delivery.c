@@ -187,11 +187,14 @@ static void on_tip(struct delivery *delivery) {
         next_after(delivery, interval_ms - age_ms, gather);
 }
 
-/* True when the object is due. */
+/* True when the object is due. Records that others have written into a topic may be larger than ours: one for which
+ * the object has no room is the next one's first. */
 static bool count(struct delivery *delivery, const struct stream_batch *batch) {
     struct intent *intent = &delivery->intent;
     for (size_t i = 0; i < batch->count; i++) {
         const struct stream_record *item = &batch->records[i];
+        if (intent->tally.records && intent->tally.bytes + item->data.len > BODY_BYTES_MAX)
+            return true;
         if (!intent->tally.records) {
             intent->instant_ms = item->arrival_ms;
             delivery->gathering_since_ms = loop_now_ms(delivery->loop);
