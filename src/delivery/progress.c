@@ -1,9 +1,8 @@
 #include "delivery/progress.h"
 
-#include "delivery/body.h"
-
 #include "base/clock.h"
 #include "base/log.h"
+#include "delivery/body.h"
 
 /* Nothing is gathered; the next record is `counter`. */
 static void reset(struct progress *progress, uint64_t counter) {
