@@ -1,39 +1,20 @@
 /* The operations as calls; what AWS's own clients make of them is asked in tests/e2e/test_destinations.py. */
 #include "action/destination_world_test.h"
+#include "http/test_rest.h"
 
-static struct answer {
-    int status;
-    char error[64];
-    struct buf body;
-} answer;
-
-static void respond(struct rest_call *call, int status, const char *content_type, const char *error,
-                    struct str body) {
-    answer.status = status;
-    snprintf(answer.error, sizeof answer.error, "%s", error ? error : "");
-    buf_clear(&answer.body);
-    buf_add_str(&answer.body, body);
-}
-
-static void ended(struct rest_call *call) {}
+static struct test_answer answer;
 
 static void ask(struct destination_world *world, int status, const char *error, const char *line,
                 const char *body) {
-    static const struct rest_host host = {.respond = respond, .ended = ended};
     const struct rest_service *service = action_destinations_service(world->destinations);
-    struct http_request request = {.body = str_of(body)};
-    struct str target;
-    struct rest_match match;
-    request.method = str_cut(str_of(line), ' ', &target);
-    request.path = str_cut(target, '?', &request.query);
-    assert_true(rest_find(&service, 1, request.method, request.path, &match));
-    rest_run(rest_begin(&request, &match, &host, world));
+    struct http_request request = test_request(line, body);
+    rest_run(test_begin(&service, 1, &request, &answer));
     if (answer.status != status || strcmp(answer.error, error))
         fail_msg("%s: %d %s %s", line, answer.status, answer.error, buf_cstr(&answer.body));
 }
 
 static void expect(const char *text) {
-    if (!strstr(buf_cstr(&answer.body), text))
+    if (!test_answer_has(&answer, text))
         fail_msg("no %s in %s", text, buf_cstr(&answer.body));
 }
 

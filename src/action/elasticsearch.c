@@ -195,6 +195,7 @@ static int open_target(struct loop *loop, const struct action_services *services
                  .failed_action = (failed),                                                        \
                  .options = options,                                                               \
                  .settings_size = sizeof(struct elasticsearch_settings),                           \
+                 .role_offset = offsetof(struct action_settings, role),                            \
                  .check = check,                                                                   \
                  .templates = templates},                                                          \
         .batch_items_max = 1000, .batch_bytes_max = 5 * 1024 * 1024, .open = open_target,          \

@@ -19,7 +19,12 @@
 #include "base/mem.h"
 #include "base/utf8.h"
 
-enum { BATCH_ITEMS_MAX = 100, BATCH_BYTES_MAX = 1024 * 1024, ANSWER_BYTES_MAX = 16 * 1024 };
+enum {
+    BATCH_ITEMS_MAX = 100,
+    BATCH_BYTES_MAX = 1024 * 1024,
+    ANSWER_BYTES_MAX = 16 * 1024,
+    URL_CHARS_TOLD = 256,
+};
 
 struct post {
     struct link link; /* in hook->posts */
@@ -46,6 +51,11 @@ struct hook {
 
 static struct str url_of(const struct action_item *item) {
     return action_param_get(&item->record.params, "url");
+}
+
+/* For a reason: what the matter is must not fall off its end, and the error action has the URL besides. */
+static struct str told(struct str url) {
+    return str_from(url.at, url.len < URL_CHARS_TOLD ? url.len : URL_CHARS_TOLD);
 }
 
 static struct str confirmation_of(const struct hook *hook, const struct action_item *item) {
@@ -166,7 +176,7 @@ static void on_answer(void *data, const struct http_answer *answer) {
     struct post *post = data;
     struct hook *hook = post->hook;
     struct action_item *leader = post->items[0];
-    struct str url = url_of(leader);
+    struct str url = told(url_of(leader));
     post->call = NULL;
     action_meter_answer(hook->target.meter, answer);
     if (answer->status)
@@ -202,7 +212,7 @@ static void send_post(struct hook *hook, struct post *post) {
 /* Whether the owner wants it; if not, the post has ended. */
 static bool is_wanted(struct hook *hook, struct action_item *leader) {
     const struct web_hook_settings *settings = hook->settings;
-    struct str confirmation = confirmation_of(hook, leader);
+    struct str confirmation = confirmation_of(hook, leader), shown = told(confirmation);
     char why[DESTINATION_WHY_CHARS];
     enum destination_pass pass =
         destination_check(hook->services->destinations, confirmation, web_hook_may_ask(settings),
@@ -210,22 +220,23 @@ static bool is_wanted(struct hook *hook, struct action_item *leader) {
     if (pass != DESTINATION_OPEN)
         action_walk_settle(&hook->walk, leader,
                            pass == DESTINATION_WAITS ? ACTION_POSTPONED : ACTION_FAILED,
-                           "%.*s is not confirmed: %s", STR_ARG(confirmation), why);
+                           "%.*s is not confirmed: %s", STR_ARG(shown), why);
     return pass == DESTINATION_OPEN;
 }
 
 static void begin(struct action_walk *walk, struct action_item *leader) {
     struct hook *hook = hook_of(leader);
     struct str url = url_of(leader), confirmation = confirmation_of(hook, leader);
+    struct str shown = told(url);
     struct web_hook_url parts;
     bool is_asked = hook->settings->confirmation_url || confirmation.len;
     if (!web_hook_url_read(url, &parts)) {
         action_meter_http(hook->target.meter, ACTION_HTTP_INVALID_URL);
         action_walk_settle(walk, leader, ACTION_FAILED, "\"%.*s\" is no URL to post to",
-                           STR_ARG(url));
+                           STR_ARG(shown));
     } else if (is_asked && !web_hook_is_below(url, confirmation)) {
         action_walk_settle(walk, leader, ACTION_FAILED, "%.*s is not below the confirmation_url",
-                           STR_ARG(url));
+                           STR_ARG(shown));
     } else if (!is_asked || is_wanted(hook, leader)) {
         send_post(hook, leader->scratch);
     }

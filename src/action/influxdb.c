@@ -195,6 +195,7 @@ const struct action_target_kind action_influxdb = {
              .failed_action = "InfluxdbAction",
              .options = options,
              .settings_size = sizeof(struct influxdb_settings),
+             .role_offset = offsetof(struct action_settings, role),
              .check = check,
              .templates = templates},
     .batch_items_max = 5000,

@@ -354,6 +354,7 @@ const struct action_target_kind action_kafka = {
              .failed_action = "KafkaAction",
              .options = options,
              .settings_size = sizeof(struct kafka_settings),
+             .role_offset = offsetof(struct action_settings, role),
              .check = check,
              .templates = templates},
     .batch_items_max = 1000,

@@ -27,9 +27,7 @@ static void a_batch_is_taken(void **state) {
         rig_param(&rig, i, "partition", i % 2 ? "1" : "");
         rig_param(&rig, i, "header.unit", "V");
     }
-    rig_send(&rig);
-    rig_await(&rig);
-    rig_expect(&rig, "ooooo");
+    rig_deliver(&rig, "ooooo");
     rig_end(&rig);
 }
 
@@ -41,9 +39,7 @@ static void what_kafka_never_takes_fails_alone(void **state) {
     rig_param(&rig, 1, "partition", "one");
     rig_param(&rig, 2, "partition", "12345678901");
     rig.items[3].record.payload = str_from(large, sizeof large);
-    rig_send(&rig);
-    rig_await(&rig);
-    rig_expect(&rig, "offfo");
+    rig_deliver(&rig, "offfo");
     rig_expect_why(&rig, 1, "partition \"one\" is no number of one");
     rig_expect_why(&rig, 3, "too large");
     rig_end(&rig);
@@ -54,18 +50,14 @@ static void a_partition_that_the_topic_has_not(void **state) {
     struct target_rig rig;
     begin(&rig, MOCK);
     rig_param(&rig, 1, "partition", "999");
-    rig_send(&rig);
-    rig_await(&rig);
-    rig_expect(&rig, "ofooo");
+    rig_deliver(&rig, "ofooo");
     rig_end(&rig);
 }
 
 static void what_nobody_took_in_time_comes_again(void **state) {
     struct target_rig rig;
     begin(&rig, "'bootstrap.servers':'127.0.0.1:1','message.timeout.ms':'300','acks':'1'");
-    rig_send(&rig);
-    rig_await(&rig);
-    rig_expect(&rig, "rrrrr");
+    rig_deliver(&rig, "rrrrr");
     rig_end(&rig);
 }
 

@@ -437,6 +437,7 @@ const struct action_target_kind action_postgres = {
              .failed_action = "PostgresAction",
              .options = options,
              .settings_size = sizeof(struct postgres_settings),
+             .role_offset = offsetof(struct action_settings, role),
              .check = check,
              .templates = templates},
     .batch_items_max = 500,

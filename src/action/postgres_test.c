@@ -145,6 +145,16 @@ static void begin(struct target_rig *rig, unsigned port) {
     }
 }
 
+static void begin_with_server(struct target_rig *rig) {
+    start_server();
+    begin(rig, server.port);
+}
+
+static void end_with_server(struct target_rig *rig) {
+    rig_end(rig);
+    stop_server();
+}
+
 static void reset(void) {
     server = (struct server){0};
     for (unsigned i = 0; i < CONNECTIONS; i++)
@@ -158,18 +168,12 @@ static void a_batch_that_breaks_off_is_taken_in_no_part(void **state) {
     server.script[0].cut_after = 3;
     server.script[1].cut_after = 5;
     server.script[1].is_silent = true;
-    start_server();
-    begin(&rig, server.port);
+    begin_with_server(&rig);
     for (unsigned i = 0; i < 2; i++) {
-        rig_send(&rig);
-        rig_await(&rig);
-        rig_expect(&rig, "rrrrr");
+        rig_deliver(&rig, "rrrrr");
     }
-    rig_send(&rig);
-    rig_await(&rig);
-    rig_expect(&rig, "ooooo");
-    rig_end(&rig);
-    stop_server();
+    rig_deliver(&rig, "ooooo");
+    end_with_server(&rig);
     assert_int_equal(server.committed, RIG_ITEMS);
 }
 
@@ -178,14 +182,10 @@ static void a_row_that_never_fits_fails_alone(void **state) {
     reset();
     server.script[0].refuse = 2;
     strcpy(server.script[0].state, "23505");
-    start_server();
-    begin(&rig, server.port);
-    rig_send(&rig);
-    rig_await(&rig);
-    rig_expect(&rig, "ofooo");
+    begin_with_server(&rig);
+    rig_deliver(&rig, "ofooo");
     rig_expect_why(&rig, 1, "refused by the test");
-    rig_end(&rig);
-    stop_server();
+    end_with_server(&rig);
     assert_int_equal(server.committed, RIG_ITEMS - 1);
 }
 
@@ -194,41 +194,29 @@ static void what_a_person_has_to_mend_is_waited_for(void **state) {
     reset();
     server.script[0].refuse = 1;
     strcpy(server.script[0].state, "42P01");
-    start_server();
-    begin(&rig, server.port);
-    rig_send(&rig);
-    rig_await(&rig);
-    rig_expect(&rig, "rrrrr");
-    rig_send(&rig);
-    rig_await(&rig);
-    rig_expect(&rig, "ooooo");
-    rig_end(&rig);
-    stop_server();
+    begin_with_server(&rig);
+    rig_deliver(&rig, "rrrrr");
+    rig_deliver(&rig, "ooooo");
+    end_with_server(&rig);
 }
 
 static void rows_that_cannot_be_sent_hold_up_no_others(void **state) {
     struct target_rig rig;
     reset();
-    start_server();
-    begin(&rig, server.port);
+    begin_with_server(&rig);
     rig.items[0].record.payload = str_from("a\0b", 3);
     rig_param(&rig, 4, "value", "one too many");
-    rig_send(&rig);
-    rig_await(&rig);
-    rig_expect(&rig, "fooof");
+    rig_deliver(&rig, "fooof");
     rig_expect_why(&rig, 0, "a zero byte");
     rig_expect_why(&rig, 4, "made for other columns");
-    rig_end(&rig);
-    stop_server();
+    end_with_server(&rig);
     assert_int_equal(server.committed, RIG_ITEMS - 2);
 }
 
 static void nobody_is_there(void **state) {
     struct target_rig rig;
     begin(&rig, 1);
-    rig_send(&rig);
-    rig_await(&rig);
-    rig_expect(&rig, "rrrrr");
+    rig_deliver(&rig, "rrrrr");
     rig_expect_why(&rig, 0, "refused");
     rig_send(&rig); /* and it closes while it connects */
     rig_end(&rig);

@@ -232,8 +232,8 @@ static void begin(struct action_walk *walk, struct action_item *item) {
     if (!config) {
         action_walk_settle(walk, item, ACTION_FAILED, "there is no bucket \"%.*s\"", STR_ARG(name));
     } else if (check_key(config, key, &why)) {
-        action_walk_settle(walk, item, ACTION_FAILED, "bucket %.*s, key \"%.*s\": %s",
-                           STR_ARG(name), STR_ARG(key), why.text);
+        action_walk_settle(walk, item, ACTION_FAILED, "bucket %.*s: %s, not \"%.*s\"",
+                           STR_ARG(name), why.text, STR_ARG(key));
     } else {
         struct slot *slot = free_slot(s3, config);
         open_bucket(slot, config);

@@ -42,7 +42,7 @@ static struct world {
     bool is_full;
 
     struct fake_call calls[CALLS_MAX];
-    unsigned call_count, open_calls;
+    unsigned call_count, open_calls, invocations;
     int invoke_result;
     bool is_busy;            /* no process has time for a call */
     char ran[LINES_MAX][32]; /* message and answers, in the order in which actions ran */
@@ -124,6 +124,7 @@ static const struct action_statements statements = {
 
 static int invoke(void *data, struct str function, struct str event, action_begun_cb *begun,
                   action_invoked_cb *done, void *done_data) {
+    world->invocations++;
     if (world->invoke_result)
         return world->invoke_result;
     world->calls[world->call_count++] = (struct fake_call){function.at[0], begun, done, done_data};
@@ -196,9 +197,13 @@ static void end_log(const bool *closed) {
     log_rig_close_checkpoints(&world->rig);
     action_runner_free(world->runner);
     /* What the functions answer now finds nobody. */
-    for (unsigned i = 0; i < world->call_count; i++)
-        if (world->calls[i].done)
-            respond(i, true);
+    for (unsigned i = 0; i < world->call_count; i++) {
+        if (!world->calls[i].done)
+            continue;
+        if (world->is_busy)
+            world->calls[i].begun(world->calls[i].data);
+        respond(i, true);
+    }
     assert_int_equal(world->open_calls, 0);
     log_rig_close(&world->rig);
 }
@@ -336,6 +341,29 @@ static void to_wait_for_a_process_is_no_failure(void **state) {
     assert_string_equal(world->ran[1], "b t");
 }
 
+/* Each call has its own two seconds. */
+static void the_time_of_one_call_is_not_the_next_one_s(void **state) {
+    push("ab");
+    UNTIL(world->call_count == 1);
+    world->is_busy = true;
+    respond(0, true);
+    assert_int_equal(world->call_count, 2);
+    pass(2200);
+    assert_int_equal(world->ran_count, 0);
+    respond(1, true);
+    assert_string_equal(world->ran[0], "ab yy");
+}
+
+static void processes_may_come_when_nobody_waits_any_more(void **state) {
+    world->is_busy = true;
+    push("a");
+    push("b");
+    UNTIL(world->call_count == 2);
+    restart();
+    UNTIL(world->call_count == 2);
+    assert_int_equal(world->ran_count, 0);
+}
+
 static void a_function_with_too_much_to_do_is_waited_for(void **state) {
     world->invoke_result = ERR_FULL;
     push("a");
@@ -410,7 +438,10 @@ static void while_weir_stops_nothing_fails(void **state) {
     world->invoke_result = ERR_CLOSED;
     push("a");
     push("b");
-    turns(50);
+    UNTIL(world->invocations);
+    turns(20);
+    assert_int_equal(world->ran_count, 0);
+    assert_int_equal(world->failed, 0);
     world->invoke_result = 0;
     restart();
     UNTIL(world->call_count == 2);
@@ -516,6 +547,8 @@ int main(void) {
         TEST(a_function_that_does_not_answer),
         TEST(a_rule_that_changes_meanwhile_is_asked_what_it_needs),
         TEST(to_wait_for_a_process_is_no_failure),
+        TEST(the_time_of_one_call_is_not_the_next_one_s),
+        TEST(processes_may_come_when_nobody_waits_any_more),
         TEST(a_function_with_too_much_to_do_is_waited_for),
         TEST(a_function_that_cannot_be_called),
         TEST(what_could_not_be_kept_comes_again_in_order),

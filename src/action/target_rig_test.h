@@ -34,7 +34,7 @@ static inline int rig_load(struct arena *arena, const struct action_target_kind 
     assert_non_null(conf);
     *ret_settings = arena_zalloc(arena, kind->kind.settings_size);
     int code = option_load(arena, kind->kind.options, conf, *ret_settings, err);
-    return code ? code : kind->kind.check(*ret_settings, err);
+    return code || !kind->kind.check ? code : kind->kind.check(*ret_settings, err);
 }
 
 static inline void rig_refuses(const struct action_target_kind *kind, const char *text,
@@ -51,11 +51,16 @@ static inline void rig_on_settled(struct action_target *target) {
     ((struct target_rig *)target->runner)->is_settled = true;
 }
 
-static inline void rig_begin(struct target_rig *rig, const struct action_target_kind *kind,
-                             const char *text) {
-    struct err err = {0};
+static inline void rig_init(struct target_rig *rig) {
     alarm(RIG_SECONDS_MAX);
-    *rig = (struct target_rig){.kind = kind, .loop = loop_new()};
+    *rig = (struct target_rig){.loop = loop_new()};
+}
+
+/* What the target needs of other parts is in `services` by now. */
+static inline void rig_open(struct target_rig *rig, const struct action_target_kind *kind,
+                            const char *text) {
+    struct err err = {0};
+    rig->kind = kind;
     if (rig_load(&rig->arena, kind, text, &rig->settings, &err) ||
         kind->open(rig->loop, &rig->services, rig->settings, &rig->target, &err))
         fail_msg("%s", err.text);
@@ -66,6 +71,12 @@ static inline void rig_begin(struct target_rig *rig, const struct action_target_
             (struct action_item){.target = rig->target,
                                  .counter = i,
                                  .record = {.payload = STR("{}"), .received_ms = 1700000000000}};
+}
+
+static inline void rig_begin(struct target_rig *rig, const struct action_target_kind *kind,
+                             const char *text) {
+    rig_init(rig);
+    rig_open(rig, kind, text);
 }
 
 /* A parameter of an item, in the order of the kind's templates. */
@@ -92,9 +103,13 @@ static inline void rig_send(struct target_rig *rig) {
     rig->target->ops->send(rig->target, rig->pointers, count);
 }
 
+static inline void rig_turn(struct target_rig *rig) {
+    uv_run(loop_uv(rig->loop), UV_RUN_ONCE);
+}
+
 static inline void rig_await(struct target_rig *rig) {
     while (!rig->is_settled)
-        uv_run(loop_uv(rig->loop), UV_RUN_ONCE);
+        rig_turn(rig);
 }
 
 /* One letter per item: o(k), r(etry), f(ailed), p(ostponed), - for one that was not settled. */
@@ -105,26 +120,49 @@ static inline void rig_expect(const struct target_rig *rig, const char *verdicts
     assert_string_equal(seen, verdicts);
 }
 
+/* One send, and what its items came to. */
+static inline void rig_send_and_expect(struct target_rig *rig, const char *verdicts) {
+    rig_send(rig);
+    rig_await(rig);
+    rig_expect(rig, verdicts);
+}
+
 static inline void rig_expect_why(const struct target_rig *rig, unsigned i, const char *why) {
     const char *text = rig->items[i].why ? rig->items[i].why : "";
     if (!strstr(text, why))
         fail_msg("no \"%s\" in \"%s\"", why, text);
 }
 
+/* A send that comes to this. */
+static inline void rig_deliver(struct target_rig *rig, const char *verdicts) {
+    rig_send(rig);
+    rig_await(rig);
+    rig_expect(rig, verdicts);
+}
+
 static inline void rig_on_closed(void *data) {
     ((struct target_rig *)data)->is_closed = true;
 }
 
-static inline void rig_end(struct target_rig *rig) {
+static inline void rig_close(struct target_rig *rig) {
     rig->target->ops->close(rig->target, rig_on_closed, rig);
     while (!rig->is_closed)
-        uv_run(loop_uv(rig->loop), UV_RUN_ONCE);
+        rig_turn(rig);
+}
+
+/* The target is closed, and what it stood on. */
+static inline void rig_done(struct target_rig *rig) {
     loop_free(rig->loop);
     for (unsigned i = 0; i < RIG_ITEMS; i++) {
         free(rig->items[i].why);
         buf_done(&rig->params[i]);
     }
     arena_done(&rig->arena);
+}
+
+static inline void rig_end(struct target_rig *rig) {
+    rig_close(rig);
+    rig_done(rig);
 }
 
 #endif

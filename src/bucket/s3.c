@@ -25,8 +25,9 @@ enum {
     CORRECTIONS_MAX = 3,
     STALL_TIMEOUT_MS = 60 * 1000,
     REGION_CHARS = 33,
-    HEADERS_MAX = 10 + BUCKET_HEADERS_MAX
 };
+
+_Static_assert(10 + BUCKET_HEADERS_MAX <= HTTP_HEADERS_MAX, "add_headers() and Authorization");
 
 struct s3 {
     struct bucket bucket;
@@ -43,36 +44,26 @@ struct s3 {
 
 /* ---- the request ---- */
 
-struct headers {
-    struct http_header items[HEADERS_MAX];
-    size_t count;
-};
-
-static void add_header(struct headers *headers, struct str name, struct str value) {
-    ASSERT(headers->count < HEADERS_MAX);
-    headers->items[headers->count++] = (struct http_header){name, value};
-}
-
-static void add_headers(struct headers *headers, const struct s3 *s3,
+static void add_headers(struct http_headers *headers, const struct s3 *s3,
                         const struct bucket_object *object, struct str host, struct str date) {
-    add_header(headers, STR("Host"), host);
-    add_header(headers, STR("X-Amz-Date"), date);
-    add_header(headers, STR("X-Amz-Content-Sha256"), str_of(object->sha256_hex));
-    add_header(headers, STR("Content-MD5"), str_of(object->md5_base64));
-    add_header(headers, STR("Content-Type"),
-               object->content_type ? str_of(object->content_type)
-                                    : STR("application/octet-stream"));
+    http_headers_add(headers, STR("Host"), host);
+    http_headers_add(headers, STR("X-Amz-Date"), date);
+    http_headers_add(headers, STR("X-Amz-Content-Sha256"), str_of(object->sha256_hex));
+    http_headers_add(headers, STR("Content-MD5"), str_of(object->md5_base64));
+    http_headers_add(headers, STR("Content-Type"),
+                     object->content_type ? str_of(object->content_type)
+                                          : STR("application/octet-stream"));
     if (object->canned_acl)
-        add_header(headers, STR("X-Amz-Acl"), str_of(object->canned_acl));
+        http_headers_add(headers, STR("X-Amz-Acl"), str_of(object->canned_acl));
     if (object->is_gzip)
-        add_header(headers, STR("Content-Encoding"), STR("gzip"));
+        http_headers_add(headers, STR("Content-Encoding"), STR("gzip"));
     for (size_t i = 0; i < object->header_count; i++)
-        add_header(headers, object->headers[i].name, object->headers[i].value);
+        http_headers_add(headers, object->headers[i].name, object->headers[i].value);
     if (s3->config->session_token && s3->config->session_token[0])
-        add_header(headers, STR("X-Amz-Security-Token"), str_of(s3->config->session_token));
+        http_headers_add(headers, STR("X-Amz-Security-Token"), str_of(s3->config->session_token));
 }
 
-static void sign(struct buf *out, const struct s3 *s3, const struct headers *headers,
+static void sign(struct buf *out, const struct s3 *s3, const struct http_headers *headers,
                  struct str path, struct str payload_hash, struct str date) {
     struct sigv4_request request = {
         .method = STR("PUT"),
@@ -94,14 +85,14 @@ static void on_answer(void *data, const struct http_answer *answer);
 static void send_signed(struct s3 *s3, const struct bucket_object *object, struct str host,
                         struct str path) {
     char date[SIGV4_DATE_CHARS];
-    struct headers headers = {0};
+    struct http_headers headers = {0};
     struct buf authorization = {0};
     char *url =
         xprintf("%s://%.*s%.*s", s3->is_tls ? "https" : "http", STR_ARG(host), STR_ARG(path));
     sigv4_date(clock_wall_ms() + (uint64_t)s3->clock_offset_ms, date);
     add_headers(&headers, s3, object, host, str_of(date));
     sign(&authorization, s3, &headers, path, str_of(object->sha256_hex), str_of(date));
-    add_header(&headers, STR("Authorization"), buf_str(&authorization));
+    http_headers_add(&headers, STR("Authorization"), buf_str(&authorization));
     struct http_call_config config = {
         .method = "PUT",
         .url = url,

@@ -27,11 +27,10 @@
 
 #include <stdlib.h>
 
-#include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "delivery/ledger.h"
 #include "delivery/meter.h"
+#include "delivery/progress.h"
 #include "delivery/share.h"
 #include "delivery/upload.h"
 
@@ -61,15 +60,9 @@ static const unsigned moves[] = {
 
 struct delivery {
     struct loop *loop;
-    struct ledger ledger;
     const struct delivery_config *config;
-    struct stream *stream;
-    unsigned shard;
-    struct stream_reader *reader;
     enum state state;
-
-    struct intent intent; /* GATHERING: what was gathered so far; `key` is empty then */
-    uint64_t gathering_since_ms;
+    struct progress progress;
     struct tally found; /* BUILDING: what was read again */
     struct upload upload;
 
@@ -80,7 +73,6 @@ struct delivery {
     bool is_noting;   /* the ledger has the intent, or its end */
     struct timer meter_timer;
     struct meter meter;
-    uint64_t seen_records, seen_bytes; /* since the start: for the size of what was not read yet */
     struct log_limit facts_limit, read_limit;
 
     struct timer grace_timer;
@@ -149,9 +141,8 @@ static void build(struct delivery *delivery);
 
 /* The range of the present intent ends here. */
 static void cut(struct delivery *delivery) {
-    struct intent *intent = &delivery->intent;
-    delivery->seen_records += intent->tally.records;
-    delivery->seen_bytes += intent->tally.bytes;
+    struct intent *intent = &delivery->progress.intent;
+    progress_cut(&delivery->progress);
     if (!intent->tally.bytes) {
         move(delivery, COMMITTING);
         commit(delivery);
@@ -164,55 +155,28 @@ static void cut(struct delivery *delivery) {
     record(delivery);
 }
 
-/* Since the first gathered record arrived; since it was seen when the wall clock went back. */
-static uint64_t gathered_age_ms(const struct delivery *delivery) {
-    uint64_t now_ms = clock_wall_ms(), instant_ms = delivery->intent.instant_ms;
-    uint64_t age_ms = now_ms > instant_ms ? now_ms - instant_ms : 0;
-    uint64_t seen_ms = loop_now_ms(delivery->loop) - delivery->gathering_since_ms;
-    return age_ms > seen_ms ? age_ms : seen_ms;
-}
-
 static void gather(struct delivery *delivery);
 
 /* All that is committed was counted. */
 static void on_tip(struct delivery *delivery) {
     uint64_t interval_ms = (uint64_t)delivery->config->buffer_interval_ms;
     timer_stop(&delivery->timer);
-    if (!delivery->intent.tally.records)
+    if (!delivery->progress.intent.tally.records)
         return;
-    uint64_t age_ms = gathered_age_ms(delivery);
+    uint64_t age_ms = progress_age_ms(&delivery->progress);
     if (age_ms >= interval_ms)
         cut(delivery);
     else
         next_after(delivery, interval_ms - age_ms, gather);
 }
 
-/* True when the object is due. Records that others have written into a topic may be larger than ours: one for which
- * the object has no room is the next one's first. */
-static bool count(struct delivery *delivery, const struct stream_batch *batch) {
-    struct intent *intent = &delivery->intent;
-    for (size_t i = 0; i < batch->count; i++) {
-        const struct stream_record *item = &batch->records[i];
-        if (intent->tally.records && intent->tally.bytes + item->data.len > BODY_BYTES_MAX)
-            return true;
-        if (!intent->tally.records) {
-            intent->instant_ms = item->arrival_ms;
-            delivery->gathering_since_ms = loop_now_ms(delivery->loop);
-        }
-        tally_add(&intent->tally, item->data);
-        intent->end = item->counter + 1;
-        if (intent->tally.bytes >= (uint64_t)delivery->config->buffer_size_bytes)
-            return true;
-    }
-    return false;
-}
-
 /* Reads a slice at most, so that the loop serves others while a backlog is worked off. */
 static void gather(struct delivery *delivery) {
+    uint64_t bytes_max = (uint64_t)delivery->config->buffer_size_bytes;
     struct stream_batch batch;
-    int code = stream_reader_next(delivery->reader, SLICE_RECORDS, SLICE_BYTES, &batch);
+    int code = stream_reader_next(delivery->progress.reader, SLICE_RECORDS, SLICE_BYTES, &batch);
     if (!code) {
-        if (count(delivery, &batch))
+        if (progress_count(&delivery->progress, &batch, bytes_max))
             cut(delivery);
         else
             next_after(delivery, 0, gather);
@@ -239,7 +203,7 @@ static void on_ready(struct stream_reader *reader, void *data) {
 static void begin_building(struct delivery *delivery) {
     delivery->found = (struct tally){0};
     upload_clear(&delivery->upload);
-    stream_reader_seek(delivery->reader, delivery->intent.first);
+    stream_reader_seek(delivery->progress.reader, delivery->progress.intent.first);
     build(delivery);
 }
 
@@ -258,7 +222,7 @@ static void recorded(struct delivery *delivery, int code, const struct err *err)
 
 static void record(struct delivery *delivery) {
     struct err err;
-    int code = ledger_record(&delivery->ledger, &delivery->intent, &err);
+    int code = ledger_record(&delivery->progress.ledger, &delivery->progress.intent, &err);
     recorded(delivery, code, &err);
 }
 
@@ -266,7 +230,7 @@ static void record(struct delivery *delivery) {
 
 /* What was read is not what the intent says. */
 static void revise(struct delivery *delivery) {
-    struct intent *intent = &delivery->intent;
+    struct intent *intent = &delivery->progress.intent;
     log_error("delivery",
               "%s: %llu records of %llu bytes were to become %s, but the stream now has %llu of "
               "%llu bytes; they become an object of their own",
@@ -287,7 +251,7 @@ static void revise(struct delivery *delivery) {
 }
 
 static void on_built(struct delivery *delivery) {
-    struct intent *intent = &delivery->intent;
+    struct intent *intent = &delivery->progress.intent;
     if (!tally_equal(&intent->tally, &delivery->found)) {
         revise(delivery);
     } else if (!body_bytes(&delivery->upload.body).len) { /* Packed records without data. */
@@ -302,7 +266,7 @@ static void on_built(struct delivery *delivery) {
 
 /* True when the range is complete. */
 static bool take(struct delivery *delivery, const struct stream_batch *batch) {
-    struct intent *intent = &delivery->intent;
+    struct intent *intent = &delivery->progress.intent;
     for (size_t i = 0; i < batch->count; i++) {
         const struct stream_record *item = &batch->records[i];
         if (item->counter >= intent->end)
@@ -314,25 +278,26 @@ static bool take(struct delivery *delivery, const struct stream_batch *batch) {
         tally_add(&delivery->found, item->data);
         body_take(&delivery->upload.body, item->data, intent->deaggregates);
     }
-    return stream_reader_counter(delivery->reader) >= intent->end;
+    return stream_reader_counter(delivery->progress.reader) >= intent->end;
 }
 
 static void build(struct delivery *delivery) {
+    struct progress *progress = &delivery->progress;
     struct stream_batch batch;
-    int code = stream_reader_next(delivery->reader, SLICE_RECORDS, SLICE_BYTES, &batch);
+    int code = stream_reader_next(progress->reader, SLICE_RECORDS, SLICE_BYTES, &batch);
     bool complete = false;
-    delivery->is_awaiting = code == ERR_AGAIN && delivery->ledger.member;
+    delivery->is_awaiting = code == ERR_AGAIN && progress->ledger.member;
     if (delivery->is_awaiting)
         return; /* The records are in the topic, and on their way. */
     if (!code) {
         complete = take(delivery, &batch);
     } else if (code == ERR_AGAIN) {
-        uint64_t tip = stream_reader_counter(delivery->reader); /* The stream has lost its end. */
-        if (tip < delivery->intent.end)
-            delivery->intent.end = tip;
+        uint64_t tip = stream_reader_counter(progress->reader); /* The stream has lost its end. */
+        if (tip < progress->intent.end)
+            progress->intent.end = tip;
         complete = true;
     } else if (code == ERR_CORRUPT) {
-        complete = stream_reader_counter(delivery->reader) >= delivery->intent.end;
+        complete = stream_reader_counter(progress->reader) >= progress->intent.end;
     } else {
         log_read_failure(delivery, code);
         try_again_after(delivery, READ_RETRY_MS, build);
@@ -348,33 +313,22 @@ static void build(struct delivery *delivery) {
 
 static void on_uploaded(struct upload *upload, bool is_safe) {
     struct delivery *delivery = CONTAINER_OF(upload, struct delivery, upload);
+    struct intent *intent = &delivery->progress.intent;
     size_t stored = body_bytes(&upload->body).len;
     if (!is_safe) {
         stop(delivery);
         return;
     }
     metric_add(&delivery->meter.objects, 1);
-    metric_add(&delivery->meter.bytes_raw, (int64_t)delivery->intent.tally.bytes);
+    metric_add(&delivery->meter.bytes_raw, (int64_t)intent->tally.bytes);
     metric_add(&delivery->meter.bytes_stored, (int64_t)stored);
     log_debug("delivery", "%s: %s holds %llu records in %zu bytes", name_of(delivery),
-              buf_cstr(&delivery->intent.key), (unsigned long long)delivery->intent.tally.records,
-              stored);
+              buf_cstr(&intent->key), (unsigned long long)intent->tally.records, stored);
     move(delivery, COMMITTING);
     commit(delivery);
 }
 
 /* ---- committing ---- */
-
-/* Nothing is gathered; the next record is `counter`. */
-static void reset_intent(struct delivery *delivery, uint64_t counter) {
-    intent_done(&delivery->intent);
-    delivery->intent = (struct intent){
-        .stream_created_s = stream_created_s(delivery->stream),
-        .shard = delivery->shard,
-        .first = counter,
-        .end = counter,
-    };
-}
 
 static void committed(struct delivery *delivery, int code, const struct err *err) {
     delivery->is_noting = code == ERR_AGAIN;
@@ -385,14 +339,9 @@ static void committed(struct delivery *delivery, int code, const struct err *err
         try_again_after(delivery, FACTS_RETRY_MS, commit);
         return;
     }
-    uint64_t end = delivery->intent.end;
-    if (!delivery->ledger.member)
-        stream_release(delivery->stream, delivery->shard, end);
     upload_clear(&delivery->upload);
-    reset_intent(delivery, end);
+    progress_pass(&delivery->progress);
     move(delivery, GATHERING);
-    if (stream_reader_counter(delivery->reader) != end)
-        stream_reader_seek(delivery->reader, end);
     if (delivery->is_closing)
         stop(delivery);
     else
@@ -401,7 +350,7 @@ static void committed(struct delivery *delivery, int code, const struct err *err
 
 static void commit(struct delivery *delivery) {
     struct err err;
-    int code = ledger_commit(&delivery->ledger, &delivery->intent, &err);
+    int code = ledger_commit(&delivery->progress.ledger, &delivery->progress.intent, &err);
     committed(delivery, code, &err);
 }
 
@@ -418,95 +367,29 @@ static void on_noted(void *data, int code) {
 
 /* ---- metrics ---- */
 
-/* Records behind the reader's position but not delivered belong to the present intent; counters
- * have no gaps, so their difference is a number of records. */
 static void on_meter(struct timer *timer) {
     struct delivery *delivery = CONTAINER_OF(timer, struct delivery, meter_timer);
-    const struct intent *intent = &delivery->intent;
-    uint64_t beyond, behind_ms, position = stream_reader_counter(delivery->reader);
-    stream_reader_lag(delivery->reader, &beyond, &behind_ms);
-    uint64_t lag = beyond + (position > intent->first ? position - intent->first : 0);
-    uint64_t bytes = intent->tally.bytes;
-    uint64_t records = delivery->seen_records + intent->tally.records;
-    if (lag > intent->tally.records && records)
-        bytes += (lag - intent->tally.records) * (delivery->seen_bytes + bytes) / records;
-    if (intent->tally.records) {
-        uint64_t now_ms = clock_wall_ms();
-        behind_ms = now_ms > intent->instant_ms ? now_ms - intent->instant_ms : 0;
-    }
-    metric_set(&delivery->meter.lag_records, (int64_t)lag);
-    metric_set(&delivery->meter.behind_ms, (int64_t)behind_ms);
-    metric_set(&delivery->meter.backlog_bytes, (int64_t)bytes);
+    progress_show(&delivery->progress, &delivery->meter);
 }
 
 /* ---- opening ---- */
 
-/*
- * The checkpoint lies behind the end of the stream: without `sync: always` a power failure may cost
- * the stream's end, and the counters of what was lost are given out again. From here on, at once.
- */
-static int go_back(struct delivery *delivery, uint64_t checkpoint, uint64_t tip, struct err *err) {
-    log_error("delivery", "%s: the stream has lost its last %llu records, which were delivered",
-              name_of(delivery), (unsigned long long)(checkpoint - tip));
-    reset_intent(delivery, tip);
-    return ledger_commit(&delivery->ledger, &delivery->intent, err);
-}
-
-static int take_up_intent(struct delivery *delivery, struct str note, struct err *err) {
-    struct intent intent;
-    int code = ledger_unfinished(&delivery->ledger, note, delivery->intent.first, &intent, err);
-    if (code)
-        return code == ERR_NOT_FOUND ? 0 : code;
-    log_info("delivery", "%s: finishing %s", name_of(delivery), buf_cstr(&intent.key));
-    intent_done(&delivery->intent);
-    delivery->intent = intent;
-    delivery->state = BUILDING;
-    return 0;
-}
-
-/* The reader is opened at the tip to learn where that is. */
-static int take_up_position(struct delivery *delivery, struct err *err) {
-    const struct stream_position latest = {.from = STREAM_LATEST};
-    uint64_t checkpoint;
-    int code = intent_checkpoint(delivery->ledger.facts, delivery->stream, name_of(delivery),
-                                 &checkpoint, err);
-    if (!code)
-        code = stream_reader_open(delivery->stream, delivery->shard, delivery->loop, &latest,
-                                  on_ready, delivery, &delivery->reader, err);
-    if (code)
-        return code;
-    uint64_t tip = stream_reader_counter(delivery->reader);
-    if (checkpoint > tip)
-        return go_back(delivery, checkpoint, tip, err);
-    stream_reader_seek(delivery->reader, checkpoint);
-    stream_release(delivery->stream, delivery->shard, checkpoint);
-    reset_intent(delivery, checkpoint);
-    return 0;
-}
-
-static int take_up_share(struct delivery *delivery, uint64_t counter, struct err *err) {
-    const struct stream_position position = {.from = STREAM_AT_COUNTER, .counter = counter};
-    reset_intent(delivery, counter);
-    return stream_reader_open(delivery->stream, delivery->shard, delivery->loop, &position,
-                              on_ready, delivery, &delivery->reader, err);
-}
-
 static int start(struct delivery *delivery, uint64_t counter, struct str note, struct err *err) {
-    int code = delivery->ledger.member ? take_up_share(delivery, counter, err)
-                                       : take_up_position(delivery, err);
-    if (!code)
-        code = take_up_intent(delivery, note, err);
+    bool is_unfinished = false;
+    int code =
+        progress_open(&delivery->progress, counter, note, on_ready, delivery, &is_unfinished, err);
     if (code)
         return code;
-    next_after(delivery, 0, delivery->state == BUILDING ? begin_building : gather);
+    if (is_unfinished)
+        delivery->state = BUILDING;
+    next_after(delivery, 0, is_unfinished ? begin_building : gather);
     timer_start(delivery->loop, &delivery->meter_timer, 0, METER_INTERVAL_MS, on_meter);
     return 0;
 }
 
 static void delivery_free(struct delivery *delivery) {
-    stream_reader_close(delivery->reader);
+    progress_done(&delivery->progress);
     upload_done(&delivery->upload);
-    intent_done(&delivery->intent);
     meter_done(&delivery->meter);
     free(delivery);
 }
@@ -516,15 +399,14 @@ int delivery_shard_open(const struct delivery_shard_config *config, struct deliv
     struct delivery *delivery = xcalloc(1, sizeof *delivery);
     delivery->loop = config->loop;
     delivery->config = config->config;
-    delivery->stream = config->stream;
-    delivery->shard = config->shard;
-    delivery->ledger = (struct ledger){.facts = config->facts,
-                                       .member = config->member,
-                                       .stream = config->stream,
-                                       .name = name_of(delivery),
-                                       .shard = config->shard,
-                                       .done = on_noted,
-                                       .data = delivery};
+    delivery->progress = (struct progress){.loop = config->loop,
+                                           .ledger = {.facts = config->facts,
+                                                      .member = config->member,
+                                                      .stream = config->stream,
+                                                      .name = name_of(delivery),
+                                                      .shard = config->shard,
+                                                      .done = on_noted,
+                                                      .data = delivery}};
     delivery->upload =
         (struct upload){.loop = config->loop,
                         .bucket = bucket_open(config->loop, config->client, config->bucket),
@@ -600,7 +482,7 @@ static void stop(struct delivery *delivery) {
 /* What cannot be stopped comes back and stops then. */
 static void give_up(struct delivery *delivery) {
     if (delivery->is_noting)
-        ledger_forget(&delivery->ledger);
+        ledger_forget(&delivery->progress.ledger);
     delivery->is_noting = false;
     if (upload_give_up(&delivery->upload))
         stop(delivery);

@@ -315,7 +315,7 @@ static uint64_t checkpoint_of(struct pipeline *pipeline) {
 }
 
 /* All that was pushed is in objects and noted. */
-static bool is_delivered(struct pipeline *pipeline) {
+__attribute__((unused)) static bool is_delivered(struct pipeline *pipeline) {
     return checkpoint_of(pipeline) == pipeline->pushed;
 }
 

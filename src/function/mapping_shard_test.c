@@ -86,7 +86,7 @@ static void a_record_that_fits_no_document_is_passed_over(void **state) {
     struct expectation never = {&world, "never"};
     while (world_checkpoint(&world, 0) < 5)
         assert_false(loop_run_until(world.harness.loop, 20, expectation_is_met, &never));
-    assert_int_equal(metric_value(SKIPPED), 3);
+    assert_int_equal(metric_shown(SKIPPED), 3);
     world_done(&world);
     free(data);
 }
@@ -115,7 +115,7 @@ static void after_its_attempts_a_batch_is_skipped(void **state) {
     world_commit(&world);
     world_map(&world);
     world_expect(&world, "failed 0:a,b\nfailed 0:a,b\ndone 0:c,d\n");
-    assert_int_equal(metric_value(SKIPPED), 2);
+    assert_int_equal(metric_shown(SKIPPED), 2);
     world_stop(&world, 1000);
     world_start_again(&world, 1);
     assert_int_equal(world_checkpoint(&world, 0), 4);
@@ -132,12 +132,12 @@ static void no_retries_at_all_are_possible(void **state) {
     world_commit(&world);
     world_map(&world);
     world_expect(&world, "failed 0:a\nfailed 0:b\ndone 0:c\n");
-    assert_int_equal(metric_value(SKIPPED), 2);
+    assert_int_equal(metric_shown(SKIPPED), 2);
     world_done(&world);
 }
 
 static bool two_are_skipped(void *data) {
-    return metric_value(SKIPPED) == 2;
+    return metric_shown(SKIPPED) == 2;
 }
 
 static void records_that_are_too_old_are_skipped(void **state) {
@@ -151,7 +151,7 @@ static void records_that_are_too_old_are_skipped(void **state) {
     world_commit(&world);
     world_map(&world);
     world_expect(&world, "done 0:b\n");
-    assert_int_equal(metric_value(SKIPPED), 1);
+    assert_int_equal(metric_shown(SKIPPED), 1);
     world_let_fail(&world, "c");
     world_put(&world, "k", "c");
     assert_true(loop_run_until(world.harness.loop, TEST_LIMIT_MS, two_are_skipped, NULL));
@@ -208,7 +208,7 @@ static void bisecting_leaves_only_the_bad_record_behind(void **state) {
     world_commit(&world);
     world_map(&world);
     world_expect(&world, "failed 0:a,b,c,d\ndone 0:a,b\nfailed 0:c,d\nfailed 0:c\ndone 0:d\n");
-    assert_int_equal(metric_value(SKIPPED), 1);
+    assert_int_equal(metric_shown(SKIPPED), 1);
     world_put(&world, "k", "e f");
     world_commit(&world);
     while (!strstr(world_read(&world), "f\n"))

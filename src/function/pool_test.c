@@ -16,7 +16,7 @@ static void many_at_once_get_environments_up_to_the_concurrency(void **state) {
     struct answer answers[6] = {{0}}, warm = {0};
     open_with(3);
     harness_ask(&harness, "{}", &warm);
-    assert_int_equal(metric_value(ENVIRONMENTS), 1);
+    assert_int_equal(metric_shown(ENVIRONMENTS), 1);
     for (size_t i = 0; i < 6; i++)
         harness_begin(&harness, "{\"do\": \"sleep\", \"seconds\": 0.5}", &answers[i]);
     for (size_t i = 0; i < 6; i++) {
@@ -24,9 +24,9 @@ static void many_at_once_get_environments_up_to_the_concurrency(void **state) {
         assert_true(answers[i].ok);
         buf_done(&answers[i].payload);
     }
-    assert_int_equal(metric_value(ENVIRONMENTS), 3);
+    assert_int_equal(metric_shown(ENVIRONMENTS), 3);
     harness_close(&harness, 0);
-    assert_int_equal(metric_value(ENVIRONMENTS), -1);
+    assert_int_equal(metric_shown(ENVIRONMENTS), -1);
     buf_done(&warm.payload);
 }
 
@@ -40,7 +40,7 @@ static void a_quick_function_needs_one_environment(void **state) {
         harness_finish(&harness, &answers[i]);
         buf_done(&answers[i].payload);
     }
-    assert_in_range(metric_value(ENVIRONMENTS), 1, 3);
+    assert_in_range(metric_shown(ENVIRONMENTS), 1, 3);
     harness_close(&harness, 0);
     buf_done(&warm.payload);
 }
@@ -60,7 +60,7 @@ static void go_on(void *data, const struct function_result *result) {
 }
 
 static bool there_are_three(void *data) {
-    return metric_value(ENVIRONMENTS) == 3;
+    return metric_shown(ENVIRONMENTS) == 3;
 }
 
 static void a_queue_that_is_never_empty_gets_more_environments(void **state) {
@@ -128,13 +128,13 @@ static void durations_and_timeouts_are_counted(void **state) {
     struct answer answer = {0};
     open_with(1);
     harness_ask(&harness, "{\"do\": \"sleep\", \"seconds\": 0.1}", &answer);
-    assert_in_range(metric_value("weir_function_duration_ms_sum{function=\"worker\"}"), 100, 20000);
-    assert_int_equal(metric_value("weir_function_timeouts_total{function=\"worker\"}"), 0);
+    assert_in_range(metric_shown("weir_function_duration_ms_sum{function=\"worker\"}"), 100, 20000);
+    assert_int_equal(metric_shown("weir_function_timeouts_total{function=\"worker\"}"), 0);
     harness.functions[0].timeout_ms = 200;
     harness_ask(&harness, "{\"do\": \"hang\"}", &answer);
-    assert_int_equal(metric_value("weir_function_timeouts_total{function=\"worker\"}"), 1);
-    assert_int_equal(metric_value("weir_function_errors_total{function=\"worker\"}"), 1);
-    assert_int_equal(metric_value("weir_function_invocations_total{function=\"worker\"}"), 2);
+    assert_int_equal(metric_shown("weir_function_timeouts_total{function=\"worker\"}"), 1);
+    assert_int_equal(metric_shown("weir_function_errors_total{function=\"worker\"}"), 1);
+    assert_int_equal(metric_shown("weir_function_invocations_total{function=\"worker\"}"), 2);
     harness_close(&harness, 0);
     buf_done(&answer.payload);
 }

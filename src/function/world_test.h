@@ -3,7 +3,7 @@
 #ifndef FUNCTION_WORLD_TEST_H
 #define FUNCTION_WORLD_TEST_H
 
-#include "base/metric.h"
+#include "base/metric_rig.h"
 #include "function/harness_test.h"
 #include "io/facts.h"
 #include "stream/stream.h"
@@ -183,18 +183,6 @@ static inline uint64_t world_checkpoint(struct world *world, unsigned shard) {
                                            "mapping/sensors/counter", &counter),
                      0);
     return counter;
-}
-
-/* The number behind `name{labels}` on the metrics page; -1 if it is not there. */
-static inline int64_t metric_value(const char *name_and_labels) {
-    struct buf page = {0};
-    metric_show(&page);
-    const char *at = strstr(buf_cstr(&page), name_and_labels);
-    long long value = -1;
-    if (at)
-        sscanf(at + strlen(name_and_labels), " %lld", &value);
-    buf_done(&page);
-    return value;
 }
 
 #endif

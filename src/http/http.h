@@ -26,6 +26,19 @@ struct http_header {
     struct str name, value;
 };
 
+/* Those of a request in the making; views. */
+enum { HTTP_HEADERS_MAX = 32 };
+struct http_headers {
+    struct http_header items[HTTP_HEADERS_MAX];
+    size_t count;
+};
+
+static inline void http_headers_add(struct http_headers *headers, struct str name,
+                                    struct str value) {
+    ASSERT(headers->count < HTTP_HEADERS_MAX);
+    headers->items[headers->count++] = (struct http_header){name, value};
+}
+
 /*
  * A request is whole. The handler answers with http_respond() at once or later, from the same
  * thread; until then, or until on_abort, the request and its views stay valid.

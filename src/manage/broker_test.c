@@ -35,7 +35,7 @@ static void a_client_is_shown_and_ended(void **state) {
     assert_int_equal(world_ask(&world, "DELETE /v1/clients/c1?forget_session=true"), 200);
     assert_int_equal(world_ask(&world, "DELETE /v1/clients/c1?forget_session=true"), 404);
     assert_int_equal(world_ask(&world, "GET /v1/clients/c1"), 404);
-    assert_string_equal(world.error, "ResourceNotFoundException");
+    assert_string_equal(world.answer.error, "ResourceNotFoundException");
     world_end(&world);
 }
 
@@ -49,14 +49,15 @@ static void retained_messages_are_removed_as_a_client_would(void **state) {
     world_call(&world, &request);
     assert_int_equal(world_ask(&world, "GET /v1/retained"), 200);
     assert_true(world_body_has(&world, "{\"retained\":[{\"topic\":\"rule/b\",\"qos\":0,"));
-    unsigned before = world.answers;
+    unsigned before = world.answer.count;
     request = world_request("DELETE /v1/retained/rule/b");
     world_call(&world, &request);
     for (int i = 0; i < 10; i++)
         world_turn(&world);
-    assert_int_equal(world.answers, before); /* A rule has staged it: the disk is waited for. */
+    assert_int_equal(world.answer.count,
+                     before); /* A rule has staged it: the disk is waited for. */
     world_commit(&world, 1, 0);
-    assert_int_equal(world.answers, before + 1);
+    assert_int_equal(world.answer.count, before + 1);
     assert_true(world_body_is(&world, "{\"topic\":\"rule/b\",\"deleted\":true}"));
     assert_int_equal(world_ask(&world, "DELETE /v1/retained/rule/b"), 404);
     world_end(&world);
@@ -67,12 +68,12 @@ static void who_has_gone_is_not_answered(void **state) {
     world_begin(&world);
     struct http_request request = world_request("GET /v1/subscriptions");
     world_call(&world, &request);
-    world.status = 0;
+    world.answer.status = 0;
     request.on_abort(&request);
-    for (int i = 0; i < 100 && !world.answers; i++)
+    for (int i = 0; i < 100 && !world.answer.count; i++)
         world_turn(&world);
-    assert_int_equal(world.answers, 1);
-    assert_int_equal(world.status, 0);
+    assert_int_equal(world.answer.count, 1);
+    assert_int_equal(world.answer.status, 0);
     world_end(&world);
 }
 
@@ -90,7 +91,7 @@ static void bad_questions_are_refused(void **state) {
     world_begin(&world);
     for (size_t i = 0; i < COUNT_OF(lines); i++) {
         assert_int_equal(world_ask(&world, lines[i]), 400);
-        assert_string_equal(world.error, "InvalidRequestException");
+        assert_string_equal(world.answer.error, "InvalidRequestException");
     }
     world_end(&world);
 }

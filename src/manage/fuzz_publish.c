@@ -31,11 +31,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     request.body = rest;
     world_call(&world, &request);
     world_commit(&world, world.ticket, 0);
-    for (int i = 0; i < 100 && !world.answers; i++) {
+    for (int i = 0; i < 100 && !world.answer.count; i++) {
         world_turn(&world);
         world_commit(&world, world.ticket, 0);
     }
-    ASSERT(world.answers == 1);
+    ASSERT(world.answer.count == 1);
     world_end(&world);
     free(copy);
     return 0;

@@ -6,7 +6,7 @@ static void retain(struct world *world, const char *line, struct str payload) {
     struct http_request request = world_request(line);
     request.body = payload;
     world_call(world, &request);
-    assert_int_equal(world->status, 200);
+    assert_int_equal(world->answer.status, 200);
 }
 
 static void retained_messages_in_the_forms_of_aws(void **state) {

@@ -16,21 +16,12 @@
 #include "base/base64.h"
 #include "base/mem.h"
 #include "base/utf8.h"
+#include "flow/property.h"
 #include "flow/topic.h"
 #include "io/tcp.h"
 #include "manage/call.h"
 
 enum { EXPIRY_S_MAX = UINT32_MAX, STRING_BYTES_MAX = 65535 };
-
-/* Identifiers of MQTT 5.0 section 2.2.2.2. */
-enum {
-    PAYLOAD_FORMAT = 0x01,
-    MESSAGE_EXPIRY = 0x02,
-    CONTENT_TYPE = 0x03,
-    RESPONSE_TOPIC = 0x08,
-    CORRELATION_DATA = 0x09,
-    USER_PROPERTY = 0x26
-};
 
 /* ---- into the broker ---- */
 
@@ -118,7 +109,7 @@ static bool add_format(struct rest_call *call, struct buf *out) {
         return true;
     if (!is_text && !str_eq(format, STR("UNSPECIFIED_BYTES")))
         return refuse(call, "payloadFormatIndicator must be UNSPECIFIED_BYTES or UTF8_DATA.");
-    buf_add_u8(out, PAYLOAD_FORMAT);
+    buf_add_u8(out, PROPERTY_PAYLOAD_FORMAT);
     buf_add_u8(out, is_text);
     return true;
 }
@@ -130,7 +121,7 @@ static bool add_expiry(struct rest_call *call, struct buf *out) {
         return false;
     if (!rest_query(call, "messageExpiry", &ignored))
         return true;
-    buf_add_u8(out, MESSAGE_EXPIRY);
+    buf_add_u8(out, PROPERTY_MESSAGE_EXPIRY);
     buf_add_u32be(out, (uint32_t)expiry_s);
     return true;
 }
@@ -141,7 +132,7 @@ static bool add_content_type(struct rest_call *call, struct buf *out) {
         return true;
     if (!is_string(type))
         return refuse(call, "contentType must be UTF-8.");
-    buf_add_u8(out, CONTENT_TYPE);
+    buf_add_u8(out, PROPERTY_CONTENT_TYPE);
     put_string(out, type);
     return true;
 }
@@ -152,7 +143,7 @@ static bool add_response_topic(struct rest_call *call, struct buf *out) {
         return true;
     if (!topic_name_valid(topic))
         return refuse(call, "responseTopic must be a topic name without wildcards.");
-    buf_add_u8(out, RESPONSE_TOPIC);
+    buf_add_u8(out, PROPERTY_RESPONSE_TOPIC);
     put_string(out, topic);
     return true;
 }
@@ -164,7 +155,7 @@ static bool add_correlation(struct rest_call *call, struct buf *out) {
         return true;
     bool ok = base64_read(&data, text) && buf_len(&data) <= STRING_BYTES_MAX;
     if (ok) {
-        buf_add_u8(out, CORRELATION_DATA);
+        buf_add_u8(out, PROPERTY_CORRELATION_DATA);
         put_string(out, buf_str(&data));
     }
     buf_done(&data);
@@ -183,7 +174,7 @@ static bool add_user_property(struct rest_call *call, struct json_value pair, st
         struct str value = json_str(cursor.value, &call->arena);
         if (json_type(cursor.value) != JSON_STRING || !is_string(name) || !is_string(value))
             return false;
-        buf_add_u8(out, USER_PROPERTY);
+        buf_add_u8(out, PROPERTY_USER);
         put_string(out, name);
         put_string(out, value);
     }

@@ -9,11 +9,11 @@ static int publish(struct world *world, const char *line, const struct http_head
     request.headers = headers;
     request.header_count = header_count;
     request.body = STR("text");
-    world->status = 0;
+    world->answer.status = 0;
     world_call(world, &request);
-    if (!world->status) /* It waits for the disk. */
+    if (!world->answer.status) /* It waits for the disk. */
         world_commit(world, world->ticket, 0);
-    return world->status;
+    return world->answer.status;
 }
 
 static void it_is_answered_as_aws_does(void **state) {
@@ -35,17 +35,17 @@ static void qos_1_waits_for_the_disk(void **state) {
     world.ticket = 8;
     world_call(&world, &second);
     world_commit(&world, 6, 0);
-    assert_int_equal(world.answers, 0);
+    assert_int_equal(world.answer.count, 0);
     world_commit(&world, 7, 0);
-    assert_int_equal(world.answers, 1);
-    assert_int_equal(world.status, 200);
+    assert_int_equal(world.answer.count, 1);
+    assert_int_equal(world.answer.status, 200);
     world_commit(&world, 8, ERR_NO_SPACE);
-    assert_int_equal(world.answers, 2);
-    assert_int_equal(world.status, 503);
-    assert_string_equal(world.error, "ServiceUnavailableException");
+    assert_int_equal(world.answer.count, 2);
+    assert_int_equal(world.answer.status, 503);
+    assert_string_equal(world.answer.error, "ServiceUnavailableException");
     struct http_request third = world_request("POST /topics/none?qos=1");
     world_call(&world, &third); /* Nothing is staged: nothing is waited for. */
-    assert_int_equal(world.answers, 3);
+    assert_int_equal(world.answer.count, 3);
     world_end(&world);
 }
 
@@ -54,7 +54,7 @@ static void without_room_it_is_to_be_tried_again(void **state) {
     world_begin(&world);
     world.full = true;
     assert_int_equal(publish(&world, "POST /topics/a?qos=1", NULL, 0), 429);
-    assert_string_equal(world.error, "ThrottlingException");
+    assert_string_equal(world.answer.error, "ThrottlingException");
     world_end(&world);
 }
 
@@ -126,8 +126,8 @@ static void a_payload_is_bounded(void **state) {
     struct http_request request = world_request("POST /topics/a");
     request.body = str_from(payload, sizeof payload);
     world_call(&world, &request);
-    assert_int_equal(world.status, 413);
-    assert_string_equal(world.error, "RequestEntityTooLargeException");
+    assert_int_equal(world.answer.status, 413);
+    assert_string_equal(world.answer.error, "RequestEntityTooLargeException");
     world_end(&world);
 }
 

@@ -10,6 +10,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "http/test_rest.h"
 #include "manage/call.h"
 
 struct world {
@@ -29,11 +30,7 @@ struct world {
     struct buf rules_properties; /* of the last message */
     struct str principal, source_ip;
     char names[128];
-    /* the last answer */
-    unsigned answers;
-    int status;
-    char error[64];
-    struct buf body;
+    struct test_answer answer;
 };
 
 static inline bool world_has_room(struct sink_gate *gate) {
@@ -105,42 +102,23 @@ static inline void world_end(struct world *world) {
     mqtt_free(world->mqtt);
     loop_free(world->loop);
     buf_done(&world->rules_properties);
-    buf_done(&world->body);
+    buf_done(&world->answer.body);
     arena_done(&world->arena);
 }
 
 /* ---- calls ---- */
 
-static inline void world_respond(struct rest_call *call, int status, const char *content_type,
-                                 const char *error, struct str body) {
-    struct world *world = call->host_data;
-    world->status = status;
-    snprintf(world->error, sizeof world->error, "%s", error ? error : "");
-    buf_clear(&world->body);
-    buf_add_str(&world->body, body);
-}
-
-static inline void world_ended(struct rest_call *call) {
-    ((struct world *)call->host_data)->answers++;
-}
-
 /* Begins a call; its answer may come later. The request must live until then. */
 static inline void world_call(struct world *world, struct http_request *request) {
-    static const struct rest_host host = {.respond = world_respond, .ended = world_ended};
     const struct rest_service *services[MANAGE_SERVICES];
-    struct rest_match match;
     for (unsigned i = 0; i < MANAGE_SERVICES; i++)
         services[i] = manage_service(world->manage, i);
-    rest_find(services, MANAGE_SERVICES, request->method, request->path, &match);
-    rest_run(rest_begin(request, &match, &host, world));
+    rest_run(test_begin(services, MANAGE_SERVICES, request, &world->answer));
 }
 
 /* "GET /v1/clients?limit=1" */
 static inline struct http_request world_request(const char *line) {
-    struct http_request request = {0};
-    struct str target;
-    request.method = str_cut(str_of(line), ' ', &target);
-    request.path = str_cut(target, '?', &request.query);
+    struct http_request request = test_request(line, "");
     struct sockaddr_in *peer = (struct sockaddr_in *)&request.peer;
     *peer = (struct sockaddr_in){.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     return request;
@@ -149,20 +127,20 @@ static inline struct http_request world_request(const char *line) {
 /* Asks and waits for the answer. Returns its status. */
 static inline int world_ask(struct world *world, const char *line) {
     struct http_request request = world_request(line);
-    unsigned before = world->answers;
+    unsigned before = world->answer.count;
     world_call(world, &request);
-    for (int i = 0; i < 100 && world->answers == before; i++)
+    for (int i = 0; i < 100 && world->answer.count == before; i++)
         world_turn(world);
-    ASSERT(world->answers == before + 1);
-    return world->status;
+    ASSERT(world->answer.count == before + 1);
+    return world->answer.status;
 }
 
 static inline bool world_body_is(struct world *world, const char *text) {
-    return str_eq(buf_str(&world->body), str_of(text));
+    return str_eq(buf_str(&world->answer.body), str_of(text));
 }
 
 static inline bool world_body_has(struct world *world, const char *text) {
-    return strstr(buf_cstr(&world->body), text);
+    return test_answer_has(&world->answer, text);
 }
 
 /* ---- MQTT clients ---- */

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "base/mem.h"
+#include "base/ref.h"
 #include "io/file.h"
 #include "io/tls.h"
 #include "mqtt/password.h"
@@ -125,13 +126,12 @@ int mqtt_identities_new(const struct mqtt_config *config, const struct mqtt_devi
 }
 
 struct mqtt_identities *identities_ref(struct mqtt_identities *identities) {
-    atomic_fetch_add_explicit(&identities->references, 1, memory_order_relaxed);
+    ref_take(&identities->references);
     return identities;
 }
 
 void mqtt_identities_unref(struct mqtt_identities *identities) {
-    if (!identities ||
-        atomic_fetch_sub_explicit(&identities->references, 1, memory_order_acq_rel) != 1)
+    if (!identities || !ref_drop(&identities->references))
         return;
     map_done(&identities->users);
     map_done(&identities->certificates);

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "base/mem.h"
+#include "base/ref.h"
 
 static struct str append(char **at, struct str s) {
     char *begin = *at;
@@ -42,11 +43,11 @@ struct kept *kept_new(const struct publication *publication, uint64_t version) {
 }
 
 void kept_ref(struct kept *kept) {
-    atomic_fetch_add_explicit(&kept->refs, 1, memory_order_relaxed);
+    ref_take(&kept->refs);
 }
 
 void kept_unref(struct kept *kept) {
-    if (kept && atomic_fetch_sub_explicit(&kept->refs, 1, memory_order_acq_rel) == 1)
+    if (kept && ref_drop(&kept->refs))
         free(kept);
 }
 

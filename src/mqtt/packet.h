@@ -15,6 +15,7 @@
 #include "base/buf.h"
 #include "base/str.h"
 #include "flow/message.h"
+#include "flow/property.h"
 
 /* Section 2.1.2. */
 enum packet_type {
@@ -132,33 +133,7 @@ struct packet_properties {
     int32_t delay_at; /* where in `raw` the will delay property (five bytes) begins, or -1 */
 };
 
-enum packet_property {
-    PROPERTY_PAYLOAD_FORMAT = 0x01,
-    PROPERTY_MESSAGE_EXPIRY = 0x02,
-    PROPERTY_CONTENT_TYPE = 0x03,
-    PROPERTY_RESPONSE_TOPIC = 0x08,
-    PROPERTY_CORRELATION_DATA = 0x09,
-    PROPERTY_SUBSCRIPTION_ID = 0x0b,
-    PROPERTY_SESSION_EXPIRY = 0x11,
-    PROPERTY_ASSIGNED_CLIENT_ID = 0x12,
-    PROPERTY_SERVER_KEEP_ALIVE = 0x13,
-    PROPERTY_AUTH_METHOD = 0x15,
-    PROPERTY_AUTH_DATA = 0x16,
-    PROPERTY_REQUEST_PROBLEM = 0x17,
-    PROPERTY_WILL_DELAY = 0x18,
-    PROPERTY_REQUEST_RESPONSE = 0x19,
-    PROPERTY_SERVER_REFERENCE = 0x1c,
-    PROPERTY_REASON_TEXT = 0x1f,
-    PROPERTY_RECEIVE_MAX = 0x21,
-    PROPERTY_TOPIC_ALIAS_MAX = 0x22,
-    PROPERTY_TOPIC_ALIAS = 0x23,
-    PROPERTY_RETAIN_AVAILABLE = 0x25,
-    PROPERTY_USER = 0x26,
-    PROPERTY_PACKET_BYTES_MAX = 0x27,
-    PROPERTY_SHARED_AVAILABLE = 0x2a,
-};
-
-static inline bool packet_has(const struct packet_properties *properties, enum packet_property id) {
+static inline bool packet_has(const struct packet_properties *properties, enum mqtt_property id) {
     return properties->present >> id & 1;
 }
 

@@ -18,7 +18,7 @@ static void write_string(struct buf *out, struct str s) {
     buf_add_str(out, s);
 }
 
-static void write_u16_property(struct buf *out, enum packet_property id, uint16_t value) {
+static void write_u16_property(struct buf *out, enum mqtt_property id, uint16_t value) {
     buf_add_u8(out, id);
     buf_add_u16be(out, value);
 }

@@ -23,6 +23,7 @@
 #include <stdlib.h>
 
 #include "base/mem.h"
+#include "base/ref.h"
 #include "mqtt/policy.h"
 
 struct compiler {
@@ -464,12 +465,12 @@ int policies_compile(const struct conf *conf, struct mqtt_policies **ret_policie
 }
 
 struct mqtt_policies *policies_ref(struct mqtt_policies *policies) {
-    atomic_fetch_add_explicit(&policies->references, 1, memory_order_relaxed);
+    ref_take(&policies->references);
     return policies;
 }
 
 void policies_unref(struct mqtt_policies *policies) {
-    if (!policies || atomic_fetch_sub_explicit(&policies->references, 1, memory_order_acq_rel) > 1)
+    if (!policies || !ref_drop(&policies->references))
         return;
     map_done(&policies->by_name);
     arena_done(&policies->arena);

@@ -96,16 +96,18 @@ static int publish_now(struct mqtt_worker *worker, const struct publication *pub
         return ERR_FULL;
     int asked = MESSAGE_TAKEN, result = MESSAGE_TAKEN;
     uint64_t epoch = worker->routes.epoch;
-    if (route->request)
+    if (route->request) {
         asked = worker->requests->push(worker->requests, route->request, message);
-    if (asked < 0)
-        return asked;
-    route = find_again(worker, message->topic, route, &epoch);
-    if (route->rules)
+        if (asked < 0)
+            return asked;
+        route = find_again(worker, message->topic, route, &epoch);
+    }
+    if (route->rules) {
         result = worker->rules->push(worker->rules, route->rules, message);
-    if (result < 0)
-        return result;
-    route = find_again(worker, message->topic, route, &epoch);
+        if (result < 0)
+            return result;
+        route = find_again(worker, message->topic, route, &epoch);
+    }
     struct kept *kept = NULL;
     int status = 0;
     if (is_durable(worker, route, message))

@@ -1,11 +1,11 @@
 #include "rule/calls.h"
 
-#include <stdatomic.h>
 #include <stdlib.h>
 
 #include "base/map.h"
 #include "base/mem.h"
 #include "base/random.h"
+#include "base/ref.h"
 
 /* ---- the functions there are ---- */
 
@@ -28,13 +28,12 @@ void rule_functions_add(struct rule_functions *functions, const char *name) {
 
 struct rule_functions *rule_functions_ref(struct rule_functions *functions) {
     if (functions)
-        atomic_fetch_add_explicit(&functions->references, 1, memory_order_relaxed);
+        ref_take(&functions->references);
     return functions;
 }
 
 void rule_functions_unref(struct rule_functions *functions) {
-    if (!functions ||
-        atomic_fetch_sub_explicit(&functions->references, 1, memory_order_acq_rel) != 1)
+    if (!functions || !ref_drop(&functions->references))
         return;
     map_done(&functions->by_name);
     arena_done(&functions->arena);

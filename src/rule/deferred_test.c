@@ -1,7 +1,7 @@
 #include "rule/sql_test.h"
 
 #include "base/mem.h"
-#include "base/metric.h"
+#include "base/metric_rig.h"
 #include "flow/action.h"
 #include "rule/conf_test.h"
 #include "rule/deferred.h"
@@ -142,14 +142,6 @@ static int resume(struct world *world) {
 static void expect(struct buf *lines, const char *expected) {
     assert_string_equal(buf_cstr(lines), expected);
     buf_clear(lines);
-}
-
-static void assert_metric(const char *line) {
-    struct buf out = {0};
-    metric_show(&out);
-    if (!strstr(buf_cstr(&out), line))
-        fail_msg("no %s in\n%s", line, buf_cstr(&out));
-    buf_done(&out);
 }
 
 #define RULE(sql, rest) "{\"sql\":\"" sql "\",\"sql_version\":\"2016-03-23\"," rest "}"

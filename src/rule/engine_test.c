@@ -1,6 +1,6 @@
 #include "rule/sql_test.h"
 
-#include "base/metric.h"
+#include "base/metric_rig.h"
 #include "rule/conf_test.h"
 #include "rule/engine.h"
 
@@ -98,14 +98,6 @@ static int send(struct world *world, const char *topic, const char *payload) {
 static void expect(struct world *world, const char *events) {
     assert_string_equal(buf_cstr(&world->events), events);
     buf_clear(&world->events);
-}
-
-static void assert_metric(const char *line) {
-    struct buf out = {0};
-    metric_show(&out);
-    if (!strstr(buf_cstr(&out), line))
-        fail_msg("no %s in\n%s", line, buf_cstr(&out));
-    buf_done(&out);
 }
 
 #define RULE(name, sql, actions)                                                                   \

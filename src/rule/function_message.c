@@ -3,6 +3,7 @@
 #include "base/base64.h"
 #include "base/random.h"
 #include "base/wire.h"
+#include "flow/property.h"
 #include "flow/topic.h"
 #include "rule/evaluate.h"
 #include "rule/function.h"
@@ -74,17 +75,6 @@ struct value rule_function_traceid(struct evaluation *evaluation, const struct v
 }
 
 /* --- MQTT 5 properties --- */
-
-enum {
-    PROPERTY_PAYLOAD_FORMAT = 0x01,
-    PROPERTY_MESSAGE_EXPIRY = 0x02,
-    PROPERTY_CONTENT_TYPE = 0x03,
-    PROPERTY_RESPONSE_TOPIC = 0x08,
-    PROPERTY_CORRELATION_DATA = 0x09,
-    PROPERTY_SUBSCRIPTION_ID = 0x0b,
-    PROPERTY_TOPIC_ALIAS = 0x23,
-    PROPERTY_USER = 0x26,
-};
 
 struct property {
     uint8_t id;

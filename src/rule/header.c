@@ -2,23 +2,14 @@
 
 #include "base/base64.h"
 #include "base/utf8.h"
+#include "flow/property.h"
 #include "flow/topic.h"
 
 enum { TEXT_BYTES_MAX = 1024, USER_PROPERTIES_MAX = 100 };
 
-/* MQTT 5.0 section 2.2.2.2. */
-enum property {
-    PAYLOAD_FORMAT_INDICATOR = 0x01,
-    MESSAGE_EXPIRY_INTERVAL = 0x02,
-    CONTENT_TYPE = 0x03,
-    RESPONSE_TOPIC = 0x08,
-    CORRELATION_DATA = 0x09,
-    USER_PROPERTY = 0x26,
-};
-
 struct rule_header {
-    enum property property;
-    struct rule_template key; /* USER_PROPERTY */
+    enum mqtt_property property;
+    struct rule_template key; /* PROPERTY_USER */
     struct rule_template text;
 };
 
@@ -66,7 +57,7 @@ static int add_format(struct buf *out, struct str text, struct err *why) {
         return err_set(why, ERR_INVALID,
                        "payloadFormatIndicator is UNSPECIFIED_BYTES or UTF8_DATA, not \"%.*s\"",
                        STR_ARG(text));
-    buf_add_u8(out, PAYLOAD_FORMAT_INDICATOR);
+    buf_add_u8(out, PROPERTY_PAYLOAD_FORMAT);
     buf_add_u8(out, utf8);
     return 0;
 }
@@ -76,7 +67,7 @@ static int add_expiry(struct buf *out, struct str text, struct err *why) {
     if (!str_to_u64(text, &seconds) || seconds > UINT32_MAX)
         return err_set(why, ERR_INVALID, "messageExpiry: \"%.*s\" is no number of seconds",
                        STR_ARG(text));
-    buf_add_u8(out, MESSAGE_EXPIRY_INTERVAL);
+    buf_add_u8(out, PROPERTY_MESSAGE_EXPIRY);
     buf_add_u32be(out, (uint32_t)seconds);
     return 0;
 }
@@ -92,7 +83,7 @@ static int add_correlation(struct buf *out, struct str text, struct err *why) {
         buf_done(&bytes);
         return err_set(why, ERR_INVALID, "correlationData is no base64");
     }
-    buf_add_u8(out, CORRELATION_DATA);
+    buf_add_u8(out, PROPERTY_CORRELATION_DATA);
     add_bytes(out, buf_str(&bytes));
     buf_done(&bytes);
     return 0;
@@ -104,29 +95,28 @@ static bool is_string(struct str text) {
            (text.len == 0 || !memchr(text.at, '\0', text.len));
 }
 
-static int add_header(struct buf *out, enum property property, struct str key, struct str text,
+static int add_header(struct buf *out, enum mqtt_property property, struct str key, struct str text,
                       struct err *why) {
-    if (text.len == 0 && property != USER_PROPERTY)
+    if (text.len == 0 && property != PROPERTY_USER)
         return 0;
     if (!is_string(text) || !is_string(key))
         return err_set(why, ERR_INVALID, "a header is text of at most %d bytes", TEXT_BYTES_MAX);
     switch (property) {
-    case PAYLOAD_FORMAT_INDICATOR:
+    case PROPERTY_PAYLOAD_FORMAT:
         return add_format(out, text, why);
-    case MESSAGE_EXPIRY_INTERVAL:
+    case PROPERTY_MESSAGE_EXPIRY:
         return add_expiry(out, text, why);
-    case CORRELATION_DATA:
+    case PROPERTY_CORRELATION_DATA:
         return add_correlation(out, text, why);
-    case RESPONSE_TOPIC:
+    case PROPERTY_RESPONSE_TOPIC:
         if (!topic_name_valid(text))
             return err_set(why, ERR_INVALID, "responseTopic: \"%.*s\" is no topic", STR_ARG(text));
         break;
-    case CONTENT_TYPE:
-    case USER_PROPERTY:
+    default:
         break;
     }
     buf_add_u8(out, (uint8_t)property);
-    if (property == USER_PROPERTY)
+    if (property == PROPERTY_USER)
         add_bytes(out, key);
     add_bytes(out, text);
     return 0;
@@ -139,7 +129,7 @@ int rule_headers_write(const struct rule_headers *headers, struct evaluation *ev
     for (size_t i = 0; result == 0 && i < headers->count; i++) {
         const struct rule_header *header = &headers->items[i];
         struct str key = {0};
-        if (header->property == USER_PROPERTY)
+        if (header->property == PROPERTY_USER)
             key = rule_template_evaluate(&header->key, evaluation, key_room);
         struct str text = rule_template_evaluate(&header->text, evaluation, text_room);
         if (evaluation->exhausted)
@@ -181,7 +171,7 @@ static int try_constant(struct maker *maker, const struct option_head *head, con
 }
 
 static int add_one(struct maker *maker, const struct option_head *head, const char *key,
-                   enum property property, const char *text) {
+                   enum mqtt_property property, const char *text) {
     if (!text)
         return 0;
     struct rule_header *header = &maker->headers->items[maker->headers->count++];
@@ -192,7 +182,7 @@ static int add_one(struct maker *maker, const struct option_head *head, const ch
 
 static int add_user(struct maker *maker, const struct rule_user_property_config *config) {
     struct rule_header *header = &maker->headers->items[maker->headers->count];
-    int code = add_one(maker, &config->head, "value", USER_PROPERTY, config->value);
+    int code = add_one(maker, &config->head, "value", PROPERTY_USER, config->value);
     return code ? code : compile_text(maker, &config->head, "key", config->key, &header->key);
 }
 
@@ -207,18 +197,19 @@ int rule_headers_compile(struct arena *arena, const struct rule_headers_config *
                             "headers: more than %d user properties", USER_PROPERTIES_MAX);
     *ret_headers = (struct rule_headers){
         .items = arena_zalloc(arena, (users + 5) * sizeof *ret_headers->items)};
-    int code = add_one(&maker, head, "payload_format_indicator", PAYLOAD_FORMAT_INDICATOR,
+    int code = add_one(&maker, head, "payload_format_indicator", PROPERTY_PAYLOAD_FORMAT,
                        config->payload_format_indicator);
     if (!code)
-        code = add_one(&maker, head, "message_expiry", MESSAGE_EXPIRY_INTERVAL,
+        code = add_one(&maker, head, "message_expiry", PROPERTY_MESSAGE_EXPIRY,
                        config->message_expiry);
     if (!code)
-        code = add_one(&maker, head, "content_type", CONTENT_TYPE, config->content_type);
+        code = add_one(&maker, head, "content_type", PROPERTY_CONTENT_TYPE, config->content_type);
     if (!code)
-        code = add_one(&maker, head, "response_topic", RESPONSE_TOPIC, config->response_topic);
+        code = add_one(&maker, head, "response_topic", PROPERTY_RESPONSE_TOPIC,
+                       config->response_topic);
     if (!code)
-        code =
-            add_one(&maker, head, "correlation_data", CORRELATION_DATA, config->correlation_data);
+        code = add_one(&maker, head, "correlation_data", PROPERTY_CORRELATION_DATA,
+                       config->correlation_data);
     for (size_t i = 0; !code && i < users; i++)
         code = add_user(&maker,
                         OPTION_AT(config->user_properties, struct rule_user_property_config, i));

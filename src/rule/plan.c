@@ -8,34 +8,20 @@
 
 #include "base/json_write.h"
 #include "base/mem.h"
-#include "flow/arn.h"
 #include "flow/topic.h"
-#include "rule/lexer.h"
 #include "rule/parser.h"
-
-struct planner {
-    struct arena *arena;
-    struct str sql;
-    enum rule_version version;
-    struct err *err;
-    const struct plan *plan; /* for its variables */
-    bool nested;             /* inside a nested query */
-    bool in_template;
-};
+#include "rule/plan_state.h"
 
 static int plan_select(struct planner *planner, const struct ast_select *select,
                        struct plan_select *ret_select);
 static int plan_node(struct planner *planner, const struct ast_node *node,
                      struct plan_expression *ret);
 
-#define FAIL(planner, at, code, ...)                                                               \
-    rule_sql_error((planner)->sql, (at), (planner)->err, (code), __VA_ARGS__)
-
 /* For what came with 2016-03-23. */
 static int require_2016(struct planner *planner, size_t at, const char *what) {
     if (planner->version == RULE_VERSION_2016_03_23)
         return 0;
-    return FAIL(planner, at, ERR_INVALID, "%s needs sql_version 2016-03-23", what);
+    return PLAN_FAIL(planner, at, ERR_INVALID, "%s needs sql_version 2016-03-23", what);
 }
 
 static int plan_new(struct planner *planner, const struct ast_node *node,
@@ -95,70 +81,8 @@ static int plan_variable(struct planner *planner, const struct ast_node *node,
             return 0;
         }
     }
-    return FAIL(planner, node->at, ERR_INVALID, "no SET gives @%.*s a value before this",
-                STR_ARG(node->text));
-}
-
-/* The scheme of encode() and decode() must be written out: only base64. */
-static int check_scheme(struct planner *planner, const struct ast_node *node) {
-    const struct ast_node *scheme = node->count >= 2 ? node->first->next : NULL;
-    if (!scheme)
-        return 0;
-    if (scheme->kind != AST_STRING)
-        return FAIL(planner, scheme->at, ERR_INVALID,
-                    "the scheme of %.*s() must be a string that stands here", STR_ARG(node->text));
-    if (str_eq(scheme->text, STR("base64")))
-        return 0;
-    return FAIL(planner, scheme->at, ERR_UNSUPPORTED,
-                "%.*s() knows the scheme 'base64' only, not '%.*s'", STR_ARG(node->text),
-                STR_ARG(scheme->text));
-}
-
-/* AWS reads the mode before it evaluates anything. */
-static int check_mode(struct planner *planner, const struct ast_node *node) {
-    if (node->first && node->first->kind == AST_VARIABLE)
-        return FAIL(planner, node->first->at, ERR_INVALID,
-                    "the mode of transform() cannot be a variable");
-    return 0;
-}
-
-/* Nor may the ARN of a role, the last argument, be one. */
-static int check_role(struct planner *planner, const struct ast_node *node) {
-    const struct ast_node *role = node->first;
-    while (role && role->next)
-        role = role->next;
-    if (role && role->kind == AST_VARIABLE)
-        return FAIL(planner, role->at, ERR_INVALID, "the role of %.*s() cannot be a variable",
-                    STR_ARG(node->text));
-    return 0;
-}
-
-/* There are no thing groups to be listed. */
-static int check_registry_api(struct planner *planner, const struct ast_node *node) {
-    const struct ast_node *api = node->first;
-    if (!api || api->kind != AST_STRING)
-        return FAIL(planner, api ? api->at : node->at, ERR_INVALID,
-                    "the API of %.*s() must be a string that stands here", STR_ARG(node->text));
-    if (str_eq(api->text, STR("DescribeThing")))
-        return check_role(planner, node);
-    return FAIL(planner, api->at, ERR_UNSUPPORTED, "%.*s() knows 'DescribeThing' only, not '%.*s'",
-                STR_ARG(node->text), STR_ARG(api->text));
-}
-
-/* What is called is a text: one that stands there, or what an expression makes. */
-static int check_callee(struct planner *planner, const struct ast_node *node) {
-    const struct ast_node *callee = node->first;
-    if (node->count != 2)
-        return 0;
-    bool named = callee->kind == AST_STRING && arn_function_name(callee->text).len;
-    bool made = callee->kind == AST_NAME || callee->kind == AST_VARIABLE ||
-                callee->kind == AST_MEMBER || callee->kind == AST_INDEX ||
-                callee->kind == AST_ADD || callee->kind == AST_CALL || callee->kind == AST_CAST ||
-                callee->kind == AST_CASE;
-    return named || made
-               ? 0
-               : FAIL(planner, callee->at, ERR_INVALID,
-                      "the function of %.*s() must be its ARN or its name", STR_ARG(node->text));
+    return PLAN_FAIL(planner, node->at, ERR_INVALID, "no SET gives @%.*s a value before this",
+                     STR_ARG(node->text));
 }
 
 static void note_use(struct planner *planner, const struct ast_node *node) {
@@ -173,35 +97,6 @@ static void note_use(struct planner *planner, const struct ast_node *node) {
         use->function = node->first->text;
     *uses->end = use;
     uses->end = &use->next;
-}
-
-static int check_function(struct planner *planner, const struct ast_node *node,
-                          const struct function *function) {
-    if (!function) {
-        const char *nearest = rule_function_nearest(node->text);
-        return FAIL(planner, node->at, ERR_INVALID, "there is no function %.*s()%s%s%s",
-                    STR_ARG(node->text), nearest ? "; did you mean " : "", nearest ? nearest : "",
-                    nearest ? "()?" : "");
-    }
-    if (!function->call)
-        return FAIL(planner, node->at, ERR_UNSUPPORTED, "%s() is not available yet: it needs %s",
-                    function->name, function->missing);
-    if (planner->version < function->since)
-        return FAIL(planner, node->at, ERR_INVALID, "%s() needs sql_version 2016-03-23",
-                    function->name);
-    if (node->count > FUNCTION_ARGS_MAX)
-        return FAIL(planner, node->at, ERR_INVALID, "more than %d arguments", FUNCTION_ARGS_MAX);
-    if (function->call == rule_function_get_secret ||
-        function->call == rule_function_get_thing_shadow)
-        return check_role(planner, node);
-    bool coder = function->call == rule_function_encode || function->call == rule_function_decode;
-    if (function->call == rule_function_transform)
-        return check_mode(planner, node);
-    if (function->call == rule_function_get_registry_data)
-        return check_registry_api(planner, node);
-    if (function->call == rule_function_aws_lambda)
-        return check_callee(planner, node);
-    return coder ? check_scheme(planner, node) : 0;
 }
 
 /* Patterns and time zones that stand in the rule are made once. */
@@ -220,7 +115,7 @@ static void prepare_args(struct planner *planner, const struct function *functio
 static int plan_call(struct planner *planner, const struct ast_node *node,
                      struct plan_expression *ret) {
     const struct function *function = rule_function_find(node->text);
-    int result = check_function(planner, node, function);
+    int result = rule_plan_check_call(planner, node, function);
     if (result < 0)
         return result;
     result = plan_children(planner, node, ret);
@@ -267,8 +162,8 @@ static int plan_cast(struct planner *planner, const struct ast_node *node,
         ret->how = types[i].type;
         return plan_children(planner, node, ret);
     }
-    return FAIL(planner, node->at, ERR_INVALID, "there is no type %.*s to cast to",
-                STR_ARG(node->text));
+    return PLAN_FAIL(planner, node->at, ERR_INVALID, "there is no type %.*s to cast to",
+                     STR_ARG(node->text));
 }
 
 static int plan_object(struct planner *planner, const struct ast_node *node,
@@ -303,8 +198,8 @@ static int plan_query(struct planner *planner, const struct ast_node *node,
     while (root->kind == AST_MEMBER || root->kind == AST_INDEX)
         root = root->first;
     if (root->kind != AST_NAME && root->kind != AST_VARIABLE)
-        return FAIL(planner, node->select->from_at, ERR_INVALID,
-                    "a nested query runs over a field or a variable");
+        return PLAN_FAIL(planner, node->select->from_at, ERR_INVALID,
+                         "a nested query runs over a field or a variable");
     result = plan_new(planner, node->select->source, &ret->query->source);
     if (result < 0)
         return result;
@@ -326,8 +221,8 @@ static int plan_number(struct planner *planner, const struct ast_node *node, str
                        struct plan_expression *ret) {
     struct value number = rule_value_read_number(planner->version, text);
     if (number.beyond)
-        return FAIL(planner, node->at, ERR_INVALID,
-                    "this number is beyond the range of the dialect, 1E-999 to 9.99E999");
+        return PLAN_FAIL(planner, node->at, ERR_INVALID,
+                         "this number is beyond the range of the dialect, 1E-999 to 9.99E999");
     return plan_constant(ret, number);
 }
 
@@ -412,7 +307,7 @@ static int plan_node(struct planner *planner, const struct ast_node *node,
     case AST_EXISTS:
         return plan_query(planner, node, ret);
     }
-    return FAIL(planner, node->at, ERR_UNSUPPORTED, "this cannot be evaluated");
+    return PLAN_FAIL(planner, node->at, ERR_UNSUPPORTED, "this cannot be evaluated");
 }
 
 /* --- what SELECT makes --- */
@@ -484,11 +379,11 @@ static int plan_item(struct planner *planner, const struct ast_item *item,
     if (node->kind == AST_STAR) {
         for (const struct plan_output *output = *outputs; output; output = output->next)
             if (output->star)
-                return FAIL(planner, node->at, ERR_INVALID, "* stands here twice");
+                return PLAN_FAIL(planner, node->at, ERR_INVALID, "* stands here twice");
         return add_star(planner, outputs);
     }
     if (!natural_name(node, &name))
-        return FAIL(planner, node->at, ERR_INVALID, "this needs a name: AS name");
+        return PLAN_FAIL(planner, node->at, ERR_INVALID, "this needs a name: AS name");
     return add_output(planner, outputs, &name, 1, node);
 }
 
@@ -515,11 +410,11 @@ static int plan_variables(struct planner *planner, const struct ast_variable *va
         size_t at = plan->variable_count;
         for (size_t i = 0; i < at; i++)
             if (str_eq(plan->variable_names[i], variable->name))
-                return FAIL(planner, variable->at, ERR_INVALID, "@%.*s has a value already",
-                            STR_ARG(variable->name));
+                return PLAN_FAIL(planner, variable->at, ERR_INVALID, "@%.*s has a value already",
+                                 STR_ARG(variable->name));
         if (at == PLAN_VARIABLES_MAX)
-            return FAIL(planner, variable->at, ERR_INVALID, "more than %d variables",
-                        PLAN_VARIABLES_MAX);
+            return PLAN_FAIL(planner, variable->at, ERR_INVALID, "more than %d variables",
+                             PLAN_VARIABLES_MAX);
         result = plan_new(planner, variable->expression, &plan->variables[at]);
         plan->variable_names[at] = variable->name;
         plan->variable_count++;
@@ -542,8 +437,8 @@ int rule_plan_statement(struct arena *arena, struct str sql, enum rule_version v
     plan->has_filter = select->has_from;
     plan->filter = select->filter;
     if (select->has_from && !topic_filter_valid(select->filter))
-        return FAIL(&planner, select->from_at, ERR_INVALID, "'%.*s' is no topic filter",
-                    STR_ARG(select->filter));
+        return PLAN_FAIL(&planner, select->from_at, ERR_INVALID, "'%.*s' is no topic filter",
+                         STR_ARG(select->filter));
     result = plan_variables(&planner, select->variables, plan);
     if (result == 0)
         result = plan_select(&planner, select, &plan->select);

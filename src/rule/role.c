@@ -1,10 +1,10 @@
 #include "rule/role.h"
 
-#include <stdatomic.h>
 #include <stdlib.h>
 
 #include "base/iam.h"
 #include "base/mem.h"
+#include "base/ref.h"
 
 struct rule_roles {
     _Atomic unsigned references;
@@ -31,12 +31,12 @@ int rule_roles_compile(const struct conf *conf, const char *region, const char *
 
 struct rule_roles *rule_roles_ref(struct rule_roles *roles) {
     if (roles)
-        atomic_fetch_add_explicit(&roles->references, 1, memory_order_relaxed);
+        ref_take(&roles->references);
     return roles;
 }
 
 void rule_roles_unref(struct rule_roles *roles) {
-    if (!roles || atomic_fetch_sub_explicit(&roles->references, 1, memory_order_acq_rel) != 1)
+    if (!roles || !ref_drop(&roles->references))
         return;
     iam_policies_free(roles->policies);
     free(roles->region);

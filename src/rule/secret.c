@@ -1,11 +1,11 @@
 #include "rule/secret.h"
 
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/map.h"
 #include "base/mem.h"
+#include "base/ref.h"
 
 struct rule_secrets {
     _Atomic unsigned references;
@@ -21,12 +21,12 @@ struct rule_secrets *rule_secrets_new(void) {
 
 struct rule_secrets *rule_secrets_ref(struct rule_secrets *secrets) {
     if (secrets)
-        atomic_fetch_add_explicit(&secrets->references, 1, memory_order_relaxed);
+        ref_take(&secrets->references);
     return secrets;
 }
 
 void rule_secrets_unref(struct rule_secrets *secrets) {
-    if (!secrets || atomic_fetch_sub_explicit(&secrets->references, 1, memory_order_acq_rel) != 1)
+    if (!secrets || !ref_drop(&secrets->references))
         return;
     struct map_entry *entry;
     for (size_t at = 0; (entry = map_next(&secrets->by_name, &at));) {

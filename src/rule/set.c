@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "base/mem.h"
+#include "base/ref.h"
 #include "rule/callee.h"
 #include "rule/document.h"
 #include "rule/outside.h"
@@ -424,12 +425,12 @@ int rule_compile(const struct rule_config *config, const struct rule_surrounding
 }
 
 struct rule *rule_ref(struct rule *rule) {
-    atomic_fetch_add_explicit(&rule->references, 1, memory_order_relaxed);
+    ref_take(&rule->references);
     return rule;
 }
 
 void rule_unref(struct rule *rule) {
-    if (!rule || atomic_fetch_sub_explicit(&rule->references, 1, memory_order_acq_rel) != 1)
+    if (!rule || !ref_drop(&rule->references))
         return;
     rule_roles_unref(rule->roles);
     rule_secrets_unref(rule->secrets);
@@ -480,12 +481,12 @@ const struct rule *rule_set_find(const struct rule_set *set, struct str name) {
 }
 
 struct rule_set *rule_set_ref(struct rule_set *set) {
-    atomic_fetch_add_explicit(&set->references, 1, memory_order_relaxed);
+    ref_take(&set->references);
     return set;
 }
 
 void rule_set_unref(struct rule_set *set) {
-    if (!set || atomic_fetch_sub_explicit(&set->references, 1, memory_order_acq_rel) != 1)
+    if (!set || !ref_drop(&set->references))
         return;
     for (size_t i = 0; i < set->count; i++)
         rule_unref(set->rules[i]);

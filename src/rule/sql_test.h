@@ -180,4 +180,21 @@ static inline void check_expressions(enum rule_version version, const char *payl
     }
 }
 
+/* A statement that is refused, with what is said of it. */
+struct refusal {
+    const char *sql, *text;
+    int code;
+};
+
+static inline void check_refusals(enum rule_version version, const struct refusal *cases,
+                                  size_t count) {
+    for (size_t i = 0; i < count; i++) {
+        struct sql_run run;
+        int result = sql_run_init(&run, version, cases[i].sql, test_message(STR("{}")));
+        assert_string_equal(run.err.text, cases[i].text);
+        assert_int_equal(result, cases[i].code);
+        sql_run_done(&run);
+    }
+}
+
 #endif

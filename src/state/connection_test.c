@@ -116,6 +116,15 @@ static void connect_to(struct fixture *fixture, const char *before, const char *
     state_connection_open(&fixture->connection, fixture->loop, &fixture->address, &events, BEAT_MS);
 }
 
+/* Until the connection is there. */
+static void come_up(struct fixture *fixture, const char *const *script, const char *before,
+                    const char *after) {
+    listen_with(fixture, script);
+    connect_to(fixture, before, after);
+    fixture->wanted_ups = 1;
+    loop_run(fixture->loop);
+}
+
 static void on_connection_closed(struct state_connection *connection) {
     struct fixture *fixture = CONTAINER_OF(connection, struct fixture, connection);
     for (unsigned i = 0; i < fixture->peer_count; i++)
@@ -137,15 +146,14 @@ static int end(void **state) {
     return 0;
 }
 
+static const char *const pong[] = {"+PONG\r\n", NULL};
+
 static void a_redis_that_loads_is_not_up_yet(void **state) {
     struct fixture *fixture = *state;
     static const char *const script[] = {"-LOADING Redis is loading the dataset in memory\r\n",
                                          "-LOADING Redis is loading the dataset in memory\r\n",
                                          "+PONG\r\n", NULL};
-    listen_with(fixture, script);
-    connect_to(fixture, "", "");
-    fixture->wanted_ups = 1;
-    loop_run(fixture->loop);
+    come_up(fixture, script, "", "");
     assert_int_equal(fixture->failed_attempts, 2);
     assert_int_equal(fixture->losses, 0);
     assert_memory_equal(fixture->why, "LOADING", 7);
@@ -154,10 +162,7 @@ static void a_redis_that_loads_is_not_up_yet(void **state) {
 static void what_the_url_says_is_sent(void **state) {
     struct fixture *fixture = *state;
     static const char *const script[] = {"+OK\r\n+OK\r\n+PONG\r\n", NULL};
-    listen_with(fixture, script);
-    connect_to(fixture, "ann:s%20t@", "/4");
-    fixture->wanted_ups = 1;
-    loop_run(fixture->loop);
+    come_up(fixture, script, "ann:s%20t@", "/4");
     assert_str(buf_str(&fixture->heard), "*3\r\n$4\r\nAUTH\r\n$3\r\nann\r\n$3\r\ns t\r\n"
                                          "*2\r\n$6\r\nSELECT\r\n$1\r\n4\r\n"
                                          "*1\r\n$4\r\nPING\r\n");
@@ -215,11 +220,7 @@ static void closing_while_the_host_is_looked_up_is_orderly(void **state) {
 
 static void a_peer_that_falls_silent_is_given_up(void **state) {
     struct fixture *fixture = *state;
-    static const char *const script[] = {"+PONG\r\n", NULL};
-    listen_with(fixture, script);
-    connect_to(fixture, "", "");
-    fixture->wanted_ups = 1;
-    loop_run(fixture->loop);
+    come_up(fixture, pong, "", "");
     fixture->peers[0].answer = NULL;
     fixture->wanted_ups = 2;
     fixture->wanted_losses = 1;
@@ -231,11 +232,7 @@ static void a_peer_that_falls_silent_is_given_up(void **state) {
 
 static void a_peer_that_answers_is_kept(void **state) {
     struct fixture *fixture = *state;
-    static const char *const script[] = {"+PONG\r\n", NULL};
-    listen_with(fixture, script);
-    connect_to(fixture, "", "");
-    fixture->wanted_ups = 1;
-    loop_run(fixture->loop);
+    come_up(fixture, pong, "", "");
     while (fixture->beats < 4)
         uv_run(loop_uv(fixture->loop), UV_RUN_ONCE);
     assert_int_equal(fixture->losses, 0);
@@ -244,11 +241,7 @@ static void a_peer_that_answers_is_kept(void **state) {
 
 static void a_closed_connection_comes_back(void **state) {
     struct fixture *fixture = *state;
-    static const char *const script[] = {"+PONG\r\n", NULL};
-    listen_with(fixture, script);
-    connect_to(fixture, "", "");
-    fixture->wanted_ups = 1;
-    loop_run(fixture->loop);
+    come_up(fixture, pong, "", "");
     tcp_close(&fixture->peers[0].tcp);
     fixture->wanted_ups = 2;
     loop_run(fixture->loop);

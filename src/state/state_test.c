@@ -6,7 +6,7 @@
 #include <unistd.h>
 
 #include "base/mem.h"
-#include "base/metric.h"
+#include "base/metric_rig.h"
 #include "io/file.h"
 #include "state/state.h"
 
@@ -159,17 +159,6 @@ static void kill_server(struct fixture *fixture) {
     free(path);
 }
 
-static int64_t shown_metric(const char *name) {
-    struct buf page = {0};
-    metric_show(&page);
-    char *line = xprintf("\n%s ", name);
-    const char *at = strstr(buf_cstr(&page), line);
-    int64_t value = at ? atoll(at + strlen(line)) : -1;
-    free(line);
-    buf_done(&page);
-    return value;
-}
-
 static void values_and_messages_arrive(void **state) {
     struct fixture *fixture = *state;
     open_subscribed(fixture);
@@ -206,11 +195,11 @@ static void an_empty_value_is_not_an_absent_one(void **state) {
 static void it_comes_back_when_redis_is_killed(void **state) {
     struct fixture *fixture = *state;
     open_subscribed(fixture);
-    assert_int_equal(shown_metric("weir_state_up"), 1);
+    assert_int_equal(metric_shown("weir_state_up"), 1);
     ask(fixture, "INCR sensorCount");
     kill_server(fixture);
     run_until(fixture, is_lost);
-    assert_int_equal(shown_metric("weir_state_up"), 0);
+    assert_int_equal(metric_shown("weir_state_up"), 0);
     get(fixture, "a", "b");
     assert_false(fixture->ok);
     run_until(fixture, is_connected_twice);
@@ -219,8 +208,8 @@ static void it_comes_back_when_redis_is_killed(void **state) {
     assert_string_equal(fixture->second, "1");
     ask(fixture, "PUBLISH sensors x");
     run_until(fixture, has_message);
-    assert_int_equal(shown_metric("weir_redis_restarts_total"), 1);
-    assert_int_equal(shown_metric("weir_state_reconnects_total"), 2);
+    assert_int_equal(metric_shown("weir_redis_restarts_total"), 1);
+    assert_int_equal(metric_shown("weir_state_reconnects_total"), 2);
     close_it(fixture);
 }
 

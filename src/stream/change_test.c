@@ -1,8 +1,9 @@
 /* Splits and merges with threads: what becomes of shards, readers and the order of records. */
 #include "stream/world_test.h"
 
-#include <stdatomic.h>
 #include <unistd.h>
+
+#include "stream/test_producer.h"
 
 /* ---- splits and merges ---- */
 
@@ -133,52 +134,6 @@ static void what_is_gone_from_a_closed_shard_is_skipped(void **state) {
 
 enum { PRODUCERS = 3, EACH = 15000, CHANGES = 40, KEYS = 16, SHARDS_MAX = 128 };
 
-struct producer {
-    struct loop_thread thread;
-    struct stream_log *log;
-    struct stream_writer *writer;
-    struct sink *sink;
-    struct sink_gate_listener listener;
-    unsigned number, pushed;
-    struct timer timer;
-    _Atomic bool done;
-};
-
-static void on_produce_timer(struct timer *timer) {
-    struct producer *producer = CONTAINER_OF(timer, struct producer, timer);
-    struct sink_gate *gate = stream_writer_gate(producer->writer);
-    for (int i = 0; i < 200 && producer->pushed < EACH && sink_gate_has_room(gate); i++) {
-        char key[32], data[64];
-        snprintf(key, sizeof key, "%u", producer->pushed % KEYS);
-        snprintf(data, sizeof data, "%u %u", producer->number, producer->pushed);
-        assert_int_equal(push(producer->sink, key, data), 0);
-        producer->pushed++;
-    }
-}
-
-static void on_producer_commit(struct sink_gate_listener *listener, uint64_t ticket, int status) {
-    struct producer *producer = CONTAINER_OF(listener, struct producer, listener);
-    assert_int_equal(status, 0);
-    if (producer->pushed == EACH && stream_writer_idle(producer->writer))
-        atomic_store(&producer->done, true);
-}
-
-static void start_producer(void *data) {
-    struct producer *producer = data;
-    producer->writer = stream_writer_new(producer->log, producer->thread.loop);
-    struct sink_resolver *resolver = stream_writer_resolver(producer->writer);
-    producer->sink = resolver->find(resolver, SINK_STREAM, STR("s"));
-    producer->listener.on_commit = on_producer_commit;
-    sink_gate_listen(stream_writer_gate(producer->writer), &producer->listener);
-    timer_start(producer->thread.loop, &producer->timer, 0, 1, on_produce_timer);
-}
-
-static void stop_producer(void *data) {
-    struct producer *producer = data;
-    timer_close(&producer->timer, NULL);
-    stream_writer_free(producer->writer);
-}
-
 /* Splits the widest shard or merges two neighbours, as the dice say. */
 static void change_something(struct world *world, struct stream *stream, unsigned dice) {
     unsigned count = stream_shard_count(stream), widest = 0;
@@ -239,21 +194,12 @@ static void the_order_of_each_key_is_kept(void **state) {
     open_world(&world);
     struct stream *stream = create(&world, "s", 2);
     struct producer producers[PRODUCERS];
-    memset(producers, 0, sizeof producers);
-    for (unsigned i = 0; i < PRODUCERS; i++) {
-        producers[i].log = world.log;
-        producers[i].number = i;
-        loop_thread_start(&producers[i].thread, "producer");
-        loop_call(producers[i].thread.loop, start_producer, &producers[i]);
-    }
+    for (unsigned i = 0; i < PRODUCERS; i++)
+        producer_start(&producers[i], world.log, i, EACH, KEYS);
     for (unsigned i = 0; i < CHANGES; i++)
         change_something(&world, stream, i * 7 / 3);
-    for (unsigned i = 0; i < PRODUCERS; i++) {
-        while (!atomic_load(&producers[i].done))
-            usleep(1000);
-        loop_call(producers[i].thread.loop, stop_producer, &producers[i]);
-        loop_thread_stop(&producers[i].thread);
-    }
+    for (unsigned i = 0; i < PRODUCERS; i++)
+        producer_stop(&producers[i]);
     struct check check = {0};
     for (unsigned i = 0; i < KEYS; i++)
         for (unsigned p = 0; p < PRODUCERS; p++)

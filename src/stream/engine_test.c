@@ -28,8 +28,13 @@ static const struct engine_ops fake_ops = {.name = "fake",
                                            .shard_get = shard_get,
                                            .submit = submit};
 
+/* One that places records itself. */
+static const struct engine_ops placing_ops = {
+    .name = "placing", .shard_get = shard_get, .submit = submit};
+
 struct heard {
     struct sink_gate_listener listener;
+    unsigned rooms;
     uint64_t tickets[BATCHES_MAX];
     int statuses[BATCHES_MAX];
     unsigned count;
@@ -41,23 +46,28 @@ static void on_commit(struct sink_gate_listener *listener, uint64_t ticket, int 
     heard->statuses[heard->count++] = status;
 }
 
+static void on_room(struct sink_gate_listener *listener) {
+    CONTAINER_OF(listener, struct heard, listener)->rooms++;
+}
+
 struct bench {
     struct world world;
-    struct fake fake;
+    struct fake fake, other, buffer;
     struct stream *far, *near;
     struct heard heard;
 };
 
-static struct stream *add_far(struct bench *bench) {
-    struct stream_config config = {.name = "far", .shard_count = 4, .retention_ms = 3600000};
+static struct stream *add_far(struct bench *bench, struct fake *fake, const struct engine_ops *ops,
+                              const char *name, enum stream_kind kind) {
+    struct stream_config config = {
+        .name = name, .kind = kind, .shard_count = 4, .retention_ms = 3600000};
     struct stream *stream = stream_new(bench->world.log, &config);
     struct meta meta;
-    meta_make(&meta, STREAM_DATA, 4);
+    meta_make(&meta, kind, 4);
     stream->layout = layout_new(&meta, NULL);
-    stream->ops = &fake_ops;
-    stream->engine = &bench->fake.engine;
-    bench->fake.engine =
-        (struct stream_engine){.ops = &fake_ops, .stream = stream, .loop = bench->world.loop};
+    stream->ops = ops;
+    stream->engine = &fake->engine;
+    fake->engine = (struct stream_engine){.ops = ops, .stream = stream, .loop = bench->world.loop};
     stream_add(stream);
     return stream;
 }
@@ -68,10 +78,13 @@ static void set_up(struct bench *bench) {
     *bench = (struct bench){.world.directory = "/tmp/weir-stream-XXXXXX"};
     assert_non_null(mkdtemp(bench->world.directory));
     open_parts(&bench->world);
-    bench->far = add_far(bench);
+    bench->far = add_far(bench, &bench->fake, &fake_ops, "far", STREAM_DATA);
+    add_far(bench, &bench->other, &placing_ops, "other", STREAM_DATA);
+    add_far(bench, &bench->buffer, &fake_ops, "buffer", STREAM_DELIVERY);
     assert_int_equal(stream_open(bench->world.log, &near, &bench->near, &err), 0);
     bench->world.writer = stream_writer_new(bench->world.log, bench->world.loop);
     bench->heard.listener.on_commit = on_commit;
+    bench->heard.listener.on_room = on_room;
     sink_gate_listen(stream_writer_gate(bench->world.writer), &bench->heard.listener);
 }
 
@@ -86,12 +99,16 @@ static void wait_for_tickets(struct bench *bench, unsigned count) {
 }
 
 /* Gives a batch home; its records get counters from `first` on. */
-static void answer(struct bench *bench, unsigned number, int status, uint64_t first) {
-    struct engine_batch *batch = bench->fake.batches[number];
+static void answer_of(struct fake *fake, unsigned number, int status, uint64_t first) {
+    struct engine_batch *batch = fake->batches[number];
     size_t count = batch->count;
     for (size_t i = 0; i < count; i++)
         assert_int_equal(engine_record_settle(&batch->records[i], status, first + i, 1000),
                          i + 1 == count);
+}
+
+static void answer(struct bench *bench, unsigned number, int status, uint64_t first) {
+    answer_of(&bench->fake, number, status, first);
 }
 
 static void test_a_ticket_waits_for_the_log_and_all_engines(void **state) {
@@ -160,6 +177,90 @@ static void test_one_record_that_failed_fails_its_ticket_but_not_its_neighbours(
     close_world(&bench.world);
 }
 
+/* Which of a ticket's parts failed, and which came home last, makes no difference. */
+static void test_a_ticket_fails_with_any_of_its_parts(void **state) {
+    for (int first = 0; first < 2; first++)
+        for (int failed = 0; failed < 2; failed++) {
+            struct bench bench;
+            set_up(&bench);
+            struct fake *fakes[] = {&bench.fake, &bench.other};
+            push(find(&bench.world, "near"), "k", "near");
+            push(find(&bench.world, "far"), "k", "far");
+            push(find(&bench.world, "other"), "k", "other");
+            while (!bench.fake.count || !bench.other.count)
+                turn(&bench.world);
+            answer_of(fakes[first], 0, first == failed ? ERR_IO : 0, 0);
+            for (int i = 0; i < 3; i++)
+                turn_briefly(&bench.world);
+            answer_of(fakes[!first], 0, first == failed ? 0 : ERR_IO, 0);
+            wait_for_tickets(&bench, 1);
+            assert_int_equal(bench.heard.statuses[0], ERR_IO);
+            close_world(&bench.world);
+        }
+}
+
+/* A receipt is good when its own ticket has committed, and not before. */
+static void test_receipts_wait_for_their_ticket(void **state) {
+    struct bench bench;
+    struct stream_receipt receipts[2];
+    set_up(&bench);
+    assert_int_equal(put(&bench.world, bench.near, "0", &receipts[0]), 0);
+    while (sink_gate_ticket(stream_writer_gate(bench.world.writer)) == 1)
+        turn(&bench.world);
+    assert_int_equal(put(&bench.world, bench.far, "0", &receipts[1]), 0);
+    wait_for_batches(&bench, 1);
+    wait_for_tickets(&bench, 1);
+    assert_int_equal(receipts[0].status, 0);
+    assert_false(list_linked(&receipts[0].link));
+    assert_true(list_linked(&receipts[1].link));
+    answer(&bench, 0, ERR_IO, 0);
+    wait_for_tickets(&bench, 2);
+    assert_int_equal(receipts[1].status, ERR_IO);
+    assert_false(list_linked(&receipts[1].link));
+    close_world(&bench.world);
+}
+
+static void test_a_hash_that_is_none_is_refused_by_every_engine(void **state) {
+    struct bench bench;
+    set_up(&bench);
+    struct record record = {
+        .partition_key = STR("k"), .explicit_hash_key = STR("12x"), .data = STR("data")};
+    assert_int_equal(sink_push(find(&bench.world, "other"), &record), ERR_INVALID);
+    record.explicit_hash_key = STR("340282366920938463463374607431768211456");
+    assert_int_equal(sink_push(find(&bench.world, "other"), &record), ERR_INVALID);
+    assert_true(stream_writer_idle(bench.world.writer));
+    record.explicit_hash_key = STR("340282366920938463463374607431768211455");
+    assert_int_equal(sink_push(find(&bench.world, "other"), &record), 0);
+    while (!bench.other.count)
+        turn(&bench.world);
+    answer_of(&bench.other, 0, 0, 0);
+    wait_for_tickets(&bench, 1);
+    close_world(&bench.world);
+}
+
+/* So a buffer's shards fill evenly, and an object gets what came together. */
+static void test_records_without_a_key_go_round_by_tickets(void **state) {
+    struct bench bench;
+    bool seen[4] = {false};
+    set_up(&bench);
+    struct sink_resolver *resolver = stream_writer_resolver(bench.world.writer);
+    struct sink *sink = resolver->find(resolver, SINK_DELIVERY, STR("buffer"));
+    for (unsigned i = 0; i < 4; i++) {
+        push(sink, "", "a");
+        push(sink, "", "b");
+        while (bench.buffer.count <= i)
+            turn(&bench.world);
+        const struct engine_batch *batch = bench.buffer.batches[i];
+        assert_int_equal(batch->count, 2);
+        assert_int_equal(batch->records[0].shard, batch->records[1].shard);
+        assert_false(seen[batch->records[0].shard]);
+        seen[batch->records[0].shard] = true;
+        answer_of(&bench.buffer, i, 0, 0);
+    }
+    wait_for_tickets(&bench, 4);
+    close_world(&bench.world);
+}
+
 static void test_the_writer_picks_the_shard_and_copies_the_record(void **state) {
     struct bench bench;
     char data[] = "data", key[] = "340282366920938463463374607431768211455";
@@ -201,6 +302,32 @@ static void test_what_is_under_way_counts_against_the_bound(void **state) {
     close_world(&bench.world);
 }
 
+/* Who was stopped is not told to go on for one record, to be stopped by the next. */
+static void test_there_is_room_again_when_half_is_free(void **state) {
+    static char large[RECORD_BYTES_DEFAULT - 16];
+    static const unsigned counts[] = {2, 2, 4};
+    struct bench bench;
+    set_up(&bench);
+    struct sink_gate *gate = stream_writer_gate(bench.world.writer);
+    struct record record = {.partition_key = STR("k"), .data = str_from(large, sizeof large)};
+    for (unsigned i = 0; i < COUNT_OF(counts); i++) {
+        for (unsigned j = 0; j < counts[i]; j++)
+            assert_int_equal(sink_push(find(&bench.world, "far"), &record), 0);
+        wait_for_batches(&bench, i + 1);
+    }
+    assert_int_equal(sink_push(find(&bench.world, "far"), &record), 0);
+    assert_false(sink_gate_has_room(gate));
+    wait_for_batches(&bench, 4);
+    answer(&bench, 0, 0, 0);
+    wait_for_tickets(&bench, 1);
+    assert_int_equal(bench.heard.rooms, 0);
+    for (unsigned i = 1; i < 4; i++)
+        answer(&bench, i, 0, 0);
+    wait_for_tickets(&bench, 4);
+    assert_int_equal(bench.heard.rooms, 1);
+    close_world(&bench.world);
+}
+
 static void test_what_another_machine_keeps_is_not_changed_here(void **state) {
     struct bench bench;
     struct err err;
@@ -232,6 +359,11 @@ int main(void) {
         cmocka_unit_test(test_a_ticket_waits_for_the_log_and_all_engines),
         cmocka_unit_test(test_tickets_commit_in_their_order),
         cmocka_unit_test(test_one_record_that_failed_fails_its_ticket_but_not_its_neighbours),
+        cmocka_unit_test(test_a_ticket_fails_with_any_of_its_parts),
+        cmocka_unit_test(test_receipts_wait_for_their_ticket),
+        cmocka_unit_test(test_a_hash_that_is_none_is_refused_by_every_engine),
+        cmocka_unit_test(test_records_without_a_key_go_round_by_tickets),
+        cmocka_unit_test(test_there_is_room_again_when_half_is_free),
         cmocka_unit_test(test_the_writer_picks_the_shard_and_copies_the_record),
         cmocka_unit_test(test_what_is_under_way_counts_against_the_bound),
         cmocka_unit_test(test_what_another_machine_keeps_is_not_changed_here),

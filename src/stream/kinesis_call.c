@@ -9,7 +9,7 @@
 #include "http/sigv4.h"
 #include "stream/kinesis.h"
 
-enum { HEADERS_MAX = 6, STALL_TIMEOUT_MS = 20000, CONNECT_TIMEOUT_MS = 5000 };
+enum { STALL_TIMEOUT_MS = 20000, CONNECT_TIMEOUT_MS = 5000 };
 
 int kinesis_server_parse(const struct stream_kinesis_config *config, struct kinesis_server *server,
                          struct err *err) {
@@ -56,18 +56,8 @@ void kinesis_call_begin(struct kinesis_call *call, struct kinesis_engine *engine
     json_write_string(&call->body, str_of(engine->stream));
 }
 
-struct headers {
-    struct http_header items[HEADERS_MAX];
-    size_t count;
-};
-
-static void add_header(struct headers *headers, struct str name, struct str value) {
-    ASSERT(headers->count < HEADERS_MAX);
-    headers->items[headers->count++] = (struct http_header){name, value};
-}
-
-static void sign(struct buf *out, const struct kinesis_call *call, const struct headers *headers,
-                 struct str date) {
+static void sign(struct buf *out, const struct kinesis_call *call,
+                 const struct http_headers *headers, struct str date) {
     const struct stream_kinesis_config *config = call->engine->config;
     char hash[65];
     sigv4_sha256_hex(buf_str(&call->body), hash);
@@ -90,20 +80,20 @@ void kinesis_call_send(struct kinesis_call *call, const char *operation,
                                     struct json_value answer)) {
     const struct kinesis_engine *engine = call->engine;
     const char *token = engine->config->session_token;
-    struct headers headers = {0};
+    struct http_headers headers = {0};
     struct buf target = {0}, authorization = {0};
     char date[SIGV4_DATE_CHARS];
     buf_add_u8(&call->body, '}');
     sigv4_date(clock_wall_ms(), date);
     buf_printf(&target, "Kinesis_20131202.%s", operation);
-    add_header(&headers, STR("Host"), engine->server.host);
-    add_header(&headers, STR("X-Amz-Date"), str_of(date));
-    add_header(&headers, STR("X-Amz-Target"), buf_str(&target));
-    add_header(&headers, STR("Content-Type"), STR("application/x-amz-json-1.1"));
+    http_headers_add(&headers, STR("Host"), engine->server.host);
+    http_headers_add(&headers, STR("X-Amz-Date"), str_of(date));
+    http_headers_add(&headers, STR("X-Amz-Target"), buf_str(&target));
+    http_headers_add(&headers, STR("Content-Type"), STR("application/x-amz-json-1.1"));
     if (token && token[0])
-        add_header(&headers, STR("X-Amz-Security-Token"), str_of(token));
+        http_headers_add(&headers, STR("X-Amz-Security-Token"), str_of(token));
     sign(&authorization, call, &headers, str_of(date));
-    add_header(&headers, STR("Authorization"), buf_str(&authorization));
+    http_headers_add(&headers, STR("Authorization"), buf_str(&authorization));
     char *url = xprintf("%s/", engine->server.url);
     struct http_call_config config = {.method = "POST",
                                       .url = url,

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "base/mem.h"
+#include "base/ref.h"
 
 struct layout *layout_new(struct meta *meta, const struct layout *before) {
     struct layout *layout = xcalloc(1, sizeof *layout);
@@ -18,12 +19,12 @@ struct layout *layout_new(struct meta *meta, const struct layout *before) {
 }
 
 struct layout *layout_ref(struct layout *layout) {
-    atomic_fetch_add_explicit(&layout->refs, 1, memory_order_relaxed);
+    ref_take(&layout->refs);
     return layout;
 }
 
 void layout_unref(struct layout *layout) {
-    if (!layout || atomic_fetch_sub_explicit(&layout->refs, 1, memory_order_acq_rel) > 1)
+    if (!layout || !ref_drop(&layout->refs))
         return;
     meta_done(&layout->meta);
     free(layout->map.ranges);

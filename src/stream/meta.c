@@ -286,7 +286,7 @@ void meta_write(const struct meta *meta, struct buf *out) {
 /* ---- file ---- */
 
 int meta_load(const char *directory, struct meta *ret_meta, struct err *err) {
-    char *path = xprintf("%s/stream.meta", directory);
+    char *path = xprintf("%s/" META_FILE, directory);
     struct buf content = {0};
     int status = file_read_all(path, FILE_BYTES_MAX, &content, err);
     if (status == 0) {
@@ -314,8 +314,8 @@ static int write_new(const struct file_ops *file, const char *path, struct str c
 
 int meta_save(const struct file_ops *file, const char *directory, const struct meta *meta,
               struct err *err) {
-    char *path = xprintf("%s/stream.meta", directory);
-    char *temporary = xprintf("%s/stream.meta.new", directory);
+    char *path = xprintf("%s/" META_FILE, directory);
+    char *temporary = xprintf("%s/" META_FILE ".new", directory);
     struct buf content = {0};
     meta_write(meta, &content);
     int status = write_new(file, temporary, buf_str(&content));

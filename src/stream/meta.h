@@ -30,6 +30,9 @@ struct meta_shard {
     uint64_t end_counter;          /* of a closed shard: its records are below it */
 };
 
+/* In a stream's directory. */
+#define META_FILE "stream.meta"
+
 /* In the file and in metrics. */
 enum { STREAM_KINDS = 5 };
 extern const char *const meta_kind_names[STREAM_KINDS];

@@ -1,3 +1,4 @@
+#include "stream/log.h"
 #include "stream/world_test.h"
 
 #include <fcntl.h>
@@ -97,6 +98,25 @@ static void a_stopping_reader_stays_before_damage(void **state) {
     close_world(&world);
 }
 
+/* However often the reader looks at it. */
+static void damage_is_counted_once(void **state) {
+    struct world world;
+    struct stream_batch batch;
+    int readies = 0;
+    struct stream *stream = open_stream(&world, STREAM_CORRUPTED_STOP);
+    struct stream_reader *reader = open_reader(&world, stream, &readies);
+    assert_int_equal(stream_reader_next(reader, 100, 1000, &batch), 0);
+    for (int i = 0; i < 5; i++)
+        assert_int_equal(stream_reader_next(reader, 100, 1000, &batch), ERR_STOPPED);
+    while (!metric_get(&stream->metrics.damaged))
+        turn_briefly(&world);
+    put_records(&world, "s", 1); /* the log thread has done what was posted to it */
+    assert_int_equal(metric_get(&stream->metrics.damaged), 1);
+    assert_int_equal(metric_get(&stream->metrics.damaged_records), 1);
+    stream_reader_close(reader);
+    close_world(&world);
+}
+
 static void a_damaged_stream_that_stops_is_not_opened(void **state) {
     struct world world;
     struct stream *stream = open_stream(&world, STREAM_CORRUPTED_STOP);
@@ -118,6 +138,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(damage_is_passed_over),
         cmocka_unit_test(a_stopping_reader_stays_before_damage),
+        cmocka_unit_test(damage_is_counted_once),
         cmocka_unit_test(a_damaged_stream_that_stops_is_not_opened),
     };
     log_setup((enum log_level)(LOG_ERROR + 1), LOG_TEXT);

@@ -128,3 +128,14 @@ int sequence_read(struct str text, struct sequence *ret_sequence) {
     *ret_sequence = sequence;
     return 0;
 }
+
+int sequence_counter(struct str text, uint32_t shard, uint64_t created_s, uint64_t *ret_counter) {
+    struct sequence sequence;
+    int status = sequence_read(text, &sequence);
+    if (status)
+        return status;
+    if (sequence.shard != shard || sequence.created_s != created_s)
+        return ERR_INVALID;
+    *ret_counter = sequence.counter;
+    return 0;
+}

@@ -20,4 +20,7 @@ void sequence_write(const struct sequence *sequence, char ret_text[STREAM_SEQUEN
 /* INVALID if the text is no number of this layout. */
 int sequence_read(struct str text, struct sequence *ret_sequence);
 
+/* The counter in the text. INVALID as well if it is not of this shard. */
+int sequence_counter(struct str text, uint32_t shard, uint64_t created_s, uint64_t *ret_counter);
+
 #endif

@@ -66,12 +66,22 @@ static void other_texts_are_refused(void **state) {
     }
 }
 
+static void a_number_belongs_to_one_shard(void **state) {
+    uint64_t counter = 0;
+    assert_int_equal(sequence_counter(str_of(native), 1, 1789780016, &counter), 0);
+    assert_int_equal(counter, 895921920);
+    assert_int_equal(sequence_counter(str_of(native), 2, 1789780016, &counter), ERR_INVALID);
+    assert_int_equal(sequence_counter(str_of(native), 1, 1789780017, &counter), ERR_INVALID);
+    assert_int_equal(sequence_counter(STR("1"), 1, 1789780016, &counter), ERR_INVALID);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_native_number_is_made_and_read),
         cmocka_unit_test(numbers_go_there_and_back),
         cmocka_unit_test(numbers_grow_with_the_counter),
         cmocka_unit_test(other_texts_are_refused),
+        cmocka_unit_test(a_number_belongs_to_one_shard),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

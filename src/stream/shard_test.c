@@ -186,6 +186,53 @@ static void a_failed_sync_closes_the_segment(void **state) {
     fault_file_free(fault);
 }
 
+/* After it the kernel may think that what it could not write is clean; so nothing more is trusted to that file. */
+static void a_sync_that_fails_later_closes_the_segment_as_well(void **state) {
+    struct fault_file *fault = fault_file_new(5);
+    struct fixture fixture = {.log_config.sync = STREAM_SYNC_INTERVAL};
+    open_with_faults(&fixture, fault);
+    struct shard *shard = fixture.stream->layout->shards[0];
+    fault_file_fail(fault, 1, ERR_IO, false);
+    log_sync_all(fixture.log, fixture.now_ms);
+    assert_int_equal(fault_file_failures(fault), 1);
+    assert_int_equal(metric_get(&fixture.log->sync_failures), 1);
+    assert_int_equal(atomic_load(&shard->refusal), ERR_IO);
+    assert_int_equal(fixture_put(&fixture, 0, STR("too early")), ERR_IO);
+    shard_retry(shard, fixture.now_ms + SHARD_RETRY_MS);
+    assert_int_equal(fixture_put(&fixture, 0, STR("anew")), 0);
+    assert_int_equal(shard->segment_count, 2);
+    assert_int_equal(shard->segments[1].first, 5);
+    log_sync_all(fixture.log, fixture.now_ms);
+    assert_int_equal(metric_get(&fixture.log->sync_failures), 1);
+    fixture_done(&fixture);
+    fault_file_free(fault);
+}
+
+/* The commit before it is told and stays; the next ones see a shard that is broken. */
+static void space_that_cannot_be_made_ready_closes_the_segment(void **state) {
+    struct fault_file *fault = fault_file_new(6);
+    struct fixture fixture = {0};
+    open_with_faults(&fixture, fault);
+    struct shard *shard = fixture.stream->layout->shards[0];
+    unsigned put = 0;
+    fault_file_fail(fault, 3, ERR_IO, false); /* the write and its sync go well */
+    while (!fault_file_failures(fault)) {
+        assert_int_equal(fixture_put(&fixture, 0, STR("kept")), 0);
+        put++;
+        if (!fault_file_failures(fault))
+            fault_file_fail(fault, 3, ERR_IO, false);
+        assert_true(put < 10000);
+    }
+    assert_int_equal(atomic_load(&shard->refusal), ERR_IO);
+    assert_int_equal(count_records(&fixture), 5 + put);
+    shard_retry(shard, fixture.now_ms + SHARD_RETRY_MS);
+    assert_int_equal(fixture_put(&fixture, 0, STR("anew")), 0);
+    assert_int_equal(shard->segment_count, 2);
+    assert_int_equal(count_records(&fixture), 6 + put);
+    fixture_done(&fixture);
+    fault_file_free(fault);
+}
+
 static void a_disk_that_stays_broken_is_tried_until_it_heals(void **state) {
     struct fault_file *fault = fault_file_new(3);
     struct fixture fixture = {0};
@@ -233,6 +280,8 @@ int main(void) {
         cmocka_unit_test(a_commit_may_have_more_shards_than_descriptors),
         cmocka_unit_test(without_space_a_commit_fails_and_the_next_is_tried),
         cmocka_unit_test(a_failed_sync_closes_the_segment),
+        cmocka_unit_test(a_sync_that_fails_later_closes_the_segment_as_well),
+        cmocka_unit_test(space_that_cannot_be_made_ready_closes_the_segment),
         cmocka_unit_test(a_disk_that_stays_broken_is_tried_until_it_heals),
         cmocka_unit_test(one_broken_shard_does_not_hold_the_others),
     };

@@ -331,7 +331,7 @@ static void verify_shard(struct verifier *verifier, const char *stream, const st
         .verifier = verifier, .directory = directory, .seed = meta_shard_seed(meta, shard)};
     struct segment_list list;
     int status = segment_list_read(directory, &list);
-    if (status)
+    if (status && !verifier->measuring)
         report(verifier, directory, -1, "cannot be listed: %s", err_text(status));
     if (status == 0 && verifier->measuring) {
         add_bytes(verifier, directory, &list);
@@ -377,7 +377,7 @@ static void check_directories(struct verifier *verifier, const char *stream,
             continue;
         char *path = xprintf("%s/%s", stream, entry->d_name);
         if (access(path, F_OK) == 0)
-            report(verifier, path, -1, "a shard that stream.meta does not know");
+            report(verifier, path, -1, "a shard that " META_FILE " does not know");
         free(path);
     }
     if (dir)
@@ -389,7 +389,7 @@ static void verify_stream(struct verifier *verifier, const char *stream) {
     struct err err = {0};
     int status = meta_load(stream, &meta, &err);
     if (status && access(stream, F_OK) == 0 && !verifier->measuring) {
-        char *path = xprintf("%s/stream.meta", stream);
+        char *path = xprintf("%s/" META_FILE, stream);
         report(verifier, path, -1, "%s", err.text[0] ? err.text : err_text(status));
         free(path);
     }

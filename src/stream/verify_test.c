@@ -237,6 +237,209 @@ static void a_closed_shard_must_reach_its_end(void **state) {
     fixture_done(&fixture);
 }
 
+/* ---- blocks made by hand: both sums are right, and what they say is not ---- */
+
+enum { MADE_BYTES_MAX = 256, MADE_BYTES = 48 + 2 * (8 + 3) + 2, AT_LAST_DELTA = 44 };
+
+struct made {
+    uint64_t first, synced, base_ms;
+    uint16_t deltas[2], last_delta; /* two records of a block */
+    uint32_t count;                 /* as the header tells it */
+    uint8_t padding;
+};
+
+static size_t make_block(const struct fixture *fixture, const struct made *made, uint8_t *block) {
+    const struct record record = {.partition_key = STR("k"), .data = STR("12")};
+    uint32_t seed = fixture->stream->layout->shards[0]->seed;
+    size_t used = SEGMENT_BLOCK_HEADER_BYTES;
+    memset(block, 0, MADE_BYTES_MAX);
+    for (int i = 0; i < 2; i++) {
+        segment_record_write(block + used, &record);
+        memcpy(block + used + 6, &made->deltas[i], sizeof made->deltas[i]);
+        used += segment_record_bytes(&record);
+    }
+    size_t bytes =
+        segment_block_seal(block, used - SEGMENT_BLOCK_HEADER_BYTES, made->count, made->base_ms);
+    assert_int_equal(bytes, MADE_BYTES);
+    memcpy(block + AT_LAST_DELTA, &made->last_delta, sizeof made->last_delta);
+    segment_block_number(block, seed, made->first, made->synced, made->base_ms);
+    block[bytes - 1] = made->padding;
+    return bytes;
+}
+
+/* The shard's only segment becomes these blocks; `damaged`: the number of one that does not check, or -1. */
+static void write_made(struct fixture *fixture, const struct made *blocks, unsigned count,
+                       int damaged) {
+    uint8_t block[MADE_BYTES_MAX];
+    char *path = segment(fixture, 0);
+    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    assert_true(fd >= 0);
+    for (unsigned i = 0; i < count; i++) {
+        size_t bytes = make_block(fixture, &blocks[i], block);
+        if ((int)i == damaged)
+            block[60] ^= 0xff;
+        assert_int_equal(write(fd, block, bytes), bytes);
+    }
+    close(fd);
+    free(path);
+}
+
+static const struct made good[3] = {{.first = 0, .base_ms = 1000, .count = 2},
+                                    {.first = 2, .synced = 2, .base_ms = 1000, .count = 2},
+                                    {.first = 4, .synced = 4, .base_ms = 1001, .count = 2}};
+
+static void begin_made(struct fixture *fixture) {
+    *fixture = (struct fixture){.log = NULL};
+    fixture_init(fixture);
+    fixture_open(fixture);
+    fixture_fill(fixture, 0, 1, RECORD_BYTES); /* so that there is a segment */
+}
+
+static void assert_made(struct fixture *fixture, const struct made *changed, const char *what) {
+    struct made blocks[3] = {good[0], *changed, good[2]};
+    struct seen seen;
+    write_made(fixture, blocks, 3, -1);
+    verify(fixture, &seen);
+    if (seen.faults != 1 || !strstr(seen.what, what))
+        fail_msg("%u faults, \"%s\", not \"%s\"", seen.faults, seen.what, what);
+    assert_int_equal(seen.offset, MADE_BYTES);
+}
+
+static void what_a_block_says_of_itself_is_checked(void **state) {
+    struct fixture fixture;
+    struct seen seen;
+    struct made made;
+    begin_made(&fixture);
+    write_made(&fixture, good, 3, -1);
+    struct stream_verify_counts counts = verify(&fixture, &seen);
+    assert_int_equal(seen.faults, 0);
+    assert_int_equal(counts.records, 6);
+    made = good[1], made.deltas[0] = 2, made.deltas[1] = 1, made.last_delta = 1;
+    assert_made(&fixture, &made, "arrivals of records fall");
+    made = good[1], made.last_delta = 1;
+    assert_made(&fixture, &made, "another last arrival");
+    made = good[1], made.padding = 1;
+    assert_made(&fixture, &made, "padding");
+    made = good[1], made.base_ms = 999;
+    assert_made(&fixture, &made, "arrived before the one in front of it");
+    fixture_done(&fixture);
+}
+
+static void a_number_of_records_that_is_another(void **state) {
+    struct made blocks[2] = {good[0], good[1]};
+    struct fixture fixture;
+    struct seen seen;
+    begin_made(&fixture);
+    blocks[1].count = 1;
+    write_made(&fixture, blocks, 2, -1);
+    verify(&fixture, &seen);
+    assert_int_equal(seen.faults, 1);
+    assert_non_null(strstr(seen.what, "another number of records"));
+    fixture_done(&fixture);
+}
+
+static void what_is_synced_stays_synced(void **state) {
+    struct made blocks[3] = {good[0], good[1], good[2]};
+    struct fixture fixture;
+    struct seen seen;
+    begin_made(&fixture);
+    blocks[2].synced = 1;
+    write_made(&fixture, blocks, 3, -1);
+    verify(&fixture, &seen);
+    assert_int_equal(seen.faults, 1);
+    assert_non_null(strstr(seen.what, "synced counter falls"));
+    assert_int_equal(seen.offset, 2 * MADE_BYTES);
+    fixture_done(&fixture);
+}
+
+/* At the end of the last segment a block that does not check was acknowledged only if a later one says so. */
+static void what_nobody_was_told_of_is_not_missed(void **state) {
+    struct made blocks[3] = {good[0], good[1], good[2]};
+    struct fixture fixture;
+    struct seen seen;
+    begin_made(&fixture);
+    write_made(&fixture, blocks, 3, 1);
+    verify(&fixture, &seen);
+    assert_int_equal(seen.faults, 1);
+    assert_int_equal(seen.offset, MADE_BYTES);
+    blocks[2].synced = 2;
+    write_made(&fixture, blocks, 3, 1);
+    assert_int_equal(verify(&fixture, &seen).records, 2);
+    assert_int_equal(seen.faults, 0);
+    fixture_done(&fixture);
+}
+
+static void mend(void *data, const char *path, const struct stream_verify_counts *counts) {
+    if (counts->blocks == 1)
+        fixture_damage(path, MADE_BYTES + 60);
+}
+
+/* As one that a running process was about to write. */
+static void what_does_not_check_is_looked_at_twice(void **state) {
+    struct fixture fixture;
+    struct seen seen = {0};
+    const struct stream_verify_watch watch = {on_fault, mend, &seen};
+    struct stream_verify_counts counts;
+    struct err err;
+    begin_made(&fixture);
+    write_made(&fixture, good, 3, -1);
+    char *path = segment(&fixture, 0);
+    fixture_damage(path, MADE_BYTES + 60);
+    assert_int_equal(stream_verify(fixture.directory, &watch, &counts, &err), 0);
+    assert_int_equal(seen.faults, 0);
+    assert_int_equal(counts.records, 6);
+    free(path);
+    fixture_done(&fixture);
+}
+
+static void a_shard_that_lacks_its_last_record_is_found(void **state) {
+    struct fixture fixture;
+    struct seen seen;
+    fill(&fixture);
+    fixture_split(&fixture, 0);
+    fixture_close(&fixture);
+    char *last = segment(&fixture, 3 * PER_SEGMENT);
+    assert_int_equal(truncate(last, 4 * BLOCK_BYTES), 0);
+    verify(&fixture, &seen);
+    assert_int_equal(seen.faults, 1);
+    assert_non_null(strstr(seen.what, "ends with record 33, but it was closed behind 34"));
+    free(last);
+    fixture_done(&fixture);
+}
+
+static void a_shard_that_cannot_be_listed_is_told_once(void **state) {
+    struct fixture fixture;
+    struct seen seen;
+    fill(&fixture);
+    fixture_close(&fixture);
+    char *shard = xprintf("%s/streams/test/shardId-000000000000", fixture.directory);
+    char *away = xprintf("%s/away", fixture.directory);
+    assert_int_equal(rename(shard, away), 0);
+    int fd = open(shard, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+    assert_true(fd >= 0);
+    close(fd);
+    verify(&fixture, &seen);
+    assert_int_equal(seen.faults, 1);
+    assert_string_equal(seen.path, shard);
+    free(shard);
+    free(away);
+    fixture_done(&fixture);
+}
+
+static void a_stream_that_has_gone_is_no_fault(void **state) {
+    struct fixture fixture;
+    struct seen seen;
+    fill(&fixture);
+    fixture_close(&fixture);
+    char *gone = xprintf("%s/streams/gone", fixture.directory);
+    assert_int_equal(symlink("/nonexistent", gone), 0); /* is listed, and cannot be found */
+    struct stream_verify_counts counts = verify(&fixture, &seen);
+    assert_int_equal(seen.faults, 0);
+    assert_int_equal(counts.streams, 1);
+    free(gone);
+    fixture_done(&fixture);
+}
+
 static void a_directory_without_streams_is_an_error(void **state) {
     struct stream_verify_counts counts;
     struct seen seen = {0};
@@ -256,6 +459,14 @@ int main(void) {
         cmocka_unit_test(an_index_that_points_elsewhere_is_found),
         cmocka_unit_test(metadata_is_checked),
         cmocka_unit_test(a_closed_shard_must_reach_its_end),
+        cmocka_unit_test(what_a_block_says_of_itself_is_checked),
+        cmocka_unit_test(a_number_of_records_that_is_another),
+        cmocka_unit_test(what_is_synced_stays_synced),
+        cmocka_unit_test(what_nobody_was_told_of_is_not_missed),
+        cmocka_unit_test(what_does_not_check_is_looked_at_twice),
+        cmocka_unit_test(a_shard_that_lacks_its_last_record_is_found),
+        cmocka_unit_test(a_shard_that_cannot_be_listed_is_told_once),
+        cmocka_unit_test(a_stream_that_has_gone_is_no_fault),
         cmocka_unit_test(a_directory_without_streams_is_an_error),
     };
     log_setup((enum log_level)(LOG_ERROR + 1), LOG_TEXT);

@@ -216,16 +216,9 @@ void stream_view_sequence_text(const struct stream_view *view, unsigned shard, u
 
 int stream_view_sequence_parse(const struct stream_view *view, unsigned shard, struct str text,
                                uint64_t *ret_counter) {
-    struct sequence sequence;
     if (view->remote)
         return stream_sequence_parse(remote_view_stream(view->remote), shard, text, ret_counter);
-    int status = sequence_read(text, &sequence);
-    if (status)
-        return status;
-    if (sequence.created_s != created_s(view, shard) || sequence.shard != shard)
-        return ERR_INVALID;
-    *ret_counter = sequence.counter;
-    return 0;
+    return sequence_counter(text, shard, created_s(view, shard), ret_counter);
 }
 
 /* ---- which streams there are ---- */
@@ -243,7 +236,7 @@ int view_list_kind(const char *directory, enum stream_kind kind,
     if (count < 0)
         status = err_set_errno(err, errno, "%s: cannot be listed", path);
     for (int i = 0; i < count; i++) {
-        char *meta = xprintf("%s/%s/stream.meta", path, entries[i]->d_name);
+        char *meta = xprintf("%s/%s/" META_FILE, path, entries[i]->d_name);
         struct stat stat_now;
         if (stat(meta, &stat_now) == 0)
             each(data, entries[i]->d_name);

@@ -1,7 +1,6 @@
 /* The whole of it with its threads: a producer and a consumer loop around a running log. */
 #include "base/test.h"
 
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +10,7 @@
 #include "base/mem.h"
 #include "io/file.h"
 #include "stream/stream.h"
+#include "stream/test_producer.h"
 
 struct world {
     char directory[32];
@@ -326,57 +326,6 @@ static void closing_a_reader_at_any_time_is_safe(void **state) {
 
 enum { PRODUCERS = 3, SHARDS = 4, EACH = 20000 };
 
-struct producer {
-    struct loop_thread thread;
-    struct stream_log *log;
-    struct stream_writer *writer;
-    struct sink *sink;
-    struct sink_gate_listener listener;
-    unsigned number, pushed;
-    struct timer timer;
-    _Atomic bool done;
-};
-
-static void produce(struct producer *producer) {
-    struct sink_gate *gate = stream_writer_gate(producer->writer);
-    for (int i = 0; i < 500 && producer->pushed < EACH && sink_gate_has_room(gate); i++) {
-        char key[32], data[64];
-        int key_len = snprintf(key, sizeof key, "%u", producer->pushed % 100);
-        int data_len = snprintf(data, sizeof data, "%u %u", producer->number, producer->pushed);
-        struct record record = {.partition_key = str_from(key, (size_t)key_len),
-                                .data = str_from(data, (size_t)data_len)};
-        assert_int_equal(sink_push(producer->sink, &record), 0);
-        producer->pushed++;
-    }
-}
-
-static void on_produce_timer(struct timer *timer) {
-    produce(CONTAINER_OF(timer, struct producer, timer));
-}
-
-static void on_producer_commit(struct sink_gate_listener *listener, uint64_t ticket, int status) {
-    struct producer *producer = CONTAINER_OF(listener, struct producer, listener);
-    assert_int_equal(status, 0);
-    if (producer->pushed == EACH && stream_writer_idle(producer->writer))
-        atomic_store(&producer->done, true);
-}
-
-static void start_producer(void *data) {
-    struct producer *producer = data;
-    producer->writer = stream_writer_new(producer->log, producer->thread.loop);
-    struct sink_resolver *resolver = stream_writer_resolver(producer->writer);
-    producer->sink = resolver->find(resolver, SINK_STREAM, STR("s"));
-    producer->listener.on_commit = on_producer_commit;
-    sink_gate_listen(stream_writer_gate(producer->writer), &producer->listener);
-    timer_start(producer->thread.loop, &producer->timer, 0, 1, on_produce_timer);
-}
-
-static void stop_producer(void *data) {
-    struct producer *producer = data;
-    timer_close(&producer->timer, NULL);
-    stream_writer_free(producer->writer);
-}
-
 struct order {
     struct consumer consumer;
     unsigned shard;
@@ -418,21 +367,12 @@ static void many_threads_keep_the_order_of_each(void **state) {
         on_order_ready(orders[i].consumer.reader, &orders[i]);
     }
     struct producer producers[PRODUCERS];
-    memset(producers, 0, sizeof producers);
-    for (unsigned i = 0; i < PRODUCERS; i++) {
-        producers[i].log = world.log;
-        producers[i].number = i;
-        loop_thread_start(&producers[i].thread, "producer");
-        loop_call(producers[i].thread.loop, start_producer, &producers[i]);
-    }
+    for (unsigned i = 0; i < PRODUCERS; i++)
+        producer_start(&producers[i], world.log, i, EACH, 100);
     while (total < PRODUCERS * EACH)
         turn(&world);
-    for (unsigned i = 0; i < PRODUCERS; i++) {
-        while (!atomic_load(&producers[i].done))
-            usleep(1000);
-        loop_call(producers[i].thread.loop, stop_producer, &producers[i]);
-        loop_thread_stop(&producers[i].thread);
-    }
+    for (unsigned i = 0; i < PRODUCERS; i++)
+        producer_stop(&producers[i]);
     assert_int_equal(total, PRODUCERS * EACH);
     for (unsigned i = 0; i < SHARDS; i++) {
         assert_int_equal(stream_reader_skipped(orders[i].consumer.reader), 0);

@@ -17,12 +17,12 @@ static void a_thing_is_made_described_and_deleted(void **state) {
                                "{\"attributePayload\":{\"attributes\":{\"room\":\"k-1\"}}}"),
                      200);
     assert_int_equal(world_ask(&world, "POST /things/lamp", ""), 409);
-    assert_string_equal(world.error, "ResourceAlreadyExistsException");
+    assert_string_equal(world.answer.error, "ResourceAlreadyExistsException");
     assert_int_equal(world_ask(&world, "DELETE /things/lamp?expectedVersion=2", ""), 409);
     assert_int_equal(world_ask(&world, "DELETE /things/lamp?expectedVersion=1", ""), 200);
     assert_int_equal(world_ask(&world, "DELETE /things/lamp", ""), 200);
     assert_int_equal(world_ask(&world, "GET /things/lamp", ""), 404);
-    assert_string_equal(world.error, "ResourceNotFoundException");
+    assert_string_equal(world.answer.error, "ResourceNotFoundException");
     world_end(&world);
 }
 
@@ -40,7 +40,7 @@ static void updates_replace_or_merge_attributes(void **state) {
     assert_true(world_has(&world, "\"thingTypeName\":\"T\",\"attributes\":"
                                   "{\"y\":\"2\",\"z\":\"3\"},\"version\":2}"));
     assert_int_equal(world_ask(&world, "PATCH /things/a", "{\"expectedVersion\":1}"), 409);
-    assert_string_equal(world.error, "VersionConflictException");
+    assert_string_equal(world.answer.error, "VersionConflictException");
     assert_int_equal(world_ask(&world, "PATCH /things/a",
                                "{\"removeThingType\":true,\"attributePayload\":"
                                "{\"attributes\":{\"w\":\"4\"}}}"),
@@ -75,7 +75,7 @@ static void what_is_no_thing_is_refused(void **state) {
     world_begin(&world);
     for (size_t i = 0; i < COUNT_OF(cases); i++)
         if (world_ask(&world, cases[i].line, cases[i].body) != cases[i].status)
-            fail_msg("%s %s gives %d", cases[i].line, cases[i].body, world.status);
+            fail_msg("%s %s gives %d", cases[i].line, cases[i].body, world.answer.status);
     assert_int_equal(metric_get(&world.things->registry.count), 0);
     world_end(&world);
 }
@@ -98,7 +98,7 @@ static void things_are_listed_in_pages(void **state) {
     assert_false(world_has(&world, "\"thingName\":\"a\""));
     assert_true(world_has(&world, "\"thingName\":\"c\""));
     world_ask(&world, "GET /things?attributeName=x&attributeValue=1", "");
-    assert_string_equal(buf_cstr(&world.body), "{\"things\":[]}");
+    assert_string_equal(buf_cstr(&world.answer.body), "{\"things\":[]}");
     world_ask(&world, "GET /things?attributeName=x&attributeValue=1&usePrefixAttributeValue=true",
               "");
     assert_true(world_has(&world, "\"thingName\":\"a\""));

@@ -26,7 +26,7 @@
 #include "base/mem.h"
 #include "things/intake.h"
 #include "things/shadow_batch.h"
-#include "things/shadow_document.h"
+#include "things/shadow_calls.h"
 
 enum {
     SHARD = 0,
@@ -40,20 +40,12 @@ enum {
 
 enum state { WAITING, APPLYING, COMMITTING, PAUSED };
 
-/* A change by HTTP; in its call's arena. */
-struct shadow_call {
-    struct link link;
-    struct shadow_request request;
-    struct rest_call *call;
-};
-
 struct shadow_runner {
     struct things *things;
     struct things_surroundings around;
     struct stream_reader *reader; /* NULL: there is no log, or it cannot be read */
     uint64_t counter;             /* of the first record that is not applied */
-    struct link calls;            /* struct shadow_call */
-    unsigned call_count;
+    struct shadow_calls calls;
     enum state state;
     struct work work;
     struct shadow_batch batch;
@@ -135,65 +127,6 @@ static void wait(struct shadow_runner *runner) {
     begin(runner);
 }
 
-/* ---- calls ---- */
-
-void shadow_fail(struct rest_call *call, int code, const char *message) {
-    static const struct {
-        unsigned number;
-        const char *type;
-    } types[] = {{400, "InvalidRequestException"},
-                 {404, "ResourceNotFoundException"},
-                 {409, "ConflictException"},
-                 {413, "RequestEntityTooLargeException"},
-                 {415, "UnsupportedDocumentEncodingException"},
-                 {429, "ThrottlingException"}};
-    unsigned number = shadow_error_number(code);
-    const char *type = "InternalFailureException";
-    for (size_t i = 0; i < COUNT_OF(types); i++)
-        if (types[i].number == number)
-            type = types[i].type;
-    rest_fail(call, (int)number, type, "%s", message);
-}
-
-static void fail_unavailable(struct rest_call *call) {
-    rest_fail(call, 503, "ServiceUnavailableException", "Weir is stopping.");
-}
-
-void shadow_runner_ask(struct things *things, struct rest_call *call,
-                       enum shadow_operation operation, struct str thing, struct str shadow) {
-    struct shadow_runner *runner = things->runner;
-    struct str body = call->request->body;
-    if (!runner || runner->is_stopping) {
-        fail_unavailable(call);
-        return;
-    }
-    if (runner->call_count == SHADOW_CALLS_MAX) {
-        shadow_fail(call, ERR_FULL, "Too many changes of shadows wait.");
-        return;
-    }
-    struct shadow_call *asked = arena_zalloc(&call->arena, sizeof *asked);
-    asked->call = call;
-    asked->request = (struct shadow_request){.operation = operation,
-                                             .too_large = body.len > SHADOW_REQUEST_BYTES_MAX,
-                                             .thing = thing,
-                                             .shadow = shadow};
-    if (!asked->request.too_large && body.len)
-        asked->request.payload = str_from(arena_strdup(&call->arena, body), body.len);
-    list_push_back(&runner->calls, &asked->link);
-    runner->call_count++;
-    begin(runner);
-}
-
-static void end_call(struct shadow_item *item) {
-    struct rest_call *call = item->call;
-    if (item->code) {
-        shadow_fail(call, item->code, item->err.text);
-    } else {
-        buf_add_str(&call->output, buf_str(&item->output));
-        rest_answer(call, 200);
-    }
-}
-
 /* ---- gathering a batch ---- */
 
 static bool is_wanted(struct shadow_runner *runner, const struct shadow_request *request,
@@ -225,14 +158,9 @@ static struct shadow_item *add_item(struct shadow_runner *runner,
 }
 
 static void take_calls(struct shadow_runner *runner) {
-    while (!list_empty(&runner->calls) && runner->batch.count < CALLS_PER_BATCH) {
-        struct shadow_call *asked =
-            LIST_ITEM(list_pop_front(&runner->calls), struct shadow_call, link);
-        struct shadow_item *item = add_item(runner, &asked->request);
-        item->call = asked->call;
-        item->call->state = asked;
-        runner->call_count--;
-    }
+    struct shadow_call *asked;
+    while (runner->batch.count < CALLS_PER_BATCH && (asked = shadow_calls_pop(&runner->calls)))
+        add_item(runner, &asked->request)->call = asked->call;
 }
 
 static void take_records(struct shadow_runner *runner, const struct stream_batch *records) {
@@ -273,28 +201,17 @@ static void take_log(struct shadow_runner *runner) {
 
 /* ---- a batch comes home ---- */
 
-/* Calls that were not applied wait for the next batch, before all others. */
-static void put_back(struct shadow_runner *runner, struct rest_call *call) {
-    struct shadow_call *asked = call->state;
-    if (runner->is_stopping) {
-        fail_unavailable(call);
-        return;
-    }
-    list_push_front(&runner->calls, &asked->link);
-    runner->call_count++;
-}
-
 static void end_items(struct shadow_runner *runner) {
     struct shadow_batch *batch = &runner->batch;
     for (size_t i = batch->count; i > batch->done; i--)
         if (batch->items[i - 1].call)
-            put_back(runner, batch->items[i - 1].call);
+            shadow_calls_put_back(&runner->calls, batch->items[i - 1].call);
     for (size_t i = 0; i < batch->done; i++) {
         struct shadow_item *item = &batch->items[i];
         metric_add(item->call ? &runner->by_http : &runner->by_mqtt, 1);
         metric_add(&runner->rejected, item->code != 0);
         if (item->call)
-            end_call(item);
+            shadow_call_end(item->call, item->code, item->err.text, buf_str(&item->output));
         buf_done(&item->output);
     }
 }
@@ -326,7 +243,7 @@ static void fail_batch(struct shadow_runner *runner) {
     for (size_t i = 0; i < batch->count; i++) {
         struct shadow_item *item = &batch->items[i];
         if (item->call)
-            shadow_fail(item->call, batch->status, batch->err.text);
+            shadow_call_end(item->call, batch->status, batch->err.text, STR(""));
         buf_done(&item->output);
     }
     buf_done(&batch->answers);
@@ -447,6 +364,14 @@ static void on_commit(struct sink_gate_listener *listener, uint64_t ticket, int 
         review(runner);
 }
 
+void shadow_runner_ask(struct things *things, struct rest_call *call,
+                       enum shadow_operation operation, struct str thing, struct str shadow) {
+    struct shadow_runner *runner = things->runner;
+    struct shadow_calls *calls = runner ? &runner->calls : NULL;
+    if (shadow_calls_add(calls, call, operation, thing, shadow))
+        begin(runner);
+}
+
 static void on_room(struct sink_gate_listener *listener) {
     begin(CONTAINER_OF(listener, struct shadow_runner, listener));
 }
@@ -507,7 +432,7 @@ int things_start(struct things *things, const struct things_surroundings *around
     struct shadow_runner *runner = xcalloc(1, sizeof *runner);
     runner->things = things;
     runner->around = *around;
-    list_init(&runner->calls);
+    shadow_calls_init(&runner->calls);
     init_metrics(runner);
     runner->listener.on_commit = on_commit;
     runner->listener.on_room = on_room;
@@ -534,9 +459,7 @@ void things_stop(struct things *things, void (*stopped)(void *data), void *data)
     runner->is_stopping = true;
     runner->stopped = stopped;
     runner->stopped_data = data;
-    while (!list_empty(&runner->calls))
-        fail_unavailable(LIST_ITEM(list_pop_front(&runner->calls), struct shadow_call, link)->call);
-    runner->call_count = 0;
+    shadow_calls_close(&runner->calls);
     if (runner->state == PAUSED)
         finish(runner);
     else

@@ -9,15 +9,9 @@
 #include "things/shadow_request.h"
 #include "things/store.h"
 
-/* Changes by HTTP that wait for the present batch; beyond it ThrottlingException. */
-enum { SHADOW_CALLS_MAX = 4096 };
-
 /* Ends the call, at once or later. `thing` and `shadow` live as long as the call; its request is
  * there. */
 void shadow_runner_ask(struct things *things, struct rest_call *call,
                        enum shadow_operation operation, struct str thing, struct str shadow);
-
-/* An error of a shadow, as the REST service of AWS IoT tells it. */
-void shadow_fail(struct rest_call *call, int code, const char *message);
 
 #endif

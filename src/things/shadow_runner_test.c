@@ -62,7 +62,7 @@ static void close_rig(struct rig *rig) {
 
 static void end_rig(struct rig *rig) {
     close_rig(rig);
-    buf_done(&rig->world.body);
+    buf_done(&rig->world.answer.body);
     buf_done(&rig->world.published);
     file_remove_tree(rig->world.directory, NULL);
 }

@@ -45,11 +45,11 @@ static void errors_are_told_as_aws_tells_them(void **state) {
     world_begin(&world);
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
         assert_int_equal(world_ask(&world, cases[i].line, cases[i].body), cases[i].status);
-        assert_string_equal(world.error, cases[i].error);
+        assert_string_equal(world.answer.error, cases[i].error);
     }
     buf_printf(&large, "{\"state\":{\"desired\":{\"a\":\"%08200d\"}}}", 0);
     assert_int_equal(world_ask(&world, "POST /things/a/shadow", buf_cstr(&large)), 413);
-    assert_string_equal(world.error, "RequestEntityTooLargeException");
+    assert_string_equal(world.answer.error, "RequestEntityTooLargeException");
     buf_done(&large);
     world_end(&world);
 }
@@ -85,7 +85,7 @@ static void a_full_table_forgets_what_was_deleted(void **state) {
     assert_int_equal(world_ask(&world, "POST /things/a/shadow", "{\"state\":{}}"), 200);
     assert_int_equal(world_ask(&world, "POST /things/b/shadow", "{\"state\":{}}"), 200);
     assert_int_equal(world_ask(&world, "POST /things/c/shadow", "{\"state\":{}}"), 429);
-    assert_string_equal(world.error, "ThrottlingException");
+    assert_string_equal(world.answer.error, "ThrottlingException");
     assert_int_equal(world_ask(&world, "POST /things/a/shadow", "{\"state\":{}}"), 200);
     struct arena arena = {0};
     struct err err;

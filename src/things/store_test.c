@@ -21,7 +21,7 @@ static void readers_see_what_was_answered(void **state) {
     buf_clear(&text);
     assert_int_equal(things_read_thing(reader, STR("a"), &text), 0);
     world_ask(&world, "GET /things/a", "");
-    assert_string_equal(buf_cstr(&text), buf_cstr(&world.body));
+    assert_string_equal(buf_cstr(&text), buf_cstr(&world.answer.body));
     world_ask(&world, "DELETE /things/a/shadow", "");
     assert_int_equal(things_read_shadow(reader, STR("a"), STR(""), 5000, &text), ERR_NOT_FOUND);
     assert_int_equal(things_read_shadow(reader, STR("a/b"), STR(""), 5000, &text), ERR_NOT_FOUND);
@@ -77,7 +77,7 @@ static void counts_survive_and_bound(void **state) {
     world_ask(&world, "POST /things/b", "");
     world_ask(&world, "POST /things/b/shadow", "{\"state\":{}}");
     assert_int_equal(world_ask(&world, "POST /things/c", ""), 410);
-    assert_string_equal(world.error, "LimitExceededException");
+    assert_string_equal(world.answer.error, "LimitExceededException");
     assert_int_equal(world_ask(&world, "PATCH /things/a", "{}"), 200);
     int64_t bytes = metric_get(&world.things->bytes);
     world_close(&world);

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "http/test_rest.h"
 #include "things/store.h"
 
 struct world {
@@ -25,9 +26,7 @@ struct world {
     int publish_result;
     uint64_t ticket;
     bool stopped;
-    int status; /* of the last answer; 0: there is none yet */
-    char error[64];
-    struct buf body;
+    struct test_answer answer;
 };
 
 static inline bool world_has_room(struct sink_gate *gate) {
@@ -118,46 +117,29 @@ static inline void world_end(struct world *world) {
         unlink(path);
     }
     rmdir(world->directory);
-    buf_done(&world->body);
+    buf_done(&world->answer.body);
     buf_done(&world->published);
 }
 
-static inline void world_respond(struct rest_call *call, int status, const char *content_type,
-                                 const char *error, struct str body) {
-    struct world *world = call->host_data;
-    world->status = status;
-    snprintf(world->error, sizeof world->error, "%s", error ? error : "");
-    buf_clear(&world->body);
-    buf_add_str(&world->body, body);
-}
-
-static inline void world_ended(struct rest_call *call) {}
-
 /* "GET /things/a". Whatever is answered is JSON. */
 static inline int world_ask(struct world *world, const char *line, const char *body) {
-    static const struct rest_host host = {.respond = world_respond, .ended = world_ended};
     const struct rest_service *services[THINGS_SERVICES];
-    struct http_request request = {.body = str_of(body)};
-    struct str target;
-    struct rest_match match;
-    request.method = str_cut(str_of(line), ' ', &target);
-    request.path = str_cut(target, '?', &request.query);
+    struct http_request request = test_request(line, body);
     for (unsigned i = 0; i < THINGS_SERVICES; i++)
         services[i] = things_service(world->things, i);
-    rest_find(services, THINGS_SERVICES, request.method, request.path, &match);
-    world->status = 0;
-    rest_run(rest_begin(&request, &match, &host, world));
-    while (!world->status)
+    world->answer.status = 0;
+    rest_run(test_begin(services, THINGS_SERVICES, &request, &world->answer));
+    while (!world->answer.status)
         world_turn(world);
     struct json json = {0};
-    if (buf_len(&world->body) && json_parse(&json, buf_str(&world->body)))
-        fail_msg("%s is answered %s", line, buf_cstr(&world->body));
+    if (buf_len(&world->answer.body) && json_parse(&json, buf_str(&world->answer.body)))
+        fail_msg("%s is answered %s", line, buf_cstr(&world->answer.body));
     json_done(&json);
-    return world->status;
+    return world->answer.status;
 }
 
 static inline bool world_has(struct world *world, const char *text) {
-    return strstr(buf_cstr(&world->body), text) != NULL;
+    return test_answer_has(&world->answer, text);
 }
 
 #endif

@@ -1,6 +1,6 @@
 #include "web/test_fixture.h"
 
-#include "base/metric.h"
+#include "base/metric_rig.h"
 
 enum { BIG_BYTES = 256 * 1024, BIG_CHANGES = 120 };
 
@@ -16,21 +16,10 @@ static int end(void **state) {
     return 0;
 }
 
-static int64_t shown_metric(const char *name) {
-    struct buf page = {0};
-    metric_show(&page);
-    char *line = xprintf("\n%s ", name);
-    const char *at = strstr(buf_cstr(&page), line);
-    int64_t value = at ? atoll(at + strlen(line)) : -1;
-    free(line);
-    buf_done(&page);
-    return value;
-}
-
 static void await_metric(const char *name, int64_t wanted) {
-    for (int i = 0; shown_metric(name) != wanted && i < PEER_TIMEOUT_S * 1000; i++)
+    for (int i = 0; metric_shown(name) != wanted && i < PEER_TIMEOUT_S * 1000; i++)
         usleep(1000);
-    assert_int_equal(shown_metric(name), wanted);
+    assert_int_equal(metric_shown(name), wanted);
 }
 
 static void a_new_page_gets_the_whole_state_at_once(void **state) {
@@ -102,7 +91,7 @@ static void a_slow_page_gets_the_newest_state_only(void **state) {
     struct fixture *fixture = *state;
     struct peer_ws fast = peer_ws_open(fixture);
     struct peer_ws slow = peer_ws_open_fd(peer_connect(fixture, 64 * 1024));
-    int64_t skipped = shown_metric("weir_web_skipped_total");
+    int64_t skipped = metric_shown("weir_web_skipped_total");
     struct str big = {xcalloc(1, BIG_BYTES), BIG_BYTES};
     memset((char *)big.at, 'x', BIG_BYTES);
     char needle[32] = "";
@@ -111,7 +100,7 @@ static void a_slow_page_gets_the_newest_state_only(void **state) {
         fixture_change(fixture, big, i);
         peer_ws_until(&fast, needle);
     }
-    assert_true(shown_metric("weir_web_skipped_total") > skipped);
+    assert_true(metric_shown("weir_web_skipped_total") > skipped);
     peer_ws_until(&slow, needle);
     assert_true(slow.count < BIG_CHANGES / 2);
     free((char *)big.at);
@@ -126,7 +115,7 @@ static void pages_are_bounded(void **state) {
         pages[i] = peer_ws_open(fixture);
         peer_ws_next(&pages[i]);
     }
-    assert_int_equal(shown_metric("weir_web_pages"), 3);
+    assert_int_equal(metric_shown("weir_web_pages"), 3);
     struct buf answer = {0};
     int fd = peer_connect(fixture, 0);
     peer_send(fd, STR("GET /ws HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\n"
@@ -136,7 +125,7 @@ static void pages_are_bounded(void **state) {
     assert_memory_equal(buf_cstr(&answer), "HTTP/1.1 503", 12);
     close(fd);
     buf_done(&answer);
-    assert_int_equal(shown_metric("weir_web_pages_refused_total"), 1);
+    assert_int_equal(metric_shown("weir_web_pages_refused_total"), 1);
     peer_ws_close(&pages[0]);
     await_metric("weir_web_pages", 2);
     pages[0] = peer_ws_open(fixture);
