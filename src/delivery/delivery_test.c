@@ -374,35 +374,6 @@ static void an_intent_that_does_not_fit_the_records_is_given_a_new_key(void **st
     }
 }
 
-static bool has_intent(struct pipeline *self) {
-    struct intent intent;
-    if (intent_get(self->facts, "sensors", &intent))
-        return false;
-    intent_done(&intent);
-    return true;
-}
-
-/* As it may be with messages of others in a topic, which have no bound of ours. */
-static void an_object_is_cut_before_what_it_has_no_room_for(void **state) {
-    enum { LARGE = RECORD_BYTES_MAX - 1, FITTING = BODY_BYTES_MAX / LARGE };
-    char *large = xcalloc(1, LARGE);
-    struct intent intent;
-    pipeline.config.buffer_size_bytes = 2LL * BODY_BYTES_MAX;
-    break_bucket();
-    pipeline_open(&pipeline);
-    for (unsigned i = 0; i < FITTING + 1; i++) {
-        push_text(&pipeline, str_from(large, LARGE));
-        assert_true(run_until(&pipeline, is_committed));
-    }
-    free(large);
-    assert_true(run_until(&pipeline, has_intent));
-    assert_int_equal(intent_get(pipeline.facts, "sensors", &intent), 0);
-    assert_int_equal(intent.end, FITTING);
-    assert_int_equal(intent.tally.bytes, (uint64_t)FITTING * LARGE);
-    intent_done(&intent);
-    pipeline_close(&pipeline, 0);
-}
-
 static void an_intent_of_another_stream_says_nothing(void **state) {
     open_stream(&pipeline);
     push_and_commit(&pipeline, 16);
@@ -458,7 +429,6 @@ int main(void) {
         TEST(lag_is_shown),
         TEST(a_stream_that_lost_its_end_goes_on_there),
         TEST(an_intent_that_does_not_fit_the_records_is_given_a_new_key),
-        TEST(an_object_is_cut_before_what_it_has_no_room_for),
         TEST(an_intent_of_another_stream_says_nothing),
         TEST(an_intent_that_cannot_be_read_is_an_error),
         TEST(a_wrong_configuration_is_an_error),
