@@ -1,6 +1,6 @@
 /*
- * Tags of rules. The book keeps them as one JSON object, {"key":"value"}; here they are a list in the order in
- * which they came.
+ * Tags of rules. The book keeps them as one JSON object, {"key":"value"}; here they are a list in
+ * the order in which they came.
  */
 #include "aws/input.h"
 #include "aws/iot_internal.h"

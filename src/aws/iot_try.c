@@ -6,9 +6,9 @@
  *      GET  /v1/rules/{name}/trace     follows it; ?count=N ends behind so many lines
  *
  * The body of the first: {"topic": "...", "payload": any JSON, of which a string is the text itself,
- * or "payloadBase64": "..."}, and one of "ruleName": an existing rule; "rule": a payload of CreateTopicRule;
- * "sql" and "awsIotSqlVersion". No function is called: "answers", an array, may say what functions would answer, in
- * the order in which they are called.
+ * or "payloadBase64": "..."}, and one of "ruleName": an existing rule; "rule": a payload of
+ * CreateTopicRule; "sql" and "awsIotSqlVersion". No function is called: "answers", an array, may
+ * say what functions would answer, in the order in which they are called.
  */
 #include "aws/iot_internal.h"
 #include "base/base64.h"

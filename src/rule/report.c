@@ -4,7 +4,8 @@
  *      {"ruleName":..., "topic":...,
  *       "payloadsWithMetadata":[{"id":1, "cloudwatchTraceId":..., "clientId":..., "sourceIp":...,
  *                                "base64OriginalPayload":...}, ...],
- *       "failures":[{"affectedIds":[1, ...], "failedAction":..., "failedResource":..., "errorMessage":...}]}
+ *       "failures":[{"affectedIds":[1, ...], "failedAction":..., "failedResource":...,
+ *                    "errorMessage":...}]}
  *
  * The topic stands with each message instead when the batch goes across topics.
  */

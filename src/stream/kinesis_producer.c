@@ -141,7 +141,8 @@ static void log_refused(struct kinesis_producer *producer) {
                   engine->stream, producer->call.why, missed);
 }
 
-/* Those without a place there stay in `sending`, in their order. Returns how many of those that were sent. */
+/* Those without a place there stay in `sending`, in their order. Returns how many of those that
+ * were sent. */
 static size_t settle_sent(struct kinesis_producer *producer) {
     size_t left = 0;
     for (size_t i = 0; i < producer->sent; i++) {

@@ -8,12 +8,12 @@
  *      the same value in both          as it is                    as it is
  *      otherwise                       the request's, less nulls   the present second at each leaf
  *
- * Metadata has the shape of the state, with {"timestamp":SECONDS} in the place of each leaf; arrays have it
- * for each of their items, as AWS's do. A section left without members is left out. The delta is what of
- * `desired` differs from `reported`, arrays compared whole.
+ * Metadata has the shape of the state, with {"timestamp":SECONDS} in the place of each leaf; arrays
+ * have it for each of their items, as AWS's do. A section left without members is left out. The
+ * delta is what of `desired` differs from `reported`, arrays compared whole.
  *
- * Who asks for shadows chooses what they hold, and all wait for each: members of large objects are looked for
- * with an index, so that the work grows with their number and not with its square.
+ * Who asks for shadows chooses what they hold, and all wait for each: members of large objects are
+ * looked for with an index, so that the work grows with their number and not with its square.
  */
 #include "things/shadow_document.h"
 
@@ -285,7 +285,8 @@ static bool names_unique(struct json_value object, struct arena *arena) {
     return unique;
 }
 
-/* Neither null in an array nor two members of one name, of which one could not be told from the other later. */
+/* Neither null in an array nor two members of one name, of which one could not be told from the
+ * other later. */
 static bool is_plain(struct json_value value, struct arena *arena) {
     if (is_object(value) && !names_unique(value, arena))
         return false;
