@@ -185,10 +185,8 @@ void iot_list_tags(struct rest_call *call) {
     for (size_t i = 0; i < tags.count; i++) {
         json_write_comma(out);
         buf_add_u8(out, '{');
-        json_write_key(out, "Key");
-        json_write_string(out, tags.items[i].key);
-        json_write_key(out, "Value");
-        json_write_string(out, tags.items[i].value);
+        json_write_text(out, "Key", tags.items[i].key);
+        json_write_text(out, "Value", tags.items[i].value);
         buf_add_u8(out, '}');
     }
     buf_add_str(out, STR("]}"));

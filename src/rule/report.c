@@ -18,8 +18,7 @@ static void write_message(struct buf *out, size_t id, const struct action_record
                           bool with_topic) {
     json_write_comma(out);
     buf_add_u8(out, '{');
-    json_write_key(out, "id");
-    buf_printf(out, "%zu", id);
+    json_write_int(out, "id", id);
     if (with_topic)
         json_write_text(out, "topic", record->topic);
     json_write_text(out, "cloudwatchTraceId", record->trace_id);

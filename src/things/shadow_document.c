@@ -369,18 +369,8 @@ static int read_request(struct json *json, struct str text, struct arena *arena,
 
 /* ---- update ---- */
 
-static void add_version(struct buf *out, int64_t version) {
-    json_write_key(out, "version");
-    buf_printf(out, "%lld", (long long)version);
-}
-
-static void add_time(struct buf *out, uint64_t now_s) {
-    json_write_key(out, "timestamp");
-    buf_printf(out, "%llu", (unsigned long long)now_s);
-}
-
 void shadow_document_end(struct buf *out, uint64_t now_s, struct str token) {
-    add_time(out, now_s);
+    json_write_int(out, "timestamp", now_s);
     if (token.len) {
         json_write_key(out, "clientToken");
         buf_add_str(out, token);
@@ -435,7 +425,7 @@ static void add_accepted(struct merge *merge, struct json_value request, int64_t
     int code = json_parse(&metadata, buf_str(merge->metadata));
     ASSERT(!code);
     add_times_of(merge, out, state, json_root(&metadata));
-    add_version(out, version);
+    json_write_int(out, "version", version);
     shadow_document_end(out, merge->now_s, token);
     json_done(&metadata);
 }
@@ -457,7 +447,7 @@ static int update(struct merge *merge, struct json_value kept, struct json_value
     if (code)
         return code;
     buf_add_u8(ret_kept, '{');
-    add_version(ret_kept, version + 1);
+    json_write_int(ret_kept, "version", version + 1);
     add_object(ret_kept, "state", merge->state);
     add_object(ret_kept, "metadata", merge->metadata);
     buf_add_u8(ret_kept, '}');
