@@ -12,7 +12,8 @@
  *
  * Every failure ends the program with a sentence on standard error and exit code 1. Source addresses
  * are in 127.0.0.0/8, one per PORTS_PER_ADDRESS connections and others for each process: an address
- * has only so many ports, and the kernel searches long for the last of them. With --ca FILE the connections are TLS (OpenSSL, which this needs beside libc).
+ * has only so many ports, and the kernel searches long for the last of them. With --ca FILE the
+ * connections are TLS (OpenSSL, which this needs beside libc).
  */
 #include <arpa/inet.h>
 #include <errno.h>

@@ -2,12 +2,12 @@
  * How the generator stays cheaper than the servers that it measures:
  *
  *   - Each publisher owns one buffer of `batch` PUBLISH frames, encoded once. Sending a batch
- * patches the packet ids (QoS 1) or the due times (rate) in place and is one send; a socket that
- * takes only a part is continued from the same buffer, which is not touched before all of it has
- * left.
+ *     patches the packet ids (QoS 1) or the due times (rate) in place and is one send; a socket
+ *     that takes only a part is continued from the same buffer, which is not touched before all of
+ *     it has left.
  *   - A read takes up to 256 KiB; its PUBACKs are counted, not matched to messages: the server owes
- * them in the order of the publishes (MQTT 5.0 section 4.6), so the next id is known, and any other
- * id is an error.
+ *     them in the order of the publishes (MQTT 5.0 section 4.6), so the next id is known, and any
+ *     other id is an error.
  *   - The clock is read once per write and once per read.
  *
  * Ready list. A publisher that may write stands in it; each turn gives every one of them one batch.

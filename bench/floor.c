@@ -9,7 +9,7 @@
  *   1. --log FILE: the payloads of all PUBLISHes of the turn go to FILE with one write;
  *   2. --sync: one fdatasync of FILE;
  *   3. the replies: one send per connection that has earned any (PUBACKs of a read lie side by
- * side);
+ *      side);
  *   4. --forward: one send per subscriber with all that the turn brought for it.
  *
  * Step 3 never precedes 1 and 2, so a PUBACK means what it means in Weir. Sessions, wills, retained

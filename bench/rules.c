@@ -1,6 +1,7 @@
 /*
- * What rules cost on a worker: the rule engine alone, over sinks that count and throw away. Prints one JSON object,
- * nanoseconds of CPU time a message per scenario and round. Unlike the generator this is made of Weir's own parts.
+ * What rules cost on a worker: the rule engine alone, over sinks that count and throw away. Prints
+ * one JSON object, nanoseconds of CPU time a message per scenario and round. Unlike the generator
+ * this is made of Weir's own parts.
  *
  *      nothing       looking at a message for which there is no rule (the broker's cached route)
  *      star          SELECT * into a stream

@@ -11,11 +11,12 @@
  * Failures:
  *     init() fails          POST /runtime/init/error, exit 1: the host starts a fresh process
  *     `next` breaks off     asked again with back-off, NEXT_FAILURES_MAX quick failures in a row
- * are the end; the host hands out a lost event again a post breaks off     repeated once on a fresh
- * connection. If the first did arrive, the host now answers 400 (not the current event) or 403
- * (wrong state): delivered 413                   the answer was too large: the host fails the event
- * itself, the run goes on any other answer      exit 2: the host and this process disagree about
- * the state
+ *                           are the end; the host hands out a lost event again
+ *     a post breaks off     repeated once on a fresh connection. If the first did arrive, the host
+ *                           now answers 400 (not the current event) or 403 (wrong state): delivered
+ *     413                   the answer was too large: the host fails the event itself, the run goes
+ *                           on
+ *     any other answer      exit 2: the host and this process disagree about the state
  */
 #include "lambda.h"
 

@@ -7,7 +7,8 @@
  *     sensor_latest_key    sensorLatest: the payload of the last record
  *     sensor_count_key     sensorCount: how many records were counted
  *     sensor_shards_key    sensorShards: hash, shard id -> sequence number of its last counted
- * record sensor_channel       sensors: where "updated" is published
+ *                          record
+ *     sensor_channel       sensors: where "updated" is published
  *
  * The texts of the keys are borrowed from the environment, which the function does not change.
  */

@@ -21,9 +21,10 @@
  * Rules that come and go while Weir runs, from the service loop:
  *   1. action_host_prepare(specs): makes the logs that are missing; then
  *   2. the engines are made and put in force on every worker; then
- *   3. action_host_apply(specs), in the order in which the engines were: runners for new actions start, those whose configuration changed go
- *      on with the new one, those that are no more drain: they deliver what waits with the
- *      configuration they had, and then their log is deleted.
+ *   3. action_host_apply(specs), in the order in which the engines were: runners for new actions
+ *      start, those whose configuration changed go on with the new one, those that are no more
+ *      drain: they deliver what waits with the configuration they had, and then their log is
+ *      deleted.
  * What a removed action could not deliver before Weir stops stays on disk, is named in the log at
  * every start, and goes on when an action of this rule, place and kind is back.
  *
@@ -53,8 +54,8 @@ struct action_failure {
     const char *failed_action; /* "HttpAction" */
     struct str resource, why;
     const struct action_record *record;
-    /* Of a request that held several messages: those that are told in one document, of which `record` is the
-     * first. NULL: it stood alone. */
+    /* Of a request that held several messages: those that are told in one document, of which
+     * `record` is the first. NULL: it stood alone. */
     const struct action_record *const *batch;
     size_t batch_count;
     bool is_across_topics; /* the batch may hold messages of several topics */
@@ -70,7 +71,8 @@ struct action_statements {
     /* What was answered for one message. */
     void *(*open)(void);
     void (*close)(void *calls);
-    /* Whether a function's answer is missing: which, and what it is given. Views, until it is answered. */
+    /* Whether a function's answer is missing: which, and what it is given. Views, until it is
+     * answered. */
     bool (*ask)(void *data, const struct action_spec *spec, const struct action_record *record,
                 void *calls, struct str *ret_function, struct str *ret_input);
     void (*answer)(void *calls, bool ok, struct str text);
@@ -125,7 +127,8 @@ int action_host_open(struct loop *loop, const struct action_services *services,
                      struct err *err);
 
 /* See above. Each prepare is ended by apply or, if it comes to nothing, by give_up, with the same specs;
- * also when it failed. `done` runs once, never before this returns; what `specs` points to stays until then. */
+ * also when it failed. `done` runs once, never before this returns; what `specs` points to stays
+ * until then. */
 void action_host_prepare(struct action_host *host, const struct action_specs *specs,
                          void (*done)(void *data, int status), void *data);
 void action_host_apply(struct action_host *host, const struct action_specs *specs);
@@ -138,18 +141,19 @@ void action_host_close(struct action_host *host, unsigned grace_ms, void (*close
 
 /*
  * Topic rule destinations: URLs whose owners were asked to want what `http` actions post there, and the
- * operations on them (AWS IoT API reference). Opened before the host, whose services name them, closed after it
- * and after what serves their operations. `services` need no destinations.
+ * operations on them (AWS IoT API reference). Opened before the host, whose services name them,
+ * closed after it and after what serves their operations. `services` need no destinations.
  */
 int action_destinations_open(struct loop *loop, const struct action_services *services,
                              struct destinations **ret_destinations, struct err *err);
 void action_destinations_close(struct destinations *destinations); /* NULL is fine */
 
-/* A token came back (GET /confirmdestination/TOKEN, or ConfirmTopicRuleDestination). NOT_FOUND: it is none, or
- * its time has passed; IO, NO_SPACE. */
+/* A token came back (GET /confirmdestination/TOKEN, or ConfirmTopicRuleDestination). NOT_FOUND: it
+ * is none, or its time has passed; IO, NO_SPACE. */
 int action_destinations_confirm(struct destinations *destinations, struct str token);
 
-/* `changed` runs, also from inside other calls, when messages that waited may go. One at a time; NULL: nobody. */
+/* `changed` runs, also from inside other calls, when messages that waited may go. One at a time;
+ * NULL: nobody. */
 void action_destinations_watch(struct destinations *destinations, void (*changed)(void *data),
                                void *data);
 

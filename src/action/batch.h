@@ -40,8 +40,8 @@ int action_batch_take(struct action_batch *batch, const struct stream_record *re
 /* Readies all that is PENDING for `target`, in `pending`; how many. */
 size_t action_batch_collect(struct action_batch *batch, struct action_target *target);
 
-/* Moves the PENDING items on by the verdicts of the send that has ended; what has been tried too often, or
- * for too long by the wall clock `now_ms`, is REFUSED. */
+/* Moves the PENDING items on by the verdicts of the send that has ended; what has been tried too
+ * often, or for too long by the wall clock `now_ms`, is REFUSED. */
 struct action_tally action_batch_review(struct action_batch *batch,
                                         const struct action_settings *settings, uint64_t now_ms);
 
@@ -52,8 +52,9 @@ void action_batch_commit(struct action_batch *batch, int status);
 struct action_batch_item *action_batch_first(const struct action_batch *batch,
                                              enum action_item_state state);
 
-/* Appends to `ret_items`, which has room for all, the REFUSED item `first` and those that were refused for the same
- * reason with it in one request; at most what one document can hold. How many. */
+/* Appends to `ret_items`, which has room for all, the REFUSED item `first` and those that were
+ * refused for the same reason with it in one request; at most what one document can hold. How
+ * many. */
 size_t action_batch_refused(const struct action_batch *batch, struct action_batch_item *first,
                             struct action_batch_item **ret_items);
 

@@ -1,5 +1,6 @@
 /*
- * The message that asks the owner of a URL (AWS IoT Core Developer Guide, "Managing HTTP action destinations"):
+ * The message that asks the owner of a URL (AWS IoT Core Developer Guide, "Managing HTTP action
+ * destinations"):
  *
  *      POST {confirmationUrl}/?confirmationToken={token}
  *      x-amz-rules-engine-message-type: DestinationConfirmation

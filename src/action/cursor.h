@@ -28,8 +28,8 @@ int action_cursor_open(struct action_cursor *cursor, struct loop *loop, struct f
                        void (*on_ready)(struct stream_reader *reader, void *data), void *data,
                        struct err *err);
 
-/* Everything before the first item of `batch` that is not done is done: the checkpoint moves there, and the
- * log's segments before it may go. */
+/* Everything before the first item of `batch` that is not done is done: the checkpoint moves there,
+ * and the log's segments before it may go. */
 void action_cursor_note(struct action_cursor *cursor, const struct action_batch *batch);
 
 /* Sets the gauges: what is not read yet, and what of `batch` is not done. */

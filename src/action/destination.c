@@ -1,7 +1,7 @@
 /*
- * A value of the table "destination" is one line of words: the status, the token, the UUID of the ARN, when it
- * was made, changed, and last asked for (wall clock, milliseconds), the URL. The key is the SHA-256 of the URL
- * in hex digits, since URLs are longer than keys may be.
+ * A value of the table "destination" is one line of words: the status, the token, the UUID of the
+ * ARN, when it was made, changed, and last asked for (wall clock, milliseconds), the URL. The key
+ * is the SHA-256 of the URL in hex digits, since URLs are longer than keys may be.
  */
 #include "action/destination.h"
 

@@ -1,7 +1,8 @@
 /*
- * Topic rule destinations (AWS IoT Core Developer Guide, "HTTP action destinations"): the proof that who owns
- * a URL wants messages there. A token is posted to the confirmation URL and comes back, by way of the enable
- * URL (/confirmdestination/TOKEN on the web listener) or as ConfirmTopicRuleDestination.
+ * Topic rule destinations (AWS IoT Core Developer Guide, "HTTP action destinations"): the proof
+ * that who owns a URL wants messages there. A token is posted to the confirmation URL and comes
+ * back, by way of the enable URL (/confirmdestination/TOKEN on the web listener) or as
+ * ConfirmTopicRuleDestination.
  *
  *                        token                  UpdateTopicRuleDestination
  *      IN_PROGRESS  ------------>  ENABLED  <------------------------------>  DISABLED
@@ -10,9 +11,10 @@
  *        |     |
  *        +-> ERROR   when DESTINATION_CONFIRM_MS have passed since the last message
  *
- * There is one destination per URL. Clients of the API make them; an `http` action of the file makes that of its
- * confirmation_url when it is needed. They are kept in the table "destination" (docs/formats/facts.md) and in
- * memory, and a change is on disk when the call returns. Everything belongs to the service loop.
+ * There is one destination per URL. Clients of the API make them; an `http` action of the file
+ * makes that of its confirmation_url when it is needed. They are kept in the table "destination"
+ * (docs/formats/facts.md) and in memory, and a change is on disk when the call returns. Everything
+ * belongs to the service loop.
  */
 #ifndef ACTION_DESTINATION_H
 #define ACTION_DESTINATION_H
@@ -74,7 +76,8 @@ struct destination *destination_of_arn(const struct destinations *destinations, 
 /* The index of the first whose UUID is not less. */
 size_t destination_position(const struct destinations *destinations, struct str uuid);
 
-/* Makes one that waits, and asks for confirmation. INVALID: such a URL cannot be; EXISTS; FULL; IO, NO_SPACE. */
+/* Makes one that waits, and asks for confirmation. INVALID: such a URL cannot be; EXISTS; FULL; IO,
+ * NO_SPACE. */
 int destination_add(struct destinations *destinations, struct str url, const char *ca_path,
                     struct destination **ret_destination, struct err *err);
 
@@ -93,9 +96,10 @@ enum destination_pass {
 };
 
 /*
- * Whether messages may be posted to what begins with `url`; `why` says it if not. With `may_ask` (the file's
- * actions, whose owner wants it so) a destination is made if there is none, its owner is asked again and again,
- * and the messages wait meanwhile; without, nothing but an ENABLED one is open (AWS).
+ * Whether messages may be posted to what begins with `url`; `why` says it if not. With `may_ask`
+ * (the file's actions, whose owner wants it so) a destination is made if there is none, its owner
+ * is asked again and again, and the messages wait meanwhile; without, nothing but an ENABLED one is
+ * open (AWS).
  */
 enum destination_pass destination_check(struct destinations *destinations, struct str url,
                                         bool may_ask, const char *ca_path,
@@ -103,7 +107,8 @@ enum destination_pass destination_check(struct destinations *destinations, struc
 
 /* ---- confirmation.c ---- */
 
-/* Posts the message that asks the owner, unless one is under way. `ca_path` NULL: the system's certificates. */
+/* Posts the message that asks the owner, unless one is under way. `ca_path` NULL: the system's
+ * certificates. */
 void destination_post(struct destination *destination, const char *ca_path);
 void destination_post_cancel(struct destination *destination);
 

@@ -1,8 +1,9 @@
 /*
  * The operations on topic rule destinations (AWS IoT API reference): CreateTopicRuleDestination,
- * GetTopicRuleDestination, ListTopicRuleDestinations, UpdateTopicRuleDestination, DeleteTopicRuleDestination,
- * ConfirmTopicRuleDestination. None of them knows ResourceNotFoundException: as with rules, what is not there is
- * UnauthorizedException (401). A deletion is over when it is answered, so nobody sees DELETING.
+ * GetTopicRuleDestination, ListTopicRuleDestinations, UpdateTopicRuleDestination,
+ * DeleteTopicRuleDestination, ConfirmTopicRuleDestination. None of them knows
+ * ResourceNotFoundException: as with rules, what is not there is UnauthorizedException (401). A
+ * deletion is over when it is answered, so nobody sees DELETING.
  */
 #include "action/destination.h"
 #include "base/base64.h"

@@ -1,4 +1,5 @@
-/* The operations as calls; what AWS's own clients make of them is asked in tests/e2e/test_destinations.py. */
+/* The operations as calls; what AWS's own clients make of them is asked in
+ * tests/e2e/test_destinations.py. */
 #include "action/destination_world_test.h"
 #include "http/test_rest.h"
 

@@ -63,7 +63,8 @@ static void put_value(struct destination_world *world, const char *url, const ch
 #define TOKEN "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 #define UUID  "6f1a3d02-58a5-4bd5-a9b5-d3f3b6a1f0c1"
 
-/* Nobody answered for more than three days: its token is worth nothing, and its owner can be asked anew. */
+/* Nobody answered for more than three days: its token is worth nothing, and its owner can be asked
+ * anew. */
 static void a_confirmation_has_its_time(void **state) {
     struct destination_world world;
     struct buf reason = {0};

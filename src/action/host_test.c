@@ -1,5 +1,5 @@
-/* Logs and runners over a real log and real facts, with a kind whose target takes all that it is given, unless the test says
- * that it is down. */
+/* Logs and runners over a real log and real facts, with a kind whose target takes all that it is
+ * given, unless the test says that it is down. */
 #include "base/test.h"
 
 #include <stdio.h>

@@ -53,7 +53,8 @@ static struct str url_of(const struct action_item *item) {
     return action_param_get(&item->record.params, "url");
 }
 
-/* For a reason: what the matter is must not fall off its end, and the error action has the URL besides. */
+/* For a reason: what the matter is must not fall off its end, and the error action has the URL
+ * besides. */
 static struct str told(struct str url) {
     return str_from(url.at, url.len < URL_CHARS_TOLD ? url.len : URL_CHARS_TOLD);
 }

@@ -1,4 +1,5 @@
-/* For tests of actions that speak HTTP: their target, and a server that gives the answers of a list, one per request. */
+/* For tests of actions that speak HTTP: their target, and a server that gives the answers of a
+ * list, one per request. */
 #ifndef ACTION_HTTP_RIG_TEST_H
 #define ACTION_HTTP_RIG_TEST_H
 
@@ -11,7 +12,8 @@ struct http_rig {
     struct target_rig rig;
     struct raw_server server;
     struct http_client *client;
-    /* Bytes; NULL: none at all. `is_cut`: behind them the connection ends. The last one counts for all further requests. */
+    /* Bytes; NULL: none at all. `is_cut`: behind them the connection ends. The last one counts for
+     * all further requests. */
     struct {
         char *bytes;
         bool is_cut;

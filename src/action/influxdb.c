@@ -3,8 +3,9 @@
  * protocol. A batch is one POST.
  *
  * A point that the store refuses (a field of another type, a time beyond the retention) is found by
- * bulk.h and goes to the error action alone. Keys are those of AWS's action of this name where it has them. A database or bucket that does not exist, and wrong
- * credentials, are for a person to mend: points wait.
+ * bulk.h and goes to the error action alone. Keys are those of AWS's action of this name where it
+ * has them. A database or bucket that does not exist, and wrong credentials, are for a person to
+ * mend: points wait.
  */
 #include <stdlib.h>
 #include <string.h>

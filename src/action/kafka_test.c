@@ -1,6 +1,7 @@
 /*
- * Against librdkafka's own mock of a cluster, which its producer brings along (test.mock.num.brokers). Brokers that
- * go away in the middle of a batch are asked for in tests/e2e/test_store_faults.py.
+ * Against librdkafka's own mock of a cluster, which its producer brings along
+ * (test.mock.num.brokers). Brokers that go away in the middle of a batch are asked for in
+ * tests/e2e/test_store_faults.py.
  */
 #include "action/target_rig_test.h"
 

@@ -1,4 +1,5 @@
-/* For tests of this folder: an action's log with all that a runner needs of it, in a directory of its own. */
+/* For tests of this folder: an action's log with all that a runner needs of it, in a directory of
+ * its own. */
 #ifndef ACTION_LOG_RIG_TEST_H
 #define ACTION_LOG_RIG_TEST_H
 

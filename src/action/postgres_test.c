@@ -1,7 +1,7 @@
 /*
- * Against a server of its own, which speaks so much of PostgreSQL's protocol 3.0 ("Message Flow", "Pipelining")
- * that it can break off, or refuse, at a row of a batch that the test names. What a real server makes of it is
- * asked in tests/e2e/test_store_faults.py.
+ * Against a server of its own, which speaks so much of PostgreSQL's protocol 3.0 ("Message Flow",
+ * "Pipelining") that it can break off, or refuse, at a row of a batch that the test names. What a
+ * real server makes of it is asked in tests/e2e/test_store_faults.py.
  */
 #include "action/target_rig_test.h"
 

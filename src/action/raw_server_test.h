@@ -1,6 +1,7 @@
 /*
- * For tests of what speaks to others: a server on loopback, on the loop of the test, whose answers are bytes that the test
- * names. So it can say what no good server does, and break off in the middle.
+ * For tests of what speaks to others: a server on loopback, on the loop of the test, whose answers
+ * are bytes that the test names. So it can say what no good server does, and break off in the
+ * middle.
  */
 #ifndef ACTION_RAW_SERVER_TEST_H
 #define ACTION_RAW_SERVER_TEST_H

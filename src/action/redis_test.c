@@ -1,5 +1,5 @@
-/* Against a server of the test's own, which takes RESP arrays and answers with the lines that the test names. What a real
- * Redis makes of it is asked in tests/e2e/test_actions.py. */
+/* Against a server of the test's own, which takes RESP arrays and answers with the lines that the
+ * test names. What a real Redis makes of it is asked in tests/e2e/test_actions.py. */
 #include "action/raw_server_test.h"
 #include "action/target_rig_test.h"
 

@@ -13,12 +13,14 @@
  * fail, which the rule itself reports to its error action; here that is success. What the actions cannot
  * keep is tried again, from the evaluation on, with the functions that it calls.
  *
- * A call is given up CALL_MS_MAX after a process has got it (AWS IoT Core Developer Guide, "aws_lambda"): that
- * others are before it, or that no process is up yet, is no failure of the function's. The function itself goes
- * on, and what it answers then is not looked at. When too many events wait for a function, who would call it
- * waits too; so the queues of the functions bound what all rules together have under way.
+ * A call is given up CALL_MS_MAX after a process has got it (AWS IoT Core Developer Guide,
+ * "aws_lambda"): that others are before it, or that no process is up yet, is no failure of the
+ * function's. The function itself goes on, and what it answers then is not looked at. When too many
+ * events wait for a function, who would call it waits too; so the queues of the functions bound
+ * what all rules together have under way.
  *
- * While Weir stops, calls that a process has got may end; what needs another one is tried after the next start.
+ * While Weir stops, calls that a process has got may end; what needs another one is tried after the
+ * next start.
  */
 #include <stdlib.h>
 
@@ -229,8 +231,8 @@ static void wait_for_room(struct evaluation *evaluation) {
     evaluation->deadline_ms = loop_now_ms(evaluation->target->loop) + FULL_MS;
 }
 
-/* Goes on until a function is under way, or has no room, or nothing is missing. False while Weir stops: it is
- * evaluated after the next start. */
+/* Goes on until a function is under way, or has no room, or nothing is missing. False while Weir
+ * stops: it is evaluated after the next start. */
 static bool ask(struct evaluation *evaluation) {
     const struct action_statements *statements = statements_of(evaluation->target);
     const struct action_item *item = evaluation->item;
@@ -293,8 +295,8 @@ static bool run(struct evaluation *evaluation) {
     return result >= 0 || result == ERR_NOT_FOUND;
 }
 
-/* One that waited for its turn is asked once more, since its rule, or what that reads, may be another by now.
- * False while Weir stops. */
+/* One that waited for its turn is asked once more, since its rule, or what that reads, may be
+ * another by now. False while Weir stops. */
 static bool ask_if_due(struct evaluation *evaluation, bool is_turn) {
     if (evaluation->state == READY && is_turn)
         evaluation->state = ASKING;

@@ -11,8 +11,9 @@
 #include "base/log.h"
 #include "base/mem.h"
 
-/* The log of a rule with a real runner, and in the place of rules, functions and the gate what a test says. A
- * message's text is its functions, one letter each, which are called one after the other. */
+/* The log of a rule with a real runner, and in the place of rules, functions and the gate what a
+ * test says. A message's text is its functions, one letter each, which are called one after the
+ * other. */
 
 enum { SECONDS_MAX = 60, CALLS_MAX = 64, LINES_MAX = 64 };
 
@@ -489,7 +490,8 @@ static void open_again(const bool *closed) {
     open_log();
 }
 
-/* The call of the second is with nobody yet. It fails when functions stop, which is not its rule's affair. */
+/* The call of the second is with nobody yet. It fails when functions stop, which is not its rule's
+ * affair. */
 static void a_stop_waits_for_the_calls_under_way_alone(void **state) {
     enum { GRACE_MS = 3600 * 1000 };
     bool closed;

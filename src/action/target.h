@@ -76,8 +76,8 @@ struct action_item {
     uint64_t arrival_ms; /* wall clock when it was staged */
     unsigned attempts;   /* before this one */
     void *scratch;       /* the target's own during a send; NULL when it begins */
-    /* The target's word on which items of a send went in one request; those that are refused share one document.
-     * 0: it went alone. */
+    /* The target's word on which items of a send went in one request; those that are refused share
+     * one document. 0: it went alone. */
     uint64_t request;
     bool is_across_topics; /* that request may hold messages of several topics */
 
@@ -144,8 +144,8 @@ struct action_target_kind {
  * Walks through a send with at most `in_flight_max` items under way, in order; items with the same
  * `order` text (empty: none) never overtake one another. `begin` starts one item, which ends with
  * action_walk_settle(), also from inside `begin`. When an item is to be retried, or is postponed,
- * or the target stops, nothing more is begun: what is left is postponed. So with in_flight_max 1 the order of the log is
- * kept, and a target that is down is asked once per pause.
+ * or the target stops, nothing more is begun: what is left is postponed. So with in_flight_max 1
+ * the order of the log is kept, and a target that is down is asked once per pause.
  */
 struct action_walk {
     unsigned in_flight_max; /* the caller's, as are the functions */

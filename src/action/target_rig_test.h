@@ -1,4 +1,5 @@
-/* For tests of one kind of action: its target on a loop, and a send whose items come to what they come to. */
+/* For tests of one kind of action: its target on a loop, and a send whose items come to what they
+ * come to. */
 #ifndef ACTION_TARGET_RIG_TEST_H
 #define ACTION_TARGET_RIG_TEST_H
 

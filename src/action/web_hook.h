@@ -40,16 +40,17 @@ struct web_hook_settings {
 extern const struct option web_hook_options[];
 int web_hook_check(const void *settings, struct err *err);
 
-/* Parameters are "url", "confirmation_url" if that is a template, and, per header whose value is a template, "header.KEY"; a header without one is
- * taken from the settings, so that secrets stay out of the log. */
+/* Parameters are "url", "confirmation_url" if that is a template, and, per header whose value is a
+ * template, "header.KEY"; a header without one is taken from the settings, so that secrets stay out
+ * of the log. */
 void web_hook_templates(const void *settings, struct action_templates *templates);
 
-/* Where the owner of `record`'s URL is asked; empty: nowhere, it is posted to because the file says so. Rules of
- * clients ask at the URL itself unless they say where (AWS). */
+/* Where the owner of `record`'s URL is asked; empty: nowhere, it is posted to because the file says
+ * so. Rules of clients ask at the URL itself unless they say where (AWS). */
 struct str web_hook_confirmation(const struct web_hook_settings *settings,
                                  const struct action_record *record);
-/* Whether messages may wait for that owner, who is asked by themselves: of the file alone, and not at addresses
- * that messages make up. */
+/* Whether messages may wait for that owner, who is asked by themselves: of the file alone, and not
+ * at addresses that messages make up. */
 bool web_hook_may_ask(const struct web_hook_settings *settings);
 
 /* "https://host:port/path?query" in its parts. False: no such URL, or one with user or spaces. */
@@ -58,8 +59,9 @@ struct web_hook_url {
 };
 bool web_hook_url_read(struct str url, struct web_hook_url *ret_url);
 
-/* Whether `url` begins with `confirmation`, at the same host ("https://host" could go on with another one), and does
- * not climb out of it again by way of "..": templates have values that publishers choose. */
+/* Whether `url` begins with `confirmation`, at the same host ("https://host" could go on with
+ * another one), and does not climb out of it again by way of "..": templates have values that
+ * publishers choose. */
 bool web_hook_is_below(struct str url, struct str confirmation);
 
 /* One request, built for curl. Texts live in the arena. */

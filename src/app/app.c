@@ -120,8 +120,8 @@ static int open_buffer(struct app *app, const struct delivery_config *settings, 
     return stream_open(app->log, &buffer, &stream, err);
 }
 
-/* What the broker must know again. It is rewritten from time to time: segments of a quarter of the least size
- * at which that happens let the old go soon. */
+/* What the broker must know again. It is rewritten from time to time: segments of a quarter of the
+ * least size at which that happens let the old go soon. */
 static int open_sessions(struct app *app, struct err *err) {
     const int64_t segments = 4, segment_bytes_most = 64 << 20;
     int64_t segment_bytes = app->config->mqtt.journal_bytes_min / segments;

@@ -2,8 +2,8 @@
  * The program: a configuration made into running parts, in order, and taken down in the reverse
  * order. The only folder that sees every part. All functions are main's, which owns `struct app`.
  *
- *     facts, log thread -> streams -> lanes (workers, service) -> rules -> Redis, deliveries,
- * functions, web -> MQTT listeners
+ *     facts, log thread -> streams -> lanes (workers, service) -> rules
+ *         -> Redis, deliveries, functions, web -> MQTT listeners
  *
  * MQTT listens last: what a device sends finds every part there.
  */

@@ -1,6 +1,6 @@
 /*
- * `weir rule`: `test` tries a statement, or a rule of a configuration file, on a message, without a pipeline; `ls`,
- * `show` and `trace` ask a running Weir over its api listener.
+ * `weir rule`: `test` tries a statement, or a rule of a configuration file, on a message, without a
+ * pipeline; `ls`, `show` and `trace` ask a running Weir over its api listener.
  */
 #include <errno.h>
 #include <stdio.h>

@@ -122,7 +122,8 @@ static struct stream_consumer consumer_of(const struct reading *reading, unsigne
                                     .name = str_of(reading->consumer)};
 }
 
-/* What was printed is remembered once it has left the process; who is killed in between prints it again. */
+/* What was printed is remembered once it has left the process; who is killed in between prints it
+ * again. */
 static int remember(const struct reading *reading, unsigned shard, uint64_t counter,
                     struct err *err) {
     struct stream_consumer consumer = consumer_of(reading, shard);

@@ -1,7 +1,7 @@
 /*
  * How far the named consumers of data streams are behind, for /metrics. Runs on the service loop; looks
- * every CONSUMERS_SCAN_MS at the positions, which other processes move (weir stream read --consumer), and removes
- * those of streams that are no more.
+ * every CONSUMERS_SCAN_MS at the positions, which other processes move (weir stream read
+ * --consumer), and removes those of streams that are no more.
  */
 #ifndef APP_CONSUMERS_H
 #define APP_CONSUMERS_H

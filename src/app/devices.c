@@ -33,8 +33,7 @@ static void write_value(const struct device *device, struct buf *out) {
     if (device->policy) {
         json_write_text(out, "policy", str_of(device->policy));
     }
-    json_write_key(out, "active");
-    buf_add_str(out, device->active ? STR("true") : STR("false"));
+    json_write_bool(out, "active", device->active);
     json_write_key(out, "created_ms");
     buf_printf(out, "%llu}", (unsigned long long)device->created_ms);
 }

@@ -1,13 +1,13 @@
 /*
- * The rules in force: the book of all rules, and the way of a changed set to every lane. The book belongs to
- * the service's loop once the lanes run.
+ * The rules in force: the book of all rules, and the way of a changed set to every lane. The book
+ * belongs to the service's loop once the lanes run.
  *
  * First the logs of the actions that reach outside are made (action/action.h), so that every engine finds
- * them. Then a change travels as one task to each lane, which makes an engine for the new set out of what it has, puts
- * it in force (its routes are forgotten) and frees the old one, and comes home. Changes are not
- * waited for one by another: they reach every lane in the order in which they were made. When all lanes
- * are home, the change is in force everywhere and who made it is told. The old set is freed with
- * the last engine over it.
+ * them. Then a change travels as one task to each lane, which makes an engine for the new set out
+ * of what it has, puts it in force (its routes are forgotten) and frees the old one, and comes
+ * home. Changes are not waited for one by another: they reach every lane in the order in which they
+ * were made. When all lanes are home, the change is in force everywhere and who made it is told.
+ * The old set is freed with the last engine over it.
  *
  * While main reads the configuration anew nothing else may change (rules_is_frozen).
  */

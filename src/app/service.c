@@ -166,8 +166,7 @@ static void name_confirm_url(struct service *service) {
 static bool is_ready(void *data, struct buf *why) {
     const struct service *service = data;
     bool redis = state_ready(service->state);
-    json_write_key(why, "redis");
-    buf_add_str(why, redis ? STR("true") : STR("false"));
+    json_write_bool(why, "redis", redis);
     return redis;
 }
 

@@ -1,10 +1,11 @@
 /*
- * Following a rule (`weir rule trace`): one answer of the api listener that goes on, a JSON object per line.
+ * Following a rule (`weir rule trace`): one answer of the api listener that goes on, a JSON object
+ * per line.
  *
  * Each lane has a follower in its rule engine. A line that it makes travels to the service's loop as a
- * task, is written to the client there, and comes home to be freed. At most TRACE_LINES_MAX lines of a lane
- * are under way, and none is written while the client does not read; what is left out is counted and
- * told: {"missed":N}. The way of the messages themselves never waits.
+ * task, is written to the client there, and comes home to be freed. At most TRACE_LINES_MAX lines
+ * of a lane are under way, and none is written while the client does not read; what is left out is
+ * counted and told: {"missed":N}. The way of the messages themselves never waits.
  *
  *      begin    attach to every lane
  *      end      client gone, or `count` lines written: detach everywhere; when all lines are home, the answer ends

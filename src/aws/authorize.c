@@ -7,10 +7,11 @@
  *      ShardIterator, the NextToken of ListShards     the stream that they were made for
  *      nothing of this                                *
  *
- * Only members that the operation takes count: whatever else a request has in it its handler does not look
- * at. An ARN of the request is put together anew from what its handler will take of it: the handlers accept
- * any region and partition, and a policy must not be got round by writing another one. Iterators and
- * tokens that do not check are left to their handlers, which refuse them.
+ * Only members that the operation takes count: whatever else a request has in it its handler does
+ * not look at. An ARN of the request is put together anew from what its handler will take of it:
+ * the handlers accept any region and partition, and a policy must not be got round by writing
+ * another one. Iterators and tokens that do not check are left to their handlers, which refuse
+ * them.
  */
 #include "aws/authorize.h"
 

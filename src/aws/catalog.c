@@ -11,7 +11,6 @@
  */
 #include "aws/catalog.h"
 
-#include <inttypes.h>
 #include <stdlib.h>
 
 #include "base/clock.h"
@@ -134,16 +133,6 @@ static void write_text(struct buf *out, const char *key, const char *text) {
     json_write_text(out, key, str_of(text));
 }
 
-static void write_number(struct buf *out, const char *key, int64_t number) {
-    json_write_key(out, key);
-    buf_printf(out, "%" PRId64, number);
-}
-
-static void write_flag(struct buf *out, const char *key, bool flag) {
-    json_write_key(out, key);
-    buf_add_str(out, flag ? STR("true") : STR("false"));
-}
-
 static void write_consumers(struct buf *out, const struct catalog_stream *stream) {
     json_write_key(out, "consumers");
     buf_add_u8(out, '[');
@@ -152,7 +141,7 @@ static void write_consumers(struct buf *out, const struct catalog_stream *stream
         json_write_comma(out);
         buf_add_u8(out, '{');
         write_text(out, "name", consumer->name);
-        write_number(out, "created_s", (int64_t)consumer->created_s);
+        json_write_int(out, "created_s", (int64_t)consumer->created_s);
         write_tags(out, &consumer->tags);
         write_text(out, "policy", consumer->policy);
         buf_add_u8(out, '}');
@@ -162,12 +151,12 @@ static void write_consumers(struct buf *out, const struct catalog_stream *stream
 
 static void write_stream(struct buf *out, const struct catalog_stream *stream) {
     buf_add_u8(out, '{');
-    write_number(out, "created_s", (int64_t)stream_created_s(stream->stream));
-    write_flag(out, "on_demand", stream->on_demand);
-    write_number(out, "warm_mibps", stream->warm_mibps);
-    write_number(out, "target", stream->target_shards);
-    write_number(out, "record_kib", stream->record_kib);
-    write_number(out, "metrics", stream->metrics);
+    json_write_int(out, "created_s", (int64_t)stream_created_s(stream->stream));
+    json_write_bool(out, "on_demand", stream->on_demand);
+    json_write_int(out, "warm_mibps", stream->warm_mibps);
+    json_write_int(out, "target", stream->target_shards);
+    json_write_int(out, "record_kib", stream->record_kib);
+    json_write_int(out, "metrics", stream->metrics);
     write_text(out, "key", stream->key_id);
     write_text(out, "policy", stream->policy);
     write_tags(out, &stream->tags);

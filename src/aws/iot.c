@@ -80,8 +80,7 @@ static void describe_endpoint(struct rest_call *call) {
     buf_printf(&address, "%.*s:%u", STR_ARG(host.len ? host : STR("localhost")),
                iot->endpoint_port);
     buf_add_u8(&call->output, '{');
-    json_write_key(&call->output, "endpointAddress");
-    json_write_string(&call->output, buf_str(&address));
+    json_write_text(&call->output, "endpointAddress", buf_str(&address));
     buf_add_u8(&call->output, '}');
     buf_done(&address);
     rest_answer(call, 200);

@@ -4,9 +4,9 @@
  * tags of rules, DescribeEndpoint; and Weir's own POST /v1/rules:test, GET /v1/rules/{name} and
  * GET /v1/rules/{name}/trace.
  *
- * Served by path on the api listener: iot_service() is one of its services. A change is answered when it is
- * in force on every worker. Rules of the configuration file are shown, and a change of them is refused with
- * the place where they stand. Everything belongs to the service's loop.
+ * Served by path on the api listener: iot_service() is one of its services. A change is answered
+ * when it is in force on every worker. Rules of the configuration file are shown, and a change of
+ * them is refused with the place where they stand. Everything belongs to the service's loop.
  */
 #ifndef AWS_IOT_H
 #define AWS_IOT_H

@@ -1,7 +1,8 @@
 /*
- * The operations on topic rules. The body of CreateTopicRule and ReplaceTopicRule is the payload itself, not
- * wrapped. Which errors there are follows the API reference; what it leaves open was seen on AWS: a rule that
- * does not exist is UnauthorizedException (401), except to DeleteTopicRule, which takes it.
+ * The operations on topic rules. The body of CreateTopicRule and ReplaceTopicRule is the payload
+ * itself, not wrapped. Which errors there are follows the API reference; what it leaves open was
+ * seen on AWS: a rule that does not exist is UnauthorizedException (401), except to
+ * DeleteTopicRule, which takes it.
  */
 #include "aws/iot_internal.h"
 #include "base/base64.h"
@@ -187,8 +188,8 @@ static void write_listed(const struct iot *iot, struct buf *out, const struct ru
     buf_add_u8(out, '}');
 }
 
-/* The token is the name that the next page begins with, so that rules which come and go between pages disturb
- * none. */
+/* The token is the name that the next page begins with, so that rules which come and go between
+ * pages disturb none. */
 void iot_list_rules(struct rest_call *call) {
     struct listing listing = {0};
     const struct rule_book *book = iot_book(call);

@@ -1,6 +1,6 @@
 /*
- * Tags of rules. The book keeps them as one JSON object, {"key":"value"}; here they are a list in the order in
- * which they came.
+ * Tags of rules. The book keeps them as one JSON object, {"key":"value"}; here they are a list in
+ * the order in which they came.
  */
 #include "aws/input.h"
 #include "aws/iot_internal.h"
@@ -185,10 +185,8 @@ void iot_list_tags(struct rest_call *call) {
     for (size_t i = 0; i < tags.count; i++) {
         json_write_comma(out);
         buf_add_u8(out, '{');
-        json_write_key(out, "Key");
-        json_write_string(out, tags.items[i].key);
-        json_write_key(out, "Value");
-        json_write_string(out, tags.items[i].value);
+        json_write_text(out, "Key", tags.items[i].key);
+        json_write_text(out, "Value", tags.items[i].value);
         buf_add_u8(out, '}');
     }
     buf_add_str(out, STR("]}"));

@@ -6,9 +6,9 @@
  *      GET  /v1/rules/{name}/trace     follows it; ?count=N ends behind so many lines
  *
  * The body of the first: {"topic": "...", "payload": any JSON, of which a string is the text itself,
- * or "payloadBase64": "..."}, and one of "ruleName": an existing rule; "rule": a payload of CreateTopicRule;
- * "sql" and "awsIotSqlVersion". No function is called: "answers", an array, may say what functions would answer, in
- * the order in which they are called.
+ * or "payloadBase64": "..."}, and one of "ruleName": an existing rule; "rule": a payload of
+ * CreateTopicRule; "sql" and "awsIotSqlVersion". No function is called: "answers", an array, may
+ * say what functions would answer, in the order in which they are called.
  */
 #include "aws/iot_internal.h"
 #include "base/base64.h"
@@ -101,8 +101,7 @@ static void write_count(struct buf *out, const char *aws_name, const char *name,
     metric_label(&labels, "rule", rule);
     if (action)
         metric_label(&labels, "action", str_of(action));
-    json_write_key(out, aws_name);
-    buf_printf(out, "%lld", (long long)metric_sum(name, buf_cstr(&labels)));
+    json_write_int(out, aws_name, metric_sum(name, buf_cstr(&labels)));
     buf_done(&labels);
 }
 
@@ -127,8 +126,7 @@ static void write_action_counts(struct buf *out, struct str rule, struct json_va
     const char *kind = rule_document_key(arena, json_str(cursor.key, arena));
     json_write_comma(out);
     buf_add_u8(out, '{');
-    json_write_key(out, "action");
-    json_write_string(out, str_of(kind));
+    json_write_text(out, "action", str_of(kind));
     write_count(out, error ? "ErrorActionSuccess" : "Success",
                 error ? "weir_rule_error_action_success_total" : "weir_rule_action_success_total",
                 rule, kind);

@@ -40,7 +40,8 @@ bool kinesis_limit_daily(struct call *call, const struct catalog_stream *target,
 bool kinesis_limit_write(struct call *call, struct catalog_stream *target, unsigned shard,
                          const struct record *record);
 
-/* Whether the shard may be read from by GetRecords (the call is counted, or has failed); what came of it. */
+/* Whether the shard may be read from by GetRecords (the call is counted, or has failed); what came
+ * of it. */
 bool kinesis_limit_read(struct call *call, struct catalog_stream *target, unsigned shard);
 void kinesis_limit_note_read(struct call *call, struct catalog_stream *target, unsigned shard,
                              size_t bytes);

@@ -1,7 +1,8 @@
 /*
- * Where the limits of limits.h are asked, and what is answered beyond them (Kinesis API reference, errors of
- * PutRecords and GetRecords): data calls fail with ProvisionedThroughputExceededException, others with
- * LimitExceededException; SDKs wait and try again on both.
+ * Where the limits of limits.h are asked, and what is answered beyond them (Kinesis API reference,
+ * errors of PutRecords and GetRecords): data calls fail with
+ * ProvisionedThroughputExceededException, others with LimitExceededException; SDKs wait and try
+ * again on both.
  */
 #include "aws/kinesis.h"
 

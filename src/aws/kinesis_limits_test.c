@@ -19,7 +19,8 @@ static struct world *begin(const struct aws_limits_config *limits) {
     "{'Data':'YQ==','PartitionKey':'k','ExplicitHashKey':'"                                        \
     "340282366920938463463374607431768211455'}"
 
-/* Rates allow more as time goes by, and a busy machine lets it go by: of some calls in a row one comes too early. */
+/* Rates allow more as time goes by, and a busy machine lets it go by: of some calls in a row one
+ * comes too early. */
 static void call_until_refused(struct world *world, const char *operation, const char *body) {
     world->status = 200;
     for (int i = 0; i < 50 && world->status == 200; i++)

@@ -1,7 +1,7 @@
 /*
  * SubscribeToShard (Kinesis API reference): one answer of five minutes in which records are pushed as
- * they come, as frames of an event stream over a chunked HTTP/1.1 body. Their payloads are JSON or CBOR, as
- * the request was.
+ * they come, as frames of an event stream over a chunked HTTP/1.1 body. Their payloads are JSON or
+ * CBOR, as the request was.
  *
  *     first      initial-response
  *     records    SubscribeToShardEvent with up to EVENT_BYTES, as soon as there are some

@@ -1,7 +1,7 @@
 /*
  * Throughput limits as Kinesis Data Streams has them (developer guide, "Quotas and limits"), when the
- * configuration asks for them: api.limits. Everything belongs to the loop of the API. What producers put by
- * rules is not limited: these are the limits of the API.
+ * configuration asks for them: api.limits. Everything belongs to the loop of the API. What
+ * producers put by rules is not limited: these are the limits of the API.
  */
 #ifndef AWS_LIMITS_H
 #define AWS_LIMITS_H
@@ -25,8 +25,9 @@ struct aws_limits_config {
 extern const struct option aws_limits_options[];
 
 /*
- * What may still be used of a rate. It holds one second's worth, and may be overdrawn by what is used at once:
- * then nothing is left until the debt is paid, as with a GetRecords of 10 MiB. Zeroed is full.
+ * What may still be used of a rate. It holds one second's worth, and may be overdrawn by what is
+ * used at once: then nothing is left until the debt is paid, as with a GetRecords of 10 MiB. Zeroed
+ * is full.
  */
 struct limit_bucket {
     int64_t used; /* thousandths */

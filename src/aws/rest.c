@@ -37,8 +37,8 @@ static const struct aws_credential *credential_of(const struct rest_call *call) 
     return NULL;
 }
 
-/* arn:aws:SERVICE:REGION:ACCOUNT:TAIL, the digit of the tail being a label of the path. A tail that is nothing
- * but a digit: the label is an ARN. */
+/* arn:aws:SERVICE:REGION:ACCOUNT:TAIL, the digit of the tail being a label of the path. A tail that
+ * is nothing but a digit: the label is an ARN. */
 static void add_resource(struct buf *out, const struct rest_call *call, struct str service) {
     const struct aws *aws = call->host_data;
     const char *tail = call->route->resource;

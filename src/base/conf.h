@@ -32,8 +32,9 @@ struct conf {
 /* The item under `key`, or NULL (also when `conf` is NULL or no map). */
 const struct conf *conf_get(const struct conf *conf, const char *key);
 
-/* The item whose key is `key` in either of two spellings; NULL ends `keys`. Values go to ret_values in the order
- * of `keys`, NULL where there is none. INVALID for other keys, a key twice, or no map; `what` names the whole. */
+/* The item whose key is `key` in either of two spellings; NULL ends `keys`. Values go to ret_values
+ * in the order of `keys`, NULL where there is none. INVALID for other keys, a key twice, or no map;
+ * `what` names the whole. */
 struct conf_spelling {
     const char *here, *aws; /* "not_resource", "NotResource" */
 };

@@ -1,5 +1,5 @@
-/* For tests and fuzzers of what is compiled from a configuration tree: the tree of a JSON text. Lines are 1,
- * columns those of the text (within quotes). */
+/* For tests and fuzzers of what is compiled from a configuration tree: the tree of a JSON text.
+ * Lines are 1, columns those of the text (within quotes). */
 #ifndef BASE_CONF_RIG_H
 #define BASE_CONF_RIG_H
 

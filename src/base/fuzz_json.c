@@ -1,4 +1,5 @@
-/* Any bytes as JSON: what parses must be walked, unescaped and found again without reading beyond the text. */
+/* Any bytes as JSON: what parses must be walked, unescaped and found again without reading beyond
+ * the text. */
 #include <stdlib.h>
 
 #include "base/json.h"

@@ -1,8 +1,8 @@
 /*
- * Identity policies of IAM (IAM User Guide, "IAM JSON policy reference"): which caller of an AWS-compatible
- * API may do what to which resource. Compiled once from the configuration, never changed; any thread
- * may read it. Names of actions and resources are texts here: each API has its own, and nothing has to be
- * registered.
+ * Identity policies of IAM (IAM User Guide, "IAM JSON policy reference"): which caller of an
+ * AWS-compatible API may do what to which resource. Compiled once from the configuration, never
+ * changed; any thread may read it. Names of actions and resources are texts here: each API has its
+ * own, and nothing has to be registered.
  *
  * A statement matches a request when its actions hold the request's (letters of any case) and its
  * resources the request's. Then: one that denies matches, denied; else one that allows matches, allowed;
@@ -24,9 +24,9 @@ enum {
 struct iam_policies;
 struct iam_policy;
 
-/* Compiles a map of names to documents (NULL: none), with AWS's keys (Statement, Effect, Action, NotAction,
- * Resource, NotResource) or those in lower case. INVALID says where and what is wrong; what cannot be
- * honoured (Condition, variables) is refused. */
+/* Compiles a map of names to documents (NULL: none), with AWS's keys (Statement, Effect, Action,
+ * NotAction, Resource, NotResource) or those in lower case. INVALID says where and what is wrong;
+ * what cannot be honoured (Condition, variables) is refused. */
 int iam_policies_compile(const struct conf *conf, struct iam_policies **ret_policies,
                          struct err *err);
 void iam_policies_free(struct iam_policies *policies); /* NULL is fine */

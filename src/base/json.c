@@ -5,9 +5,10 @@
  *
  * It runs for each message, so what nearly always comes next is asked for first: the colon right behind
  * a name, the comma right behind a value. White space is looked for where that is not so. Room on the
- * tape is made once per value, for its name as well. And the loop is compiled twice: where the last byte is
- * a bracket, white space, numbers and words end before it at the latest, and only behind a closing bracket
- * can the text be at its end; so it is asked for there alone. Any other text may end anywhere.
+ * tape is made once per value, for its name as well. And the loop is compiled twice: where the last
+ * byte is a bracket, white space, numbers and words end before it at the latest, and only behind a
+ * closing bracket can the text be at its end; so it is asked for there alone. Any other text may
+ * end anywhere.
  *
  * Strings are scanned for what is special, 16 or eight bytes at a time: a quote, a backslash, a control
  * character, a byte above 0x7f (which makes the string be checked as UTF-8).
@@ -34,7 +35,8 @@ struct reader {
     int result;
 };
 
-/* What the loop works with. It lives in registers: only functions that are inlined get a pointer to it. */
+/* What the loop works with. It lives in registers: only functions that are inlined get a pointer to
+ * it. */
 struct tape {
     struct json_entry *entries;
     uint32_t count, cap;
@@ -308,8 +310,8 @@ ALWAYS_INLINE const char *read_key(struct reader *reader, struct tape *tape, con
     return at + 1;
 }
 
-/* Opens what begins at `at`. Returns what follows, where a name must stand if *ret_named, or else a value;
- * *ret_empty: where its closing bracket stands. */
+/* Opens what begins at `at`. Returns what follows, where a name must stand if *ret_named, or else a
+ * value; *ret_empty: where its closing bracket stands. */
 ALWAYS_INLINE const char *begin_container(struct reader *reader, struct tape *tape, const char *at,
                                           bool *ret_named, bool *ret_empty) {
     *ret_named = *at == '{';

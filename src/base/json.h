@@ -129,8 +129,9 @@ struct str json_raw(struct json_value value);
 
 /*
  * All that an array or object holds; over anything else none:
- *     for (struct json_cursor cursor = json_each(value); json_next(&cursor);) use(cursor.key,
- * cursor.value); In an array `key` is absent.
+ *     for (struct json_cursor cursor = json_each(value); json_next(&cursor);)
+ *         use(cursor.key, cursor.value);
+ * In an array `key` is absent.
  */
 struct json_cursor {
     struct json_value key, value;

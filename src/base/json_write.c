@@ -120,6 +120,11 @@ void json_write_text(struct buf *out, const char *key, struct str text) {
     json_write_string(out, text);
 }
 
+void json_write_int(struct buf *out, const char *key, int64_t number) {
+    json_write_key(out, key);
+    buf_printf(out, "%lld", (long long)number);
+}
+
 void json_write_bool(struct buf *out, const char *key, bool value) {
     json_write_key(out, key);
     buf_add_str(out, value ? STR("true") : STR("false"));

@@ -19,8 +19,9 @@ void json_write_plain_string(struct buf *out, struct str s);
 /* `"key":` with a comma before it unless the buffer ends in '{' or '['. */
 void json_write_key(struct buf *out, const char *key);
 
-/* A member of an object: key, and a string or a boolean. */
+/* A member of an object: key, and a string, a whole number or a boolean. */
 void json_write_text(struct buf *out, const char *key, struct str text);
+void json_write_int(struct buf *out, const char *key, int64_t number);
 void json_write_bool(struct buf *out, const char *key, bool value);
 
 /* A comma unless the buffer ends in '{', '[' or ':' or is empty: before each item of a list. */

@@ -54,7 +54,9 @@ static void members_are_written_whole(void **state) {
     json_write_text(&out, "a", STR("\"x"));
     json_write_bool(&out, "b", true);
     json_write_bool(&out, "c", false);
-    assert_str(buf_str(&out), "{\"a\":\"\\\"x\",\"b\":true,\"c\":false");
+    json_write_int(&out, "d", INT64_MIN);
+    assert_str(buf_str(&out), "{\"a\":\"\\\"x\",\"b\":true,\"c\":false,"
+                              "\"d\":-9223372036854775808");
     buf_done(&out);
 }
 

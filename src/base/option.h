@@ -80,8 +80,9 @@ struct option {
 int option_load(struct arena *arena, const struct option *fields, const struct conf *conf,
                 void *settings, struct err *err);
 
-/* An error at the value of `key` inside the map that `head` was read from, or, where it does not stand, at
- * the map; settings that were made without a document give the bare sentence. Returns `code`. */
+/* An error at the value of `key` inside the map that `head` was read from, or, where it does not
+ * stand, at the map; settings that were made without a document give the bare sentence. Returns
+ * `code`. */
 int option_error(const struct option_head *head, const char *key, struct err *err, int code,
                  const char *format, ...) __attribute__((format(printf, 5, 6)));
 

@@ -1,8 +1,8 @@
 /*
- * The parts between '*' are found from left to right, each as early as possible: with '*' around it, an early
- * place leaves most to what follows. A part without '?' is looked for by memmem(), so the time is
- * linear in text and pattern. A part with '?' is tried place by place, at most as many comparisons
- * as text times part; nothing ever goes back behind a '*'.
+ * The parts between '*' are found from left to right, each as early as possible: with '*' around
+ * it, an early place leaves most to what follows. A part without '?' is looked for by memmem(), so
+ * the time is linear in text and pattern. A part with '?' is tried place by place, at most as many
+ * comparisons as text times part; nothing ever goes back behind a '*'.
  */
 #include "base/wildcard.h"
 

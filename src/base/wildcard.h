@@ -1,8 +1,8 @@
 /*
  * Patterns with '*' (any characters, none too, '/' and ':' too) and '?' (one character), as policies have
- * them (IAM User Guide, "IAM JSON policy elements: Resource"). A pattern is compiled to a *code*: the same
- * text with the wildcards as bytes that UTF-8 never has, so that whoever compiles may put literal '*' and
- * '?' there as well.
+ * them (IAM User Guide, "IAM JSON policy elements: Resource"). A pattern is compiled to a *code*:
+ * the same text with the wildcards as bytes that UTF-8 never has, so that whoever compiles may put
+ * literal '*' and '?' there as well.
  */
 #ifndef BASE_WILDCARD_H
 #define BASE_WILDCARD_H

@@ -39,7 +39,8 @@ static const struct role {
 
 static int ready_pipe[2];
 
-/* Arguments: role, root, buffer_interval_ms, compression, deaggregate, the end of the pipe to write to. */
+/* Arguments: role, root, buffer_interval_ms, compression, deaggregate, the end of the pipe to write
+ * to. */
 static pid_t start_child(const char *role) {
     char interval[24], compression[8], ready[8];
     snprintf(interval, sizeof interval, "%lld", (long long)pipeline.config.buffer_interval_ms);

@@ -28,8 +28,8 @@ int ledger_commit(struct ledger *ledger, const struct intent *intent, struct err
 /* `done` does not run any more; what was begun may be safe or not. */
 void ledger_forget(struct ledger *ledger);
 
-/* What was about to be written when the shard's last owner ended, from `counter` on, where it had come to;
- * `note` is the group's. NOT_FOUND: nothing. */
+/* What was about to be written when the shard's last owner ended, from `counter` on, where it had
+ * come to; `note` is the group's. NOT_FOUND: nothing. */
 int ledger_unfinished(struct ledger *ledger, struct str note, uint64_t counter,
                       struct intent *ret_intent, struct err *err);
 

@@ -5,8 +5,8 @@
  *   weir_delivery_behind_ms               age of the oldest of them
  *   weir_delivery_backlog_bytes           their size
  *   weir_delivery_objects_total
- *   weir_delivery_bytes_total             stage="records": before compression, stage="stored":
- * after weir_delivery_failures_total          code: what the store said
+ *   weir_delivery_bytes_total             stage="records": before compression, stage="stored": after
+ *   weir_delivery_failures_total          code: what the store said
  */
 #ifndef DELIVERY_METER_H
 #define DELIVERY_METER_H

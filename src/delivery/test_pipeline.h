@@ -223,7 +223,8 @@ static void add_field(struct buf *out, uint8_t tag, size_t len) {
     buf_add_u8(out, (uint8_t)(len >> 7));
 }
 
-/* One record as a producer library packs it ("KPL aggregated records"): PACKED_RECORDS lines under one key. */
+/* One record as a producer library packs it ("KPL aggregated records"): PACKED_RECORDS lines under
+ * one key. */
 __attribute__((unused)) static void add_packed(struct buf *out, uint64_t first) {
     struct buf message = {0};
     uint8_t sum[16];

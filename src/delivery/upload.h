@@ -33,7 +33,8 @@ struct upload {
 /* Takes over the bucket's `done`. */
 void upload_init(struct upload *upload);
 
-/* Writes the body under `key`, which stays until the end. `ended` runs once, never before this returns. */
+/* Writes the body under `key`, which stays until the end. `ended` runs once, never before this
+ * returns. */
 void upload_begin(struct upload *upload, struct str key, bool gzip);
 
 /* Whether an attempt has failed and the next one waits for its time. */
@@ -42,8 +43,8 @@ bool upload_is_waiting(const struct upload *upload);
 /* From now on what does not work is not tried again. */
 void upload_hurry(struct upload *upload);
 
-/* True: nothing is under way any more, and `ended` does not run. False: it runs when the pool or the bucket
- * is done; if the bucket is, the object may be safe after all. */
+/* True: nothing is under way any more, and `ended` does not run. False: it runs when the pool or
+ * the bucket is done; if the bucket is, the object may be safe after all. */
 bool upload_give_up(struct upload *upload);
 
 /* The object's memory goes. Nothing is under way. */

@@ -64,8 +64,8 @@ static inline void sink_gate_listen(struct sink_gate *gate, struct sink_gate_lis
 
 /*
  * Finds the sink of a target by kind and name for the thread it belongs to: SINK_STREAM for a
- * Kinesis stream, SINK_DELIVERY for a delivery stream, SINK_ACTION for an action's log. NULL if there is none of that name. The sink
- * lives as long as the resolver.
+ * Kinesis stream, SINK_DELIVERY for a delivery stream, SINK_ACTION for an action's log. NULL if
+ * there is none of that name. The sink lives as long as the resolver.
  */
 enum sink_kind { SINK_STREAM, SINK_DELIVERY, SINK_ACTION };
 

@@ -73,7 +73,8 @@ int function_host_open(struct loop *loop, const struct function_host_config *con
  * Feeds the function from the stream; checkpoints in `facts` under "mapping/STREAM/FUNCTION" (the
  * same facts for all mappings of a host). Each shard has a checkpoint on disk when this returns:
  * nothing that is committed afterwards is skipped. Shards that come later by a split or merge are read
- * from their start, when those that they were made from are finished. `config`, `facts` and `stream` outlive the host.
+ * from their start, when those that they were made from are finished. `config`, `facts` and
+ * `stream` outlive the host.
  */
 int function_mapping_open(struct function_host *host, struct facts *facts,
                           const struct function_mapping_config *config, struct stream *stream,
@@ -88,9 +89,9 @@ struct function_result {
 
 /*
  * Invokes by name with an event of JSON bytes (copied); for tests, rules and the Lambda API.
- * `on_begin`, unless it is NULL, runs when a process gets the event, also before this returns; not if none
- * ever does. `on_result` runs once, never before this returns, also when the host closes. NOT_FOUND for an
- * unknown name; FULL when too many wait; TOO_LARGE beyond 6 MiB; CLOSED after
+ * `on_begin`, unless it is NULL, runs when a process gets the event, also before this returns; not
+ * if none ever does. `on_result` runs once, never before this returns, also when the host closes.
+ * NOT_FOUND for an unknown name; FULL when too many wait; TOO_LARGE beyond 6 MiB; CLOSED after
  * function_host_halt().
  */
 int function_invoke(struct function_host *host, struct str name, struct str event,
@@ -99,8 +100,8 @@ int function_invoke(struct function_host *host, struct str name, struct str even
                     void *data);
 
 /*
- * Begins nothing more: no new batches, what waits for a process fails at once, and function_invoke() is CLOSED. What
- * runs goes on until function_host_close(), which must follow.
+ * Begins nothing more: no new batches, what waits for a process fails at once, and
+ * function_invoke() is CLOSED. What runs goes on until function_host_close(), which must follow.
  */
 void function_host_halt(struct function_host *host);
 

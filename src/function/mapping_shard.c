@@ -16,8 +16,8 @@
  * that batches end at: a failed batch [a,c) with its middle b pushes c and b, and becomes [a,b),
  * then [b,c), each of which may be split further. Then the records are read again.
  *
- * A batch that failed too often, and records that are too old, or too large for any event, are skipped with
- * an error line that names them; they stay in the stream until its retention ends.
+ * A batch that failed too often, and records that are too old, or too large for any event, are
+ * skipped with an error line that names them; they stay in the stream until its retention ends.
  */
 #include <inttypes.h>
 

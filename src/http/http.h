@@ -1,6 +1,6 @@
 /*
- * HTTP/1.1 on a loop: a server with WebSocket upgrade and, if asked for, HTTP/2, and a client. Each object belongs to the
- * loop it was made for; everything is called and calls back on that thread.
+ * HTTP/1.1 on a loop: a server with WebSocket upgrade and, if asked for, HTTP/2, and a client. Each
+ * object belongs to the loop it was made for; everything is called and calls back on that thread.
  *
  * The server parses with http-parser and frames WebSockets with wslay (docs/decisions). It reads a
  * request whole (body bounded by body_bytes_max, chunked bodies and trailers included) and then

@@ -28,9 +28,9 @@ struct rest_route {
     const char *method; /* "GET"; NULL ends a table */
     const char *path;
     void (*run)(struct rest_call *call);
-    /* For policies: "iot:CreateTopicRule" and "rule/0", the tail of the ARN with the number of a label for
-     * the label; "0" alone: the label is the ARN. NULL: all actions of the service must be allowed; no
-     * resource. */
+    /* For policies: "iot:CreateTopicRule" and "rule/0", the tail of the ARN with the number of a
+     * label for the label; "0" alone: the label is the ARN. NULL: all actions of the service must
+     * be allowed; no resource. */
     const char *action, *resource;
 };
 

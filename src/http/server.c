@@ -6,8 +6,8 @@
  * begun either while the peer does not take the answers (tcp_is_full), so a peer that asks and
  * never reads fills one out buffer and no more.
  *
- *     READING --request whole--> HANDLING --http_respond()--> READING, or ENDING when it was the
- * last one |                          +--------http_ws_accept()--> WEBSOCKET
+ *     READING --request whole--> HANDLING --http_respond()--> READING, or ENDING after the last one
+ *        |                          +--------http_ws_accept()--> WEBSOCKET
  *        +--malformed, too large, too slow--> the error answer, then CLOSED
  *
  * CLOSED means that tcp is on its way to on_close(); the connection is freed when its timer is

@@ -8,10 +8,12 @@
  * different ways, so each line has a normal form:
  *
  *   path     S3: every segment decoded once and encoded again. Others: dot segments and empty
- * segments removed, then the path *as it was sent* is encoded once more, so that %3A becomes %253A.
+ *            segments removed, then the path *as it was sent* is encoded once more, so that %3A
+ *            becomes %253A.
  *   query    decoded, encoded, sorted by name and then by value; without X-Amz-Signature, which is
- * the result itself. headers  names in lower case, sorted; values trimmed, inner runs of blanks
- * made one; repeated headers joined by a comma in order of arrival.
+ *            the result itself.
+ *   headers  names in lower case, sorted; values trimmed, inner runs of blanks made one; repeated
+ *            headers joined by a comma in order of arrival.
  *
  * The key is derived from the secret by four HMACs over day, region, service and a constant; it
  * holds for that day.

@@ -1,7 +1,7 @@
 /*
- * librdkafka, loaded when the first stream or action asks for it, so that a program without Kafka does not
- * carry it (and its fourteen libraries) in memory. Types and constants come from its header; each
- * function is called through the table: kafka.poll(...) is rd_kafka_poll(...).
+ * librdkafka, loaded when the first stream or action asks for it, so that a program without Kafka
+ * does not carry it (and its fourteen libraries) in memory. Types and constants come from its
+ * header; each function is called through the table: kafka.poll(...) is rd_kafka_poll(...).
  */
 #ifndef IO_KAFKA_CALLS_H
 #define IO_KAFKA_CALLS_H

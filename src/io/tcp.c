@@ -18,7 +18,7 @@
  *   - A connection in the flush list is connected and has no `write`.
  *   - Once `closing` or `shut_after_flush` is set, output goes to a buffer that is thrown away.
  *   - Everything that needs the loop's part is given back in tcp_close(); the close callback
- * touches only the connection.
+ *     touches only the connection.
  *
  * Ends: EPIPE and ECONNRESET of a write only mark the connection as broken: what the peer sent
  * before it went is still in the socket, and the end comes from the read side, behind it.

@@ -74,8 +74,9 @@ enum { TCP_ADDRESS_CHARS = 64 };
 void tcp_address_text(const struct sockaddr_storage *address, char ret_text[TCP_ADDRESS_CHARS]);
 
 /*
- * EXISTS if somebody listens at the address already: SO_REUSEPORT would let a second program of the same user share
- * the port unnoticed, so it is asked once before a process listens. Port 0 is always free.
+ * EXISTS if somebody listens at the address already: SO_REUSEPORT would let a second program of the
+ * same user share the port unnoticed, so it is asked once before a process listens. Port 0 is
+ * always free.
  */
 int tcp_address_probe(const struct sockaddr_storage *address, struct err *err);
 

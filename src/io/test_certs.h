@@ -42,7 +42,8 @@ static inline void test_cert_save(struct test_cert *cert, const char *directory,
     fclose(file);
 }
 
-/* `issuer` NULL: a CA, signed by itself. Valid for `valid_s` from now. `alt_names` as in "DNS:localhost,IP:127.0.0.1", or NULL. */
+/* `issuer` NULL: a CA, signed by itself. Valid for `valid_s` from now. `alt_names` as in
+ * "DNS:localhost,IP:127.0.0.1", or NULL. */
 static inline void test_cert_make_until(struct test_cert *ret_cert, struct test_cert *issuer,
                                         const char *directory, const char *name,
                                         const char *alt_names, long valid_s) {

@@ -9,8 +9,8 @@
  * mutex; it is held for one SSL_new() per connection, never for input or output.
  *
  * Resumption: by stateless tickets. Their keys belong to the SSL_CTX, so after a reload every
- * client makes a whole handshake, against the new client CA and with the new certificate. OpenSSL's session cache, which would
- * need a lock and a bound, is off.
+ * client makes a whole handshake, against the new client CA and with the new certificate. OpenSSL's
+ * session cache, which would need a lock and a bound, is off.
  *
  * Renegotiation (TLS 1.2) and compression are off; TLS 1.2 is the least.
  */

@@ -2,7 +2,6 @@
  * The data plane of AWS IoT over HTTP (AWS IoT Data Plane API reference, 2015-05-28): Publish,
  * GetRetainedMessage, ListRetainedMessages, DeleteConnection, in the words and forms of its model.
  */
-#include <inttypes.h>
 
 #include "base/base64.h"
 #include "base/json_write.h"
@@ -17,8 +16,7 @@ static void copy_number(struct buf *out, const char *name, struct json_value fro
                         const char *member) {
     int64_t number = 0;
     json_int(json_member(from, str_of(member)), &number);
-    json_write_key(out, name);
-    buf_printf(out, "%" PRId64, number);
+    json_write_int(out, name, number);
 }
 
 static void add_base64(struct buf *out, const char *name, struct str bytes) {

@@ -99,7 +99,8 @@ static void a_subscriber_may_refuse(void **state) {
     peer_done(&b);
 }
 
-/* What is no answer to a message under way ends the connection: the QoS, what "aa" says, and what comes back. */
+/* What is no answer to a message under way ends the connection: the QoS, what "aa" says, and what
+ * comes back. */
 static const struct {
     const char *subscribe, *publish, *wrong, *answer;
 } wrong_kinds[] = {

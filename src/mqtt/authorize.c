@@ -1,11 +1,11 @@
 /*
  * Asks the policies about what clients do.
  *
- * A request is built from the connection and decided by policy_decide(). Decisions about publishing to and
- * receiving from a topic are remembered in the connection by the topic's route, in the slot that
- * the route's address gives: a client that stays with few topics is decided about once each. Routes
- * are freed all at once, with a change of their epoch; then, and when policies are replaced, the
- * decisions are forgotten. A topic without a route is decided about each time, so that refused
+ * A request is built from the connection and decided by policy_decide(). Decisions about publishing
+ * to and receiving from a topic are remembered in the connection by the topic's route, in the slot
+ * that the route's address gives: a client that stays with few topics is decided about once each.
+ * Routes are freed all at once, with a change of their epoch; then, and when policies are replaced,
+ * the decisions are forgotten. A topic without a route is decided about each time, so that refused
  * publishes put nothing into the route cache.
  */
 #include "mqtt/authorize.h"

@@ -1,9 +1,9 @@
 /*
  * What workers tell each other. Between each pair of workers, in each direction, runs one ordered
  * stream of entries: messages that the other has subscribers for, retained messages, interests won
- * and lost, members of shares, client ids claimed and sessions that move (claim.c). Entries gather in a batch; at the end of the turn the batch travels
- * as one task, is applied there, and travels home, which tells the sender that all in it has been
- * applied.
+ * and lost, members of shares, client ids claimed and sessions that move (claim.c). Entries gather
+ * in a batch; at the end of the turn the batch travels as one task, is applied there, and travels
+ * home, which tells the sender that all in it has been applied.
  *
  *      entry    struct entry, then topic (or filter, or client id), properties, payload, share
  *

@@ -1,7 +1,7 @@
 /*
  * Channels between workers: what one of them has for another gathers in a batch that is posted at the end
- * of the turn, and comes home to be filled again. All that goes to one worker arrives in the order in which
- * it was sent.
+ * of the turn, and comes home to be filled again. All that goes to one worker arrives in the order
+ * in which it was sent.
  */
 #ifndef MQTT_CHANNEL_H
 #define MQTT_CHANNEL_H

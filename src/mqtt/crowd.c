@@ -1,7 +1,8 @@
 /*
  *      calm -- the queue is half full --> held -- it is a quarter full --> calm
  *                                          |
- *                                          +-- CROWD_HELD_S_MAX have passed --> slow -- a quarter full --> calm
+ *                                          +-- CROWD_HELD_S_MAX have passed --> slow
+ *      slow -- it is a quarter full --> calm
  *
  * While a session is held, a publisher whose message went into its queue is parked with its next
  * PUBLISH (input.c). Publishers on other workers cannot see the queue: they wait if their topic has a

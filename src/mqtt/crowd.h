@@ -8,7 +8,8 @@
 
 #include "mqtt/broker.h"
 
-/* For how long, at most two seconds more, a queue may make publishers wait before it has to be small again. */
+/* For how long, at most two seconds more, a queue may make publishers wait before it has to be
+ * small again. */
 enum { CROWD_HELD_S_MAX = 2 };
 
 /* A message has been queued for the session, which may hold `count_max` and `bytes_max`. */

@@ -7,11 +7,12 @@
  *
  * A subscriber that does not keep up: QoS 0 is dropped while more than out_bytes_max bytes wait for
  * its socket. QoS 1 and 2 wait in the session's queue while too much is unacknowledged or unsent;
- * its publishers are made to wait (crowd.c), and messages dropped when it is full (stored.c). Retained messages that a new subscription asked for go
- * before what has been queued, so that they are not overtaken by what is published later [MQTT-4.6.0-5]. What waits is copied once per message, however many
- * wait for it; so is what a stored session is sent, because it may have to be sent again. Packets
- * that are larger than the client's Maximum Packet Size are dropped as if they had been sent
- * (section 3.1.2.11.4).
+ * its publishers are made to wait (crowd.c), and messages dropped when it is full (stored.c).
+ * Retained messages that a new subscription asked for go before what has been queued, so that they
+ * are not overtaken by what is published later [MQTT-4.6.0-5]. What waits is copied once per
+ * message, however many wait for it; so is what a stored session is sent, because it may have to be
+ * sent again. Packets that are larger than the client's Maximum Packet Size are dropped as if they
+ * had been sent (section 3.1.2.11.4).
  */
 #include "base/clock.h"
 #include "mqtt/alias.h"

@@ -1,7 +1,5 @@
 #include "mqtt/describe.h"
 
-#include <inttypes.h>
-
 #include "base/base64.h"
 #include "base/clock.h"
 #include "base/json_write.h"
@@ -11,24 +9,10 @@
 
 enum { FILTERS_SHOWN_MAX = 1000 }; /* the list of subscriptions has them all, in pages */
 
-static void add_number(struct buf *out, const char *key, uint64_t number) {
-    json_write_key(out, key);
-    buf_printf(out, "%" PRIu64, number);
-}
-
-static void add_bool(struct buf *out, const char *key, bool value) {
-    json_write_key(out, key);
-    buf_add_str(out, value ? STR("true") : STR("false"));
-}
-
-static void add_text(struct buf *out, const char *key, struct str text) {
-    json_write_text(out, key, text);
-}
-
 static void add_time(struct buf *out, const char *key, uint64_t wall_ms) {
     char text[CLOCK_RFC3339_BYTES];
     clock_rfc3339(wall_ms, text);
-    add_text(out, key, str_of(text));
+    json_write_text(out, key, str_of(text));
 }
 
 static void add_base64(struct buf *out, const char *key, struct str bytes) {
@@ -63,10 +47,10 @@ static const char *transport_of(const struct mqtt_connection *connection) {
 }
 
 static void add_connection(struct buf *out, const struct mqtt_connection *connection) {
-    add_text(out, "protocol", protocol_of(connection));
-    add_text(out, "transport", str_of(transport_of(connection)));
-    add_text(out, "address", str_of(connection->peer));
-    add_text(out, "principal", connection_principal(connection));
+    json_write_text(out, "protocol", protocol_of(connection));
+    json_write_text(out, "transport", str_of(transport_of(connection)));
+    json_write_text(out, "address", str_of(connection->peer));
+    json_write_text(out, "principal", connection_principal(connection));
     add_time(out, "connected_since", connection->connected_ms);
 }
 
@@ -75,38 +59,38 @@ static void add_end(struct buf *out, const struct mqtt_worker *worker,
                     const struct stored *stored) {
     uint32_t now_s = worker->wheel.now_s;
     if (stored->ends_at_s != SESSION_NEVER_EXPIRES)
-        add_number(out, "ends_in_s", stored->ends_at_s > now_s ? stored->ends_at_s - now_s : 0);
+        json_write_int(out, "ends_in_s", stored->ends_at_s > now_s ? stored->ends_at_s - now_s : 0);
 }
 
 static void add_will(struct buf *out, const struct will *will) {
     const struct message *message = &will->publication.message;
     json_write_key(out, "will");
     buf_add_u8(out, '{');
-    add_text(out, "topic", message->topic);
-    add_number(out, "qos", message->qos);
-    add_bool(out, "retain", message->retain);
-    add_number(out, "delay_s", will->delay_s);
-    add_number(out, "payload_bytes", message->payload.len);
+    json_write_text(out, "topic", message->topic);
+    json_write_int(out, "qos", message->qos);
+    json_write_bool(out, "retain", message->retain);
+    json_write_int(out, "delay_s", will->delay_s);
+    json_write_int(out, "payload_bytes", message->payload.len);
     buf_add_u8(out, '}');
 }
 
 static void add_counts(struct buf *out, const struct connection_counts *counts) {
-    add_number(out, "messages_received", counts->received);
-    add_number(out, "payload_bytes_received", counts->received_bytes);
-    add_number(out, "messages_sent", counts->sent);
-    add_number(out, "packet_bytes_sent", counts->sent_bytes);
-    add_number(out, "messages_dropped", counts->dropped);
+    json_write_int(out, "messages_received", counts->received);
+    json_write_int(out, "payload_bytes_received", counts->received_bytes);
+    json_write_int(out, "messages_sent", counts->sent);
+    json_write_int(out, "packet_bytes_sent", counts->sent_bytes);
+    json_write_int(out, "messages_dropped", counts->dropped);
 }
 
 static void add_connection_details(struct buf *out, const struct mqtt_connection *connection) {
     struct buf session_id = {0};
     lifecycle_session_id(connection, &session_id);
-    add_text(out, "session_identifier", buf_str(&session_id));
+    json_write_text(out, "session_identifier", buf_str(&session_id));
     buf_done(&session_id);
-    add_number(out, "keep_alive_s", connection->keep_alive_s);
-    add_bool(out, "clean_start", connection->clean_start);
-    add_bool(out, "waits_for_room", list_linked(&connection->parked));
-    add_number(out, "unsent_bytes", connection_pending(connection));
+    json_write_int(out, "keep_alive_s", connection->keep_alive_s);
+    json_write_bool(out, "clean_start", connection->clean_start);
+    json_write_bool(out, "waits_for_room", list_linked(&connection->parked));
+    json_write_int(out, "unsent_bytes", connection_pending(connection));
     add_counts(out, &connection->counts);
     if (connection->will)
         add_will(out, connection->will);
@@ -129,21 +113,21 @@ void describe_client(struct buf *out, const struct mqtt_worker *worker,
                      const struct session *session, bool whole) {
     const struct mqtt_connection *connection = session->connection;
     buf_add_u8(out, '{');
-    add_text(out, "client_id", describe_client_id(session));
-    add_bool(out, "connected", connection);
+    json_write_text(out, "client_id", describe_client_id(session));
+    json_write_bool(out, "connected", connection);
     if (connection)
         add_connection(out, connection);
     else
         add_end(out, worker, session->stored);
-    add_number(out, "session_expiry_s", session->stored ? session->stored->expiry_s : 0);
-    add_number(out, "subscriptions", session->subscription_count);
-    add_number(out, "in_flight", session_in_flight(session));
-    add_number(out, "queued", session_queue_count(session));
-    add_number(out, "queued_bytes", session_queue_bytes(session));
+    json_write_int(out, "session_expiry_s", session->stored ? session->stored->expiry_s : 0);
+    json_write_int(out, "subscriptions", session->subscription_count);
+    json_write_int(out, "in_flight", session_in_flight(session));
+    json_write_int(out, "queued", session_queue_count(session));
+    json_write_int(out, "queued_bytes", session_queue_bytes(session));
     if (whole && connection)
         add_connection_details(out, connection);
     if (whole) {
-        add_number(out, "worker", worker->index);
+        json_write_int(out, "worker", worker->index);
         add_filters(out, session);
     }
     buf_add_u8(out, '}');
@@ -166,13 +150,13 @@ void describe_subscription(struct buf *out, const struct subscription *subscript
     describe_filter(&filter, subscription);
     buf_add_u8(out, '{');
     if (with_client)
-        add_text(out, "client_id", describe_client_id(subscription->session));
-    add_text(out, "filter", buf_str(&filter));
-    add_number(out, "qos", subscription->qos);
-    add_bool(out, "no_local", subscription->no_local);
-    add_bool(out, "retain_as_published", subscription->retain_as_published);
+        json_write_text(out, "client_id", describe_client_id(subscription->session));
+    json_write_text(out, "filter", buf_str(&filter));
+    json_write_int(out, "qos", subscription->qos);
+    json_write_bool(out, "no_local", subscription->no_local);
+    json_write_bool(out, "retain_as_published", subscription->retain_as_published);
     if (subscription->id)
-        add_number(out, "identifier", subscription->id);
+        json_write_int(out, "identifier", subscription->id);
     buf_add_u8(out, '}');
     buf_done(&filter);
 }
@@ -218,11 +202,11 @@ static void add_properties(struct buf *out, struct str raw) {
     if (!raw.len || packet_read_properties(raw, PACKET_PUBLISH, &properties))
         return;
     if (packet_has(&properties, PROPERTY_PAYLOAD_FORMAT))
-        add_number(out, "payload_format_indicator", properties.payload_format);
+        json_write_int(out, "payload_format_indicator", properties.payload_format);
     if (packet_has(&properties, PROPERTY_CONTENT_TYPE))
-        add_text(out, "content_type", properties.content_type);
+        json_write_text(out, "content_type", properties.content_type);
     if (packet_has(&properties, PROPERTY_RESPONSE_TOPIC))
-        add_text(out, "response_topic", properties.response_topic);
+        json_write_text(out, "response_topic", properties.response_topic);
     if (packet_has(&properties, PROPERTY_CORRELATION_DATA))
         add_base64(out, "correlation_data_base64", properties.correlation_data);
     if (packet_has(&properties, PROPERTY_USER))
@@ -231,7 +215,7 @@ static void add_properties(struct buf *out, struct str raw) {
 
 static void add_payload(struct buf *out, struct str payload) {
     if (utf8_valid(payload))
-        add_text(out, "payload", payload);
+        json_write_text(out, "payload", payload);
     else
         add_base64(out, "payload_base64", payload);
 }
@@ -240,13 +224,13 @@ void describe_retained(struct buf *out, const struct kept *kept, uint64_t now_ms
     const struct message *message = &kept->publication.message;
     uint32_t left_s;
     buf_add_u8(out, '{');
-    add_text(out, "topic", message->topic);
-    add_number(out, "qos", message->qos);
-    add_number(out, "payload_bytes", message->payload.len);
+    json_write_text(out, "topic", message->topic);
+    json_write_int(out, "qos", message->qos);
+    json_write_int(out, "payload_bytes", message->payload.len);
     add_time(out, "modified", message->received_ms);
-    add_number(out, "modified_ms", message->received_ms);
+    json_write_int(out, "modified_ms", message->received_ms);
     if (kept->publication.expiry_at >= 0 && kept_expiry_left(kept, now_ms, &left_s))
-        add_number(out, "expires_in_s", left_s);
+        json_write_int(out, "expires_in_s", left_s);
     if (whole) {
         add_properties(out, message->properties);
         add_payload(out, message->payload);

@@ -6,8 +6,9 @@
  *
  * An acknowledgement that waits for nothing joins the connection's newest hold, if there is one, so
  * that it does not overtake. When a ticket fails, all acknowledgements of its holds become refusals
- * (0x97), and the identifiers of QoS 2 messages are free again [MQTT-4.3.3-9]; in 3.1.1 the connection is closed; a client then publishes again what need not have been,
- * which "at least once" allows.
+ * (0x97), and the identifiers of QoS 2 messages are free again [MQTT-4.3.3-9]; in 3.1.1 the
+ * connection is closed; a client then publishes again what need not have been, which "at least
+ * once" allows.
  */
 #include <stdlib.h>
 

@@ -109,8 +109,7 @@ static void begin_body(const struct mqtt_connection *connection, const char *typ
     lifecycle_session_id(connection, &session_id);
     buf_add_u8(body, '{');
     add_text(body, "clientId", connection_client_id(connection));
-    json_write_key(body, "timestamp");
-    buf_printf(body, "%" PRIu64, clock_wall_ms());
+    json_write_int(body, "timestamp", clock_wall_ms());
     add_text(body, "eventType", str_of(type));
     add_text(body, "sessionIdentifier", buf_str(&session_id));
     add_text(body, "principalIdentifier", connection_principal(connection));
@@ -234,8 +233,7 @@ void lifecycle_disconnected(struct mqtt_connection *connection) {
         return;
     }
     begin_body(connection, "disconnected", &body);
-    json_write_key(&body, "clientInitiatedDisconnect");
-    buf_add_str(&body, connection->ended_by_client ? STR("true") : STR("false"));
+    json_write_bool(&body, "clientInitiatedDisconnect", connection->ended_by_client);
     add_text(&body, "disconnectReason", str_of(reason_of(connection)));
     send_home(connection, false, &topic, &body);
 }

@@ -12,9 +12,9 @@
  * every one of them has reported that it is done, and only then stop the loops. A worker must be
  * made before other parts add turn hooks to its loop.
  *
- * A PUBACK or PUBREC leaves when the rules have taken the message (MESSAGE_TAKEN) or the gate has committed
- * it (MESSAGE_STAGED), in the order of the PUBLISHes. What cannot be kept is refused: reason 0x97
- * in 5.0, a closed connection in 3.1.1.
+ * A PUBACK or PUBREC leaves when the rules have taken the message (MESSAGE_TAKEN) or the gate has
+ * committed it (MESSAGE_STAGED), in the order of the PUBLISHes. What cannot be kept is refused:
+ * reason 0x97 in 5.0, a closed connection in 3.1.1.
  *
  * Bounds and what happens at them: see mqtt_options. Metrics: weir_mqtt_*.
  */
@@ -95,7 +95,8 @@ extern const struct option mqtt_options[];
 
 /*
  * Whether the settings are safe and possible: addresses, TLS files named, credentials where they
- * are needed, password hashes well formed, policies right and those that are named there. mqtt_new() asserts nothing that this has not checked.
+ * are needed, password hashes well formed, policies right and those that are named there.
+ * mqtt_new() asserts nothing that this has not checked.
  */
 int mqtt_config_check(const struct mqtt_config *config, struct err *err);
 
@@ -127,10 +128,11 @@ void mqtt_worker_set_rules(struct mqtt_worker *worker, struct message_sink *rule
                            struct sink_gate *gate);
 
 /*
- * What answers to topics of its own (NULL: nothing), beside the rules and asked before them: messages of a
- * topic for which its route() is not NULL are pushed into it, staging through the same gate, and reach rules and subscribers all
- * the same. `generation` stays as it is. A push that says DENIED refuses the message as a policy does; UNSUPPORTED:
- * it may not be retained, which is a protocol error (5.0: 0x9A). Wills that it would refuse are refused with their CONNECT.
+ * What answers to topics of its own (NULL: nothing), beside the rules and asked before them:
+ * messages of a topic for which its route() is not NULL are pushed into it, staging through the
+ * same gate, and reach rules and subscribers all the same. `generation` stays as it is. A push that
+ * says DENIED refuses the message as a policy does; UNSUPPORTED: it may not be retained, which is a
+ * protocol error (5.0: 0x9A). Wills that it would refuse are refused with their CONNECT.
  */
 void mqtt_worker_set_requests(struct mqtt_worker *worker, struct message_sink *requests);
 
@@ -199,17 +201,17 @@ int mqtt_worker_listen(struct mqtt_worker *worker, const struct mqtt_listener_co
                        struct sockaddr_storage *address, struct tls_context *tls, struct err *err);
 
 /*
- * For publishing on this worker's thread. A message without received_ms gets the present time. One of depth 0 is
- * refused with ERR_FULL while there is no room (the publisher should try again later), a republished one (depth > 0)
- * never is. ERR_INVALID: topic or properties are not valid.
+ * For publishing on this worker's thread. A message without received_ms gets the present time. One
+ * of depth 0 is refused with ERR_FULL while there is no room (the publisher should try again
+ * later), a republished one (depth > 0) never is. ERR_INVALID: topic or properties are not valid.
  */
 struct message_publisher *mqtt_worker_publisher(struct mqtt_worker *worker);
 
 /*
- * Stops accepting and reading, finishes what was read, and closes each connection with DISCONNECT 0x8B (5.0) as soon as its pending
- * acknowledgements are committed and written. `done` runs on the loop, not before this returns;
- * after MQTT_STOP_MS what is left is closed as it is. Committing must go on meanwhile, and so must
- * the loops of all other workers until all are done.
+ * Stops accepting and reading, finishes what was read, and closes each connection with DISCONNECT
+ * 0x8B (5.0) as soon as its pending acknowledgements are committed and written. `done` runs on the
+ * loop, not before this returns; after MQTT_STOP_MS what is left is closed as it is. Committing
+ * must go on meanwhile, and so must the loops of all other workers until all are done.
  */
 enum { MQTT_STOP_MS = 5000 };
 void mqtt_worker_stop(struct mqtt_worker *worker, void (*done)(void *data), void *data);

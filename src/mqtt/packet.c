@@ -3,7 +3,8 @@
  *
  *      byte 0          type << 4 | flags
  *      bytes 1..4      length of the body: a variable byte integer, 7 bits a byte, low bits first,
- * 268,435,455 at most body            variable header, in 5.0 with properties, then the payload
+ *                      268,435,455 at most
+ *      body            variable header, in 5.0 with properties, then the payload
  *
  * Properties are described by one table: what type a value has, in which packets it may stand, and
  * where it goes. What is not in the table, or stands in a packet that it does not belong to, is

@@ -5,9 +5,10 @@
  * files: policy.c compiles, policy_match.c matches one text against one pattern, policy_decide.c
  * evaluates. None of them knows connections, which is authorize.c.
  *
- * A policy is a list of statements. A statement matches a request when its actions hold the request's action,
- * its resources the request's resource, and all its conditions are true. Then: no statement matches,
- * denied; one that allows matches, allowed; one that denies matches, denied whatever else matches.
+ * A policy is a list of statements. A statement matches a request when its actions hold the
+ * request's action, its resources the request's resource, and all its conditions are true. Then: no
+ * statement matches, denied; one that allows matches, allowed; one that denies matches, denied
+ * whatever else matches.
  */
 #ifndef MQTT_POLICY_H
 #define MQTT_POLICY_H
@@ -60,8 +61,8 @@ int policy_pattern_compile(struct arena *arena, struct str text, enum policy_wil
                            struct policy_pattern *ret_pattern, const char **ret_why);
 
 /*
- * Whether all of `text` matches; '*' is any characters, '/' too, '?' one character. All variables of the pattern
- * have values. `scratch` is overwritten.
+ * Whether all of `text` matches; '*' is any characters, '/' too, '?' one character. All variables
+ * of the pattern have values. `scratch` is overwritten.
  */
 bool policy_pattern_matches(const struct policy_pattern *pattern, const struct str *values,
                             struct str text, struct buf *scratch);

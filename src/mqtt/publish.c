@@ -175,7 +175,8 @@ static enum packet_reason read_in(struct mqtt_connection *connection, const stru
     return !reason && retains ? PACKET_RETAIN_UNSUPPORTED : reason;
 }
 
-/* A policy does not allow it, or nobody may. Where nothing can say so about this message alone, the connection ends. */
+/* A policy does not allow it, or nobody may. Where nothing can say so about this message alone, the
+ * connection ends. */
 static void deny(struct mqtt_connection *connection, const struct packet_publish *in) {
     if (connection->version == PACKET_VERSION_5 && in->qos) {
         hold_ack(connection, ack_for(in->qos), in->packet_id, PACKET_NOT_AUTHORIZED, false, 0);

@@ -18,6 +18,7 @@
  *  - a message that was on its way to another worker in 1 has arrived in 2, and who takes it or passes
  *    it on writes it if its generation is an old one (journal_refresh);
  *  - what was not yet on disk when P was noted, or was written since, stands behind P.
+ *
  * When anything of it fails nothing is released, and it is tried again when as much has been written.
  */
 #include "mqtt/rewrite.h"

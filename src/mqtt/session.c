@@ -1,9 +1,9 @@
 /*
  * Packet identifiers are given out in turn, 1 to 65535 and round again. Serial numbers count
  * without end; identifier = 1 + serial % 65535. Those between `oldest` and `next` may be in flight;
- * one state each tells what they wait for. Clients acknowledge nearly in order, so the window stays small; it
- * doubles up to FLIGHT_WINDOW_MAX, and if a client keeps its oldest message unacknowledged for
- * longer than that, nothing more is sent until it answers.
+ * one state each tells what they wait for. Clients acknowledge nearly in order, so the window stays
+ * small; it doubles up to FLIGHT_WINDOW_MAX, and if a client keeps its oldest message
+ * unacknowledged for longer than that, nothing more is sent until it answers.
  */
 #include "mqtt/session.h"
 

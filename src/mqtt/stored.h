@@ -78,9 +78,9 @@ void stored_tick(struct mqtt_worker *worker);
 
 /*
  * Queues a message for a session; takes the delivery. If a full queue is to refuse, what is in the
- * journal is taken all the same: its publisher did not yet know that the queue is full. What is dropped at the bounds is counted: the
- * oldest ones of a stored session if the configuration says so, else this one. False if it was
- * this one.
+ * journal is taken all the same: its publisher did not yet know that the queue is full. What is
+ * dropped at the bounds is counted: the oldest ones of a stored session if the configuration says
+ * so, else this one. False if it was this one.
  */
 bool stored_queue(struct mqtt_worker *worker, struct session *session, struct delivery *delivery);
 

@@ -35,8 +35,8 @@ struct rule_calls {
     bool is_final; /* nothing more is called: what is not there fails */
 };
 
-/* An evaluation begins. CALLS_SEED_BYTES of seed, or less: then chance is the one of `calls`. What was answered
- * for another rule, in whose place this one is now, is forgotten. */
+/* An evaluation begins. CALLS_SEED_BYTES of seed, or less: then chance is the one of `calls`. What
+ * was answered for another rule, in whose place this one is now, is forgotten. */
 void rule_calls_begin(struct rule_calls *calls, const struct rule_environment *base,
                       const struct rule *rule, struct str seed, uint64_t now_ms, bool is_final);
 

@@ -1,4 +1,5 @@
-/* For the tests of this folder: a configuration written as JSON, read as the program would read its YAML. */
+/* For the tests of this folder: a configuration written as JSON, read as the program would read its
+ * YAML. */
 #ifndef RULE_CONF_TEST_H
 #define RULE_CONF_TEST_H
 

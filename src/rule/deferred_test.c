@@ -6,8 +6,8 @@
 #include "rule/conf_test.h"
 #include "rule/deferred.h"
 
-/* A world with the stream "s", the stream "errors" and the logs of rules; everything that was pushed but for
- * the logs is a line of `events`, and `kept` the log's last record. */
+/* A world with the stream "s", the stream "errors" and the logs of rules; everything that was
+ * pushed but for the logs is a line of `events`, and `kept` the log's last record. */
 
 static const struct option no_options[] = {{0}};
 
@@ -119,7 +119,8 @@ static int send(struct world *world, const char *topic, const char *payload) {
     return route ? sink->push(sink, route, &message) : MESSAGE_TAKEN;
 }
 
-/* Answers until nothing is missing: what it was given, or, asked with "fail", nothing. Then the rule runs. */
+/* Answers until nothing is missing: what it was given, or, asked with "fail", nothing. Then the
+ * rule runs. */
 static int resume(struct world *world) {
     struct rule_calls *calls = rule_calls_new();
     struct action_record record;
@@ -244,7 +245,8 @@ static void basic_ingest(void **state) {
     close_world(&world);
 }
 
-/* The rule is deleted while a message waits: it is evaluated as the rule was, as long as its log is there. */
+/* The rule is deleted while a message waits: it is evaluated as the rule was, as long as its log is
+ * there. */
 static void a_rule_that_is_no_more(void **state) {
     struct world world;
     open_world(&world, RULE("SELECT aws_lambda('f', n).got AS x FROM 'a'", TO_S));

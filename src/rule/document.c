@@ -257,13 +257,10 @@ void rule_document_write(struct buf *out, const struct rule_config *config,
                          const struct action_kind *const *kinds) {
     const struct writer writer = {out, kinds};
     buf_add_u8(out, '{');
-    json_write_key(out, "sql");
-    json_write_string(out, str_of(config->sql));
-    json_write_key(out, "description");
-    json_write_string(out, str_of(config->description ? config->description : ""));
+    json_write_text(out, "sql", str_of(config->sql));
+    json_write_text(out, "description", str_of(config->description ? config->description : ""));
     write_part(&writer, config, "actions");
-    json_write_key(out, "ruleDisabled");
-    buf_add_str(out, config->disabled ? STR("true") : STR("false"));
+    json_write_bool(out, "ruleDisabled", config->disabled);
     json_write_key(out, "awsIotSqlVersion");
     json_write_string(out,
                       str_of(find_option(rule_options, "sql_version")->names[config->sql_version]));

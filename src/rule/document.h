@@ -19,13 +19,15 @@
 #include "rule/rule.h"
 
 /*
- * Reads a payload of CreateTopicRule. All that *ret_config points to lives in `arena` or as long as `name`.
- * ${env:NAME} is text as any other. INVALID, UNSUPPORTED: the error names no place in a file.
+ * Reads a payload of CreateTopicRule. All that *ret_config points to lives in `arena` or as long as
+ * `name`. ${env:NAME} is text as any other. INVALID, UNSUPPORTED: the error names no place in a
+ * file.
  */
 int rule_document_read(struct arena *arena, const char *name, struct json_value document,
                        struct rule_config *ret_config, struct err *err);
 
-/* Appends the rule as an object: sql, description, actions, ruleDisabled, awsIotSqlVersion, errorAction. */
+/* Appends the rule as an object: sql, description, actions, ruleDisabled, awsIotSqlVersion,
+ * errorAction. */
 void rule_document_write(struct buf *out, const struct rule_config *config,
                          const struct action_kind *const *kinds);
 

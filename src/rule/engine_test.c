@@ -4,7 +4,8 @@
 #include "rule/conf_test.h"
 #include "rule/engine.h"
 
-/* A world that records: streams "s" and "t", delivery stream "d", and a broker that hands what is republished back in. */
+/* A world that records: streams "s" and "t", delivery stream "d", and a broker that hands what is
+ * republished back in. */
 
 enum { EVENTS_MAX = 64 };
 
@@ -475,7 +476,8 @@ static int quiet(void **state) {
 
 /* ---- engines that follow one another ---- */
 
-/* The rules of the world with others in their place; returns the old engine, which is no more in force. */
+/* The rules of the world with others in their place; returns the old engine, which is no more in
+ * force. */
 static struct rule_engine *replace_rules(struct world *world, struct rule *const *rules,
                                          size_t count) {
     struct rule_engine *previous = world->engine;

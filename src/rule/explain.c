@@ -26,10 +26,8 @@ static void write_error(struct buf *out, const struct err *err) {
     json_write_key(out, "error");
     buf_add_u8(out, '{');
     if (at) {
-        json_write_key(out, "line");
-        buf_printf(out, "%u", line);
-        json_write_key(out, "column");
-        buf_printf(out, "%u", column);
+        json_write_int(out, "line", line);
+        json_write_int(out, "column", column);
     }
     json_write_text(out, "message", str_of(err->text + at));
     buf_add_u8(out, '}');
@@ -85,8 +83,7 @@ static void write_variables(struct explanation *explanation) {
 void rule_explain_result(struct buf *out, struct str result, size_t bytes_max) {
     struct json json = {0};
     if (result.len > bytes_max) {
-        json_write_key(out, "result_bytes");
-        buf_printf(out, "%zu", result.len);
+        json_write_int(out, "result_bytes", result.len);
     } else if (json_parse(&json, result) == 0) {
         json_write_key(out, "result");
         buf_add_str(out, result);

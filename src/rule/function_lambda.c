@@ -1,5 +1,6 @@
-/* aws_lambda(function, input): what a function answers (AWS IoT Core Developer Guide, "aws_lambda(functionArn,
- * inputJson)"). The call itself is made elsewhere, and the statement evaluated again (calls.h). */
+/* aws_lambda(function, input): what a function answers (AWS IoT Core Developer Guide,
+ * "aws_lambda(functionArn, inputJson)"). The call itself is made elsewhere, and the statement
+ * evaluated again (calls.h). */
 #include "flow/arn.h"
 #include "rule/calls.h"
 #include "rule/evaluate.h"

@@ -3,7 +3,8 @@
 #include "base/mem.h"
 #include "rule/calls.h"
 
-/* What was asked, a line each; the function "bad" fails, "text" gives no JSON, each other one says what it was given. */
+/* What was asked, a line each; the function "bad" fails, "text" gives no JSON, each other one says
+ * what it was given. */
 static void answer(struct rule_calls *calls, struct buf *asked) {
     struct rule_call call;
     struct buf text = {0};

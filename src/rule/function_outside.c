@@ -1,7 +1,7 @@
 /*
- * Functions that reach outside of the message. They can fail, which is more than Undefined: the whole rule
- * gives nothing for the message, unless get_or_default() stands around them (AWS IoT Core Developer Guide,
- * "Functions").
+ * Functions that reach outside of the message. They can fail, which is more than Undefined: the
+ * whole rule gives nothing for the message, unless get_or_default() stands around them (AWS IoT
+ * Core Developer Guide, "Functions").
  */
 #include "base/base64.h"
 #include "rule/evaluate.h"

@@ -74,8 +74,8 @@ static void tell(const struct search *search, const struct index_item *item) {
         search->found(search->data, item->rule);
 }
 
-/* `topic` is what is left behind the levels that led to `node`; not more of it is looked at than there are
- * levels in the tree. */
+/* `topic` is what is left behind the levels that led to `node`; not more of it is looked at than
+ * there are levels in the tree. */
 static void look(const struct search *search, const struct index_node *node, struct str topic) {
     struct str level = str_from(topic.at, str_find(topic, '/'));
     const struct index_node *next[] = {map_get(&node->names, level), node->plus};

@@ -1,7 +1,8 @@
 /*
- * FROM filters by their levels, so that finding the rules of a topic costs what matches and not what there is: a
- * tree with a node per level, '+' beside the names, and at each node the rules whose filter ends there, with
- * '#' or without. What it names are candidates: whoever asks compares the filter itself.
+ * FROM filters by their levels, so that finding the rules of a topic costs what matches and not
+ * what there is: a tree with a node per level, '+' beside the names, and at each node the rules
+ * whose filter ends there, with '#' or without. What it names are candidates: whoever asks compares
+ * the filter itself.
  *
  * Filters of more than INDEX_LEVELS_MAX levels are in one list, which bounds how deep a search goes.
  */

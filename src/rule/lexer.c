@@ -5,9 +5,9 @@
  *   @name      a SET variable
  *   number     digits [ . digits ] [ E [-] digits ]
  *   string     '...' or "...": both are literals, never quoted names; a doubled quote stands for
- * itself, and
- *              \\ \' \" \n \r \t for what they do in JSON; any other backslash stands for itself
- * (regular expressions) operators  = <> < <= > >= + - * / %   and ( ) [ ] { } , . :
+ *              itself, and \\ \' \" \n \r \t for what they do in JSON; any other backslash stands for
+ *              itself (regular expressions)
+ *   operators  = <> < <= > >= + - * / %   and ( ) [ ] { } , . :
  *
  * There are no comments. What other dialects write differently (!=, ==, ||) is refused with the
  * right spelling.

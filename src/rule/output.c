@@ -96,8 +96,8 @@ static void write_payload_key(struct evaluation *evaluation, struct buf *out,
     buf_add_u8(out, ':');
 }
 
-/* The payload's members, each of them or an item in its place, and the items behind it. A payload may have
- * a key twice: the item takes the place of both. */
+/* The payload's members, each of them or an item in its place, and the items behind it. A payload
+ * may have a key twice: the item takes the place of both. */
 static void write_star(struct evaluation *evaluation, struct buf *out, struct value all,
                        const struct plan_output *outputs, size_t count) {
     struct item items[ITEMS_BEHIND_STAR_MAX];

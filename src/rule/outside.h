@@ -17,8 +17,8 @@ struct rule_outside {
 int rule_outside_compile(const struct rule_outside *outside, const struct conf *conf,
                          struct rule_action *action, const char **ret_role, struct err *err);
 
-/* The log of a rule that calls functions, in the rule's arena: "RULE-0-statement". `conf` is the rule's. NULL
- * if there is no such kind. */
+/* The log of a rule that calls functions, in the rule's arena: "RULE-0-statement". `conf` is the
+ * rule's. NULL if there is no such kind. */
 const struct action_spec *rule_outside_statement(struct rule *rule,
                                                  const struct action_kind *const *kinds,
                                                  const struct conf *conf, struct err *err);

@@ -84,8 +84,8 @@ struct plan_use {
     struct str function; /* its ARN or name, or empty: it is made for each message */
 };
 
-/* They are collected while templates are planned, the plan itself being finished; `end` is NULL when the rule
- * is, and nothing is added any more. */
+/* They are collected while templates are planned, the plan itself being finished; `end` is NULL
+ * when the rule is, and nothing is added any more. */
 struct plan_uses {
     struct plan_use *first, **end;
 };

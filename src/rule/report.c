@@ -4,7 +4,8 @@
  *      {"ruleName":..., "topic":...,
  *       "payloadsWithMetadata":[{"id":1, "cloudwatchTraceId":..., "clientId":..., "sourceIp":...,
  *                                "base64OriginalPayload":...}, ...],
- *       "failures":[{"affectedIds":[1, ...], "failedAction":..., "failedResource":..., "errorMessage":...}]}
+ *       "failures":[{"affectedIds":[1, ...], "failedAction":..., "failedResource":...,
+ *                    "errorMessage":...}]}
  *
  * The topic stands with each message instead when the batch goes across topics.
  */
@@ -17,8 +18,7 @@ static void write_message(struct buf *out, size_t id, const struct action_record
                           bool with_topic) {
     json_write_comma(out);
     buf_add_u8(out, '{');
-    json_write_key(out, "id");
-    buf_printf(out, "%zu", id);
+    json_write_int(out, "id", id);
     if (with_topic)
         json_write_text(out, "topic", record->topic);
     json_write_text(out, "cloudwatchTraceId", record->trace_id);

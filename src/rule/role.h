@@ -1,6 +1,7 @@
 /*
  * Roles: what the actions of a rule may touch (AWS IoT Core Developer Guide, "Granting an AWS IoT rule
- * the access it requires"). A role is an IAM policy (base/iam.h) of the configuration, under the key `roles`:
+ * the access it requires"). A role is an IAM policy (base/iam.h) of the configuration, under the key
+ * `roles`:
  *
  *      roles:
  *        ingest:

@@ -1,7 +1,7 @@
 /*
  * Routes: for a topic, the list of rules whose FROM matches it. Topics that lead to the same rules
- * share one route, found by the numbers of the rules in their order. The caller caches what it is given, so
- * this runs once per topic and generation; the index keeps it from looking at each rule.
+ * share one route, found by the numbers of the rules in their order. The caller caches what it is
+ * given, so this runs once per topic and generation; the index keeps it from looking at each rule.
  *
  * At ROUTES_MAX different routes all are dropped and the generation is raised; but not while a push
  * runs, which may still hold one: nested pushes may then go a few routes beyond the bound.

@@ -4,10 +4,10 @@
  * 2016-03-23.
  *
  * A *rule* is compiled once, from the configuration or from what a client sent (book.h), immutable and
- * shared by all threads. A *rule set* is the rules in force together. Each worker has an *engine* over it,
- * which belongs to that thread and does everything there: it implements message_sink for the broker, pushes records into the thread's sinks, and
- * republishes through the thread's message_publisher, during push(). Nothing here blocks, and
- * nothing is called back later.
+ * shared by all threads. A *rule set* is the rules in force together. Each worker has an *engine*
+ * over it, which belongs to that thread and does everything there: it implements message_sink for
+ * the broker, pushes records into the thread's sinks, and republishes through the thread's
+ * message_publisher, during push(). Nothing here blocks, and nothing is called back later.
  *
  * What goes wrong for one message (a missing field in a partition key, a stream that was deleted)
  * is counted and logged, at most one line in ten seconds per action, and changes nothing for other
@@ -15,9 +15,10 @@
  * is not acknowledged and comes again.
  *
  * Metrics, per rule: weir_rule_topic_match_total, weir_rule_executed_total,
- * weir_rule_parse_error_total, weir_rule_exhausted_total, weir_rule_failed_total; per rule and action: weir_rule_action_success_total,
- * weir_rule_action_failure_total, weir_rule_error_action_success_total,
- * weir_rule_error_action_failure_total; weir_rule_not_found_total (Basic Ingest).
+ * weir_rule_parse_error_total, weir_rule_exhausted_total, weir_rule_failed_total; per rule and
+ * action: weir_rule_action_success_total, weir_rule_action_failure_total,
+ * weir_rule_error_action_success_total, weir_rule_error_action_failure_total;
+ * weir_rule_not_found_total (Basic Ingest).
  */
 #ifndef RULE_RULE_H
 #define RULE_RULE_H
@@ -120,7 +121,8 @@ void rule_secrets_add(struct rule_secrets *secrets, const char *name, struct str
 struct rule_secrets *rule_secrets_ref(struct rule_secrets *secrets);
 void rule_secrets_unref(struct rule_secrets *secrets);
 
-/* Which functions aws_lambda() may call, by name. Made and filled on one thread; then counted, from any. */
+/* Which functions aws_lambda() may call, by name. Made and filled on one thread; then counted, from
+ * any. */
 struct rule_functions;
 struct rule_functions *rule_functions_new(void);
 void rule_functions_add(struct rule_functions *functions, const char *name);
@@ -235,8 +237,9 @@ struct rule_question {
  * `result_base64` if it is no JSON, or the `reason` for which there is none. WHERE and SELECT are
  * evaluated even if the topic does not match. Of a rule also `actions` and `error_action`, as AWS writes
  * them, with each template replaced by what it comes to, and `refused` with the sentence if the action's
- * role forbids that. If it calls functions: `calls`, each with `function`, `input` and, as far as there are answers,
- * `answer`; without an answer it does not fire. Returns whether the statement is valid.
+ * role forbids that. If it calls functions: `calls`, each with `function`, `input` and, as far as
+ * there are answers, `answer`; without an answer it does not fire. Returns whether the statement is
+ * valid.
  */
 bool rule_explain(const struct rule_question *question, struct buf *out);
 
@@ -262,12 +265,12 @@ int rule_engine_new(const struct rule_engine_config *config, struct rule_engine 
 void rule_engine_free(struct rule_engine *engine);
 
 /*
- * Follows a rule: for each message that comes to it `line` is told one JSON object, within push(): `rule`,
- * `topic`, `client_id`, `at` (RFC 3339), `where`, `fires`, `reason` or `result` (if it is not longer than
- * RULE_TRACE_RESULT_BYTES_MAX), `actions` (each with `action`, `resource`, `outcome`, `error`,
- * `microseconds`) and `microseconds` of the whole. It costs nothing while nobody follows. `tracer` stays where it is until
- * rule_engine_untrace(), and moves along to the engine that succeeds this one. A rule that does
- * not exist may come later.
+ * Follows a rule: for each message that comes to it `line` is told one JSON object, within push():
+ * `rule`, `topic`, `client_id`, `at` (RFC 3339), `where`, `fires`, `reason` or `result` (if it is
+ * not longer than RULE_TRACE_RESULT_BYTES_MAX), `actions` (each with `action`, `resource`,
+ * `outcome`, `error`, `microseconds`) and `microseconds` of the whole. It costs nothing while
+ * nobody follows. `tracer` stays where it is until rule_engine_untrace(), and moves along to the
+ * engine that succeeds this one. A rule that does not exist may come later.
  */
 enum { RULE_TRACE_RESULT_BYTES_MAX = 4096 };
 

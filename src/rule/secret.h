@@ -1,7 +1,8 @@
 /*
- * What get_secret() gives (AWS IoT Core Developer Guide, "get_secret(secretId, secretType, key, roleArn)").
- * The secrets of a configuration, read when the configuration is; they never change afterwards and are counted
- * by references, from any thread. They are wiped when the last reference goes.
+ * What get_secret() gives (AWS IoT Core Developer Guide, "get_secret(secretId, secretType, key,
+ * roleArn)"). The secrets of a configuration, read when the configuration is; they never change
+ * afterwards and are counted by references, from any thread. They are wiped when the last reference
+ * goes.
  */
 #ifndef RULE_SECRET_H
 #define RULE_SECRET_H

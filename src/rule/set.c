@@ -261,8 +261,8 @@ static int compile_republish(struct compiler *compiler, const struct rule_republ
     return result;
 }
 
-/* The role that the action names, or else the rule. A client that brings roles of its own to where none are
- * configured is let in: there is nothing that they could mean. */
+/* The role that the action names, or else the rule. A client that brings roles of its own to where
+ * none are configured is let in: there is nothing that they could mean. */
 static int compile_role(struct compiler *compiler, const struct rule_action_config *config,
                         const char *named, struct rule_action *action) {
     const struct rule_config *rule = compiler->config;

@@ -107,8 +107,8 @@ static inline int sql_run_init(struct sql_run *run, enum rule_version version, c
     return rule_plan_statement(&run->plan_arena, str_of(sql), version, &run->plan, &run->err);
 }
 
-/* What the statement makes of the payload; "-" if it makes nothing, "parse error", "exhausted", or the error of compiling. The caller
- * frees it. */
+/* What the statement makes of the payload; "-" if it makes nothing, "parse error", "exhausted", or
+ * the error of compiling. The caller frees it. */
 static inline char *sql_result_with(const struct rule_surroundings *surroundings,
                                     enum rule_version version, const char *sql,
                                     struct message message) {

@@ -288,8 +288,8 @@ static size_t minified_bytes(const struct json_entry *entry) {
 
 /*
  * Whether what the payload has is written as it would be here: no white space, no escapes, no -0, and
- * in 2016-03-23 no whole number with a fraction or an exponent. So the text of a value, its length and its
- * digest do not depend on how the device wrote it.
+ * in 2016-03-23 no whole number with a fraction or an exponent. So the text of a value, its length
+ * and its digest do not depend on how the device wrote it.
  */
 static bool goes_unchanged(struct evaluation *evaluation, struct json_value json) {
     const struct json_entry *entry = json_entry(json), *end = json.json->entries + entry->next;

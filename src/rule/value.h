@@ -9,8 +9,8 @@
  *
  * Numbers: an Int is a whole number of at most 34 digits, a Decimal any other number (number.h). In
  * version 2016-03-23 every whole number is an Int, in 2015-10-08 what was written as a Decimal stays
- * one. A Decimal keeps the text in which it was written as long as it is only passed on; one of the payload
- * that the dialect has no room for can be passed on and nothing else.
+ * one. A Decimal keeps the text in which it was written as long as it is only passed on; one of the
+ * payload that the dialect has no room for can be passed on and nothing else.
  */
 #ifndef RULE_VALUE_H
 #define RULE_VALUE_H

@@ -1,6 +1,6 @@
 /*
- * Records that a producer library has packed into one (KPL aggregated record format, amazon-kinesis-producer,
- * "aggregation-format.md"):
+ * Records that a producer library has packed into one (KPL aggregated record format,
+ * amazon-kinesis-producer, "aggregation-format.md"):
  *
  *      4 bytes    F3 89 9A C2
  *      n bytes    a Protocol Buffers message, below
@@ -15,8 +15,8 @@
  *                         4 tags                     passed over
  *
  * What has the magic and does not check in every part is no aggregate but a record like any other, as
- * AWS's libraries take it. The message is read twice: once to check it and find the keys, once to give the
- * records out; nothing is copied.
+ * AWS's libraries take it. The message is read twice: once to check it and find the keys, once to
+ * give the records out; nothing is copied.
  */
 #include <openssl/evp.h>
 #include <stdlib.h>

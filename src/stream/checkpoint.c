@@ -6,7 +6,8 @@
  *
  * with the stream's creation time, so that a stream that was deleted and made again starts anew;
  * the value is the counter of the next record, 8 bytes, little-endian. CONSUMER is "mapping/ID" and
- * "delivery/NAME" of those inside, "consumer/NAME" of the cursors that people and programs give a name to.
+ * "delivery/NAME" of those inside, "consumer/NAME" of the cursors that people and programs give a
+ * name to.
  *
  * LMDB is for several processes, so `weir stream read --consumer` moves its cursor here, whether a Weir
  * runs on the directory or not.

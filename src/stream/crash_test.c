@@ -2,8 +2,8 @@
  * The promises of the log under failing disks and power cuts: random work on a log without its
  * thread, some thousand times, each time from another seed (WEIR_CRASH_SEEDS: how many per test).
  * A model remembers of each record in which order it was handed over and what the producer was
- * told. Streams are opened with compression and without, in turns. In half of the seeds shards are split and merged all the while; producers hear of it some
- * steps later, each in its own time.
+ * told. Streams are opened with compression and without, in turns. In half of the seeds shards are
+ * split and merged all the while; producers hear of it some steps later, each in its own time.
  */
 #include "base/test.h"
 
@@ -547,8 +547,8 @@ static void without_sync_a_prefix_stays(void **state) {
     run_seeds(2000000, STREAM_SYNC_NONE, POWER_CUT);
 }
 
-/* Between a write and its sync, between the writes of two shards, in a roll, in a split: at any of the calls
- * that change something. */
+/* Between a write and its sync, between the writes of two shards, in a roll, in a split: at any of
+ * the calls that change something. */
 static void power_cuts_at_any_call_lose_nothing_acknowledged(void **state) {
     run_seeds(3000000, STREAM_SYNC_ALWAYS, POWER_CUT_IN_A_CALL);
 }

@@ -2,10 +2,12 @@
  * A file layer for tests that fails as disks fail. It works on real files below one directory,
  * knows which of their content was synced, and can
  *   - fail the n-th write, sync, truncation, ... once or from then on, with a short write before
- * the error,
+ *     the error,
  *   - cut the power: each change that was not synced is then kept, lost, or (a write) kept in part,
- * page by page, in any order, as the seed says; files whose directory entry was not synced may
- * vanish. Not for several threads.
+ *     page by page, in any order, as the seed says; files whose directory entry was not synced may
+ *     vanish.
+ *
+ * Not for several threads.
  */
 #ifndef STREAM_FAULT_FILE_H
 #define STREAM_FAULT_FILE_H

@@ -1,5 +1,5 @@
-/* The data of a record, as any producer may send it. Sums are made to fit, so that the message behind them
- * is read. */
+/* The data of a record, as any producer may send it. Sums are made to fit, so that the message
+ * behind them is read. */
 #include <openssl/evp.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,8 +1,8 @@
 /*
  * Arbitrary bytes as a segment file: the first byte says how much the file layer gives at a time,
  * the rest is the file. Whatever it holds, reading ends, reads nothing beyond it, and gives only
- * blocks whose sums are right; compressed ones are unpacked within their bound. So that the fuzzer comes past the sums, a second pass puts the right
- * ones under every header that it finds.
+ * blocks whose sums are right; compressed ones are unpacked within their bound. So that the fuzzer
+ * comes past the sums, a second pass puts the right ones under every header that it finds.
  */
 #include <stdlib.h>
 #include <string.h>

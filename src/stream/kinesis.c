@@ -136,8 +136,7 @@ static void list_shards(struct kinesis_engine *engine, struct str token) {
         kinesis_call_begin(call, engine);
         buf_clear(&call->body);
         buf_add_u8(&call->body, '{');
-        json_write_key(&call->body, "NextToken");
-        json_write_string(&call->body, str_of(copy));
+        json_write_text(&call->body, "NextToken", str_of(copy));
         free(copy);
     } else {
         kinesis_call_begin(call, engine);

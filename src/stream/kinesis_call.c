@@ -52,8 +52,7 @@ void kinesis_call_begin(struct kinesis_call *call, struct kinesis_engine *engine
     arena_reset(&call->arena);
     buf_clear(&call->body);
     buf_add_u8(&call->body, '{');
-    json_write_key(&call->body, "StreamName");
-    json_write_string(&call->body, str_of(engine->stream));
+    json_write_text(&call->body, "StreamName", str_of(engine->stream));
 }
 
 static void sign(struct buf *out, const struct kinesis_call *call,

@@ -63,11 +63,9 @@ static void write_record(struct buf *out, const struct engine_record *record) {
     buf_add_str(out, STR("{\"Data\":\""));
     base64_write(out, engine_record_data(record));
     buf_add_u8(out, '"');
-    json_write_key(out, "PartitionKey");
-    json_write_string(out, engine_record_key(record));
+    json_write_text(out, "PartitionKey", engine_record_key(record));
     if (hash.len) {
-        json_write_key(out, "ExplicitHashKey");
-        json_write_string(out, hash);
+        json_write_text(out, "ExplicitHashKey", hash);
     }
     buf_add_u8(out, '}');
 }
@@ -141,7 +139,8 @@ static void log_refused(struct kinesis_producer *producer) {
                   engine->stream, producer->call.why, missed);
 }
 
-/* Those without a place there stay in `sending`, in their order. Returns how many of those that were sent. */
+/* Those without a place there stay in `sending`, in their order. Returns how many of those that
+ * were sent. */
 static size_t settle_sent(struct kinesis_producer *producer) {
     size_t left = 0;
     for (size_t i = 0; i < producer->sent; i++) {

@@ -229,20 +229,16 @@ static void get_records(struct kinesis_reader *reader) {
     kinesis_call_begin(call, reader->engine);
     buf_clear(&call->body);
     buf_add_u8(&call->body, '{');
-    json_write_key(&call->body, "ShardIterator");
-    json_write_string(&call->body, str_of(reader->iterator));
-    json_write_key(&call->body, "Limit");
-    buf_printf(&call->body, "%d", KINESIS_GET_RECORDS_MAX);
+    json_write_text(&call->body, "ShardIterator", str_of(reader->iterator));
+    json_write_int(&call->body, "Limit", KINESIS_GET_RECORDS_MAX);
     kinesis_call_send(call, "GetRecords", on_records);
 }
 
 static void write_type(struct buf *out, const char *type, const char *number) {
-    json_write_key(out, "ShardIteratorType");
-    json_write_string(out, str_of(type));
+    json_write_text(out, "ShardIteratorType", str_of(type));
     if (!number)
         return;
-    json_write_key(out, "StartingSequenceNumber");
-    json_write_string(out, str_of(number));
+    json_write_text(out, "StartingSequenceNumber", str_of(number));
 }
 
 static void write_position(struct kinesis_reader *reader, struct buf *out) {
@@ -284,8 +280,7 @@ static void get_iterator(struct kinesis_reader *reader) {
     struct kinesis_call *call = &reader->call;
     stream_shard_id(reader->shard, id);
     kinesis_call_begin(call, reader->engine);
-    json_write_key(&call->body, "ShardId");
-    json_write_string(&call->body, str_of(id));
+    json_write_text(&call->body, "ShardId", str_of(id));
     write_position(reader, &call->body);
     kinesis_call_send(call, "GetShardIterator", on_iterator);
 }

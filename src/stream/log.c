@@ -2,11 +2,12 @@
  * The log thread around the core (commit.c, retention.c).
  *
  * What reaches the thread, always by loop_post(): sealed batches of writers, readers that come and
- * go, releases of delivery streams, changes of streams (change.c). At the end of a turn, when all that had been posted was taken
- * in, its hook commits. Two timers: the house timer (failed shards, retention) and, with sync:
- * interval, the one that syncs.
+ * go, releases of delivery streams, changes of streams (change.c). At the end of a turn, when all
+ * that had been posted was taken in, its hook commits. Two timers: the house timer (failed shards,
+ * retention) and, with sync: interval, the one that syncs.
  *
- * On disk, below the data directory (deliveries/ holds delivery streams and actions/ the logs of actions in the same way):
+ * On disk, below the data directory (deliveries/ holds delivery streams and actions/ the logs of
+ * actions in the same way):
  *
  *      streams/NAME/stream.meta                        what the stream is (meta.c)
  *      streams/NAME/shardId-000000000000/FIRST.seg     segments (segment.c); FIRST is the counter

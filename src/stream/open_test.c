@@ -77,7 +77,8 @@ static void records_without_metadata_are_set_aside(void **state) {
     fixture_done(&fixture);
 }
 
-/* A making that was interrupted before it wrote the metadata, a deletion before it removed the directory. */
+/* A making that was interrupted before it wrote the metadata, a deletion before it removed the
+ * directory. */
 static void an_empty_place_is_taken(void **state) {
     struct fixture fixture = {0};
     struct err err;

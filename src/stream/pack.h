@@ -18,8 +18,8 @@ struct packer {
 
 void packer_done(struct packer *packer);
 
-/* Compresses the payload of a sealed block of `bytes` where it stands, if the block becomes shorter by it.
- * Returns the bytes that the block has now. */
+/* Compresses the payload of a sealed block of `bytes` where it stands, if the block becomes shorter
+ * by it. Returns the bytes that the block has now. */
 size_t packer_pack(struct packer *packer, uint8_t *block, size_t bytes, int level);
 
 struct unpacker {

@@ -8,9 +8,10 @@
  *
  *      IDLE     the reader works, or was woken
  *      ARMED    next() has said AGAIN; the reader looked at the tip once more after it had armed
- * itself, so no commit falls between. The log thread, when it commits: ARMED -> POSTED, and posts
- * the wake POSTED   the wake is under way; when it runs: POSTED -> IDLE, on_ready CLOSED   set by
- * close, final; the log thread posts nothing any more
+ *               itself, so no commit falls between. The log thread, when it commits: ARMED ->
+ *               POSTED, and posts the wake
+ *      POSTED   the wake is under way; when it runs: POSTED -> IDLE, on_ready
+ *      CLOSED   set by close, final; the log thread posts nothing any more
  *
  * A shard that is closed wakes its readers once more; they read on to the tip, which does not move
  * any more, and then hear CLOSED.

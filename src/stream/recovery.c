@@ -9,7 +9,8 @@
  *  - zeros, space that was made ready: it stays, and is ready;
  *  - the remains of a commit that was interrupted, of which nobody was told: cut off;
  *  - damage, known by a later block which says that more had been on disk: the file is kept as it
- * is, the place is logged and counted, reading goes on at that block, and writing in a new segment.
+ *    is, the place is logged and counted, reading goes on at that block, and writing in a new
+ *    segment.
  *
  * A closed shard may have its end written down (stream.meta): what lies behind it are the remains of
  * a write that had failed, and is cut off like them.

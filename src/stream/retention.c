@@ -5,13 +5,13 @@
  * bound.
  *
  *  - Data streams: a segment goes when its last record is older than retention_ms; and the oldest
- * go while the stream is larger than bytes_max. A last segment whose records are all too old is
- * closed so that it can go too. A shard that was split or merged loses its last segment as well,
- * and is removed itself once it was closed for retention_ms and has no record left; its number is
- * not used again.
- *  - Delivery streams and logs of actions: a segment goes when all its records were released. While more than bytes_max
- * is kept, pushes are refused with NO_SPACE: the backlog is data that no one else has, so it is the
- * producer who must wait.
+ *    go while the stream is larger than bytes_max. A last segment whose records are all too old is
+ *    closed so that it can go too. A shard that was split or merged loses its last segment as well,
+ *    and is removed itself once it was closed for retention_ms and has no record left; its number
+ *    is not used again.
+ *  - Delivery streams and logs of actions: a segment goes when all its records were released. While
+ *    more than bytes_max is kept, pushes are refused with NO_SPACE: the backlog is data that no one
+ *    else has, so it is the producer who must wait.
  */
 #include "base/log.h"
 #include "stream/log.h"

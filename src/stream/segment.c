@@ -26,10 +26,11 @@
  *         8+k      d  data
  *
  * The payload is summed by the producer while it is warm in its cache; the log thread, of which
- * there is one, sums up only the 40 bytes of the header (and the frame of a stream that compresses). The seed is random, belongs to the stream
- * (its metadata file) and is mixed with the shard's number: a block of another shard or stream does
- * not check, and no producer can make bytes that look like a header, so that a search for the next
- * good block behind a damaged place is safe and cheap.
+ * there is one, sums up only the 40 bytes of the header (and the frame of a stream that
+ * compresses). The seed is random, belongs to the stream (its metadata file) and is mixed with the
+ * shard's number: a block of another shard or stream does not check, and no producer can make bytes
+ * that look like a header, so that a search for the next good block behind a damaged place is safe
+ * and cheap.
  *
  * What the synced counter is for. Behind the last good block there are zeros (space made ready) or
  * the remains of a write that a power cut interrupted; in such a write a later block may be whole

@@ -21,12 +21,12 @@
  *
  * Failures.
  *  - NO_SPACE: the part that was written is cut off; the writers hear NO_SPACE; the next commit
- * tries anew.
+ *    tries anew.
  *  - IO, also from a sync: what the kernel still holds of the file is worth nothing (it drops dirty
- * pages after a failed sync and reports the failure once). The descriptor is closed and never
- * synced again. Through a new one what was committed is read and checked, the rest cut off and the
- * cut synced. For SHARD_RETRY_MS pushes are refused with IO; then the shard goes on in a new
- * segment, or waits again if the cut could not be made.
+ *    pages after a failed sync and reports the failure once). The descriptor is closed and never
+ *    synced again. Through a new one what was committed is read and checked, the rest cut off and
+ *    the cut synced. For SHARD_RETRY_MS pushes are refused with IO; then the shard goes on in a new
+ *    segment, or waits again if the cut could not be made.
  *  - A directory entry that could not be synced fails the commit that needed it.
  */
 #include "stream/shard.h"

@@ -1,7 +1,7 @@
 /*
  * One shard on disk: its segments, and the state of appending to the last of them. Everything but
- * what is published (`tip`, `oldest`, `refusal`, `phase`) belongs to the log thread. No loop and no thread in here:
- * the log drives it. The essay is in shard.c.
+ * what is published (`tip`, `oldest`, `refusal`, `phase`) belongs to the log thread. No loop and no
+ * thread in here: the log drives it. The essay is in shard.c.
  */
 #ifndef STREAM_SHARD_H
 #define STREAM_SHARD_H
@@ -122,11 +122,12 @@ enum { SHARD_RETRY_MS = 1000 };
 void shard_init(struct shard *shard, const struct shard_config *config, char *directory,
                 char *label, uint32_t seed, unsigned index);
 
-/* Closes the last segment (cut to its length if there is much behind it) and frees what the shard holds. */
+/* Closes the last segment (cut to its length if there is much behind it) and frees what the shard
+ * holds. */
 void shard_done(struct shard *shard);
 
-/* Closes descriptors until no more than count_max are open. What was written is synced, or will be through
- * another one. */
+/* Closes descriptors until no more than count_max are open. What was written is synced, or will be
+ * through another one. */
 void shard_files_trim(struct shard_files *files);
 
 /* Makes durable what recovery has found: 0 or IO. */

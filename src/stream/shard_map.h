@@ -25,8 +25,8 @@ struct shard_map {
 
 unsigned shard_map_find(const struct shard_map *map, hash_key key);
 
-/* Where keys that come again and again belong, without their MD5: sensors are few and speak often. Zeroed is valid and
- * empty; holds for one map; one thread's. */
+/* Where keys that come again and again belong, without their MD5: sensors are few and speak often.
+ * Zeroed is valid and empty; holds for one map; one thread's. */
 enum { SHARD_CACHE_ENTRIES = 256, SHARD_CACHE_KEY_BYTES_MAX = 43 };
 
 struct shard_cache {

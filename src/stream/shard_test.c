@@ -186,7 +186,8 @@ static void a_failed_sync_closes_the_segment(void **state) {
     fault_file_free(fault);
 }
 
-/* After it the kernel may think that what it could not write is clean; so nothing more is trusted to that file. */
+/* After it the kernel may think that what it could not write is clean; so nothing more is trusted
+ * to that file. */
 static void a_sync_that_fails_later_closes_the_segment_as_well(void **state) {
     struct fault_file *fault = fault_file_new(5);
     struct fixture fixture = {.log_config.sync = STREAM_SYNC_INTERVAL};

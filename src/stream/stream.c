@@ -1,5 +1,5 @@
-/* Streams in memory, and what they tell of themselves. For making and opening them see open.c, for the files
- * log.c. */
+/* Streams in memory, and what they tell of themselves. For making and opening them see open.c, for
+ * the files log.c. */
 #include <stdlib.h>
 #include <string.h>
 

@@ -83,8 +83,8 @@ enum stream_kind {
 };
 
 /*
- * Engines beside the log of the data directory (docs/OPERATIONS.md, "Streams on Kafka"). Keys and values as
- * librdkafka and Kinesis name them; all that they point to outlives the log.
+ * Engines beside the log of the data directory (docs/OPERATIONS.md, "Streams on Kafka"). Keys and
+ * values as librdkafka and Kinesis name them; all that they point to outlives the log.
  */
 struct stream_kafka_config {
     struct option_head head; /* head.conf NULL: none */
@@ -149,9 +149,9 @@ int stream_open_actions(struct stream_log *log, struct err *err);
 struct stream *stream_find(struct stream_log *log, enum stream_kind kind, struct str name);
 
 /*
- * A stream is a valid pointer until `done` of its deletion has run; beyond that for who holds a reference,
- * taken before, or a reader: then nothing but its name and creation time means anything. All
- * references are given back before the log is closed. [service]
+ * A stream is a valid pointer until `done` of its deletion has run; beyond that for who holds a
+ * reference, taken before, or a reader: then nothing but its name and creation time means anything.
+ * All references are given back before the log is closed. [service]
  */
 struct stream *stream_ref(struct stream *stream);
 void stream_unref(struct stream *stream);            /* NULL is fine */
@@ -203,9 +203,9 @@ bool stream_writer_idle(const struct stream_writer *writer);
 
 struct sink_gate *stream_writer_gate(struct stream_writer *writer);
 
-/* SINK_STREAM finds data streams, SINK_DELIVERY delivery buffers, SINK_ACTION logs of actions. The sink of a stream that was
- * deleted says NOT_FOUND from then on; a stream that was made later under the same name has another
- * sink, which `find` gives. */
+/* SINK_STREAM finds data streams, SINK_DELIVERY delivery buffers, SINK_ACTION logs of actions. The
+ * sink of a stream that was deleted says NOT_FOUND from then on; a stream that was made later under
+ * the same name has another sink, which `find` gives. */
 struct sink_resolver *stream_writer_resolver(struct stream_writer *writer);
 
 /*
@@ -228,9 +228,9 @@ int stream_writer_put(struct stream_writer *writer, struct stream *stream,
                       const struct record *record, struct stream_receipt *receipt);
 
 /*
- * The journal of one thread, over a STREAM_SESSIONS or STREAM_REQUESTS stream with one shard; all threads have the same
- * stream, and what they append is in the order in which their batches reached the log thread. The
- * writer must outlive it. [owner]
+ * The journal of one thread, over a STREAM_SESSIONS or STREAM_REQUESTS stream with one shard; all
+ * threads have the same stream, and what they append is in the order in which their batches reached
+ * the log thread. The writer must outlive it. [owner]
  */
 struct journal;
 struct journal *stream_journal_new(struct stream_writer *writer, struct stream *stream,
@@ -354,8 +354,9 @@ struct stream_batch {
 /*
  * A cursor on one shard; it holds a position, not the data: what retention removes is gone, and the
  * reader goes on at the oldest record left (stream_reader_skipped counts). `on_ready` runs, never
- * before the call returns, when stream_reader_next() may have records again, or CLOSED, after it said AGAIN. NOT_FOUND: no such
- * shard, or the stream is deleted; a closed shard can be opened as any other. [service]
+ * before the call returns, when stream_reader_next() may have records again, or CLOSED, after it
+ * said AGAIN. NOT_FOUND: no such shard, or the stream is deleted; a closed shard can be opened as
+ * any other. [service]
  */
 int stream_reader_open(struct stream *stream, unsigned shard, struct loop *loop,
                        const struct stream_position *position,
@@ -421,9 +422,9 @@ int stream_member_join(struct stream *stream, const char *name, struct loop *loo
 void stream_member_commit(struct stream_member *member, unsigned shard, uint64_t counter);
 
 /*
- * The same with a note of at most STREAM_NOTE_BYTES_MAX characters, at once; one at a time per shard. If 0
- * was returned `done` runs, never before that: 0 when all nodes know, else an error; CLOSED: the shard
- * was lost (on_lost follows). CLOSED is returned if it is not this node's.
+ * The same with a note of at most STREAM_NOTE_BYTES_MAX characters, at once; one at a time per
+ * shard. If 0 was returned `done` runs, never before that: 0 when all nodes know, else an error;
+ * CLOSED: the shard was lost (on_lost follows). CLOSED is returned if it is not this node's.
  */
 enum { STREAM_NOTE_BYTES_MAX = 3000 };
 int stream_member_note(struct stream_member *member, unsigned shard, uint64_t counter,
@@ -498,9 +499,9 @@ struct stream_aggregate {
     size_t key_count;
 };
 
-/* False: the data is none that checks in every part, so it is a record like any other; nothing is to be closed.
- * `data` must stay. The n-th record has the sequence number of the packed one and the subsequence number n, from
- * 0. Pure. */
+/* False: the data is none that checks in every part, so it is a record like any other; nothing is
+ * to be closed. `data` must stay. The n-th record has the sequence number of the packed one and the
+ * subsequence number n, from 0. Pure. */
 bool stream_aggregate_open(struct stream_aggregate *aggregate, struct str data);
 bool stream_aggregate_next(struct stream_aggregate *aggregate,
                            struct stream_user_record *ret_record);

@@ -275,7 +275,8 @@ static size_t make_block(const struct fixture *fixture, const struct made *made,
     return bytes;
 }
 
-/* The shard's only segment becomes these blocks; `damaged`: the number of one that does not check, or -1. */
+/* The shard's only segment becomes these blocks; `damaged`: the number of one that does not check,
+ * or -1. */
 static void write_made(struct fixture *fixture, const struct made *blocks, unsigned count,
                        int damaged) {
     uint8_t block[MADE_BYTES_MAX];
@@ -360,7 +361,8 @@ static void what_is_synced_stays_synced(void **state) {
     fixture_done(&fixture);
 }
 
-/* At the end of the last segment a block that does not check was acknowledged only if a later one says so. */
+/* At the end of the last segment a block that does not check was acknowledged only if a later one
+ * says so. */
 static void what_nobody_was_told_of_is_not_missed(void **state) {
     struct made blocks[3] = {good[0], good[1], good[2]};
     struct fixture fixture;

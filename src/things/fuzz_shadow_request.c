@@ -1,5 +1,6 @@
-/* A topic and a payload, with a NUL byte between them, as a client sends them: a request is read back from its entry
- * as it was. Then the same bytes as an entry, which what reads the log must survive. */
+/* A topic and a payload, with a NUL byte between them, as a client sends them: a request is read
+ * back from its entry as it was. Then the same bytes as an entry, which what reads the log must
+ * survive. */
 #include <stdlib.h>
 
 #include "base/mem.h"

@@ -1,6 +1,7 @@
 /*
- * Things (AWS IoT API Reference: CreateThing, DescribeThing, ListThings, UpdateThing, DeleteThing). A thing's
- * type is a name that it carries; types are no resources of their own here. What is kept under the thing's name:
+ * Things (AWS IoT API Reference: CreateThing, DescribeThing, ListThings, UpdateThing, DeleteThing).
+ * A thing's type is a name that it carries; types are no resources of their own here. What is kept
+ * under the thing's name:
  *
  *      {"thingId":"UUID","thingTypeName":"T" (or absent),"attributes":{"A":"V",...},"version":N}
  */

@@ -1,6 +1,7 @@
 /*
- * Shadows over HTTP (AWS IoT Core Developer Guide, "Device Shadow REST API"). A shadow needs no thing in the
- * registry, as on AWS. What is read is read at once, changes go the way of those by MQTT.
+ * Shadows over HTTP (AWS IoT Core Developer Guide, "Device Shadow REST API"). A shadow needs no
+ * thing in the registry, as on AWS. What is read is read at once, changes go the way of those by
+ * MQTT.
  */
 #include "base/clock.h"
 #include "base/json_write.h"
@@ -13,7 +14,8 @@ static uint64_t now_s(void) {
     return clock_wall_ms() / 1000;
 }
 
-/* The name of the shadow that the call is about, empty for the classic one; false, and the call has failed. */
+/* The name of the shadow that the call is about, empty for the classic one; false, and the call has
+ * failed. */
 static bool read_name(struct rest_call *call, struct str *ret_shadow) {
     *ret_shadow = (struct str){0};
     bool named = rest_query(call, "name", ret_shadow);

@@ -1,7 +1,7 @@
 /*
- * In a batch each request sees what those before it have changed, for all reads go through the transaction. What
- * fails for one request alone (a version conflict, a bad document) changes nothing and is its answer; what fails
- * for the transaction (the disk) fails the batch.
+ * In a batch each request sees what those before it have changed, for all reads go through the
+ * transaction. What fails for one request alone (a version conflict, a bad document) changes
+ * nothing and is its answer; what fails for the transaction (the disk) fails the batch.
  */
 #include "things/shadow_batch.h"
 

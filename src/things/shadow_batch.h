@@ -1,8 +1,8 @@
 /*
- * Requests on shadows, applied together: one transaction of the facts, and so one sync, for all that waited. The
- * same transaction moves the cursor of the log that the requests by MQTT came from, so each of them is
- * applied exactly once, whenever the process ends; and it keeps the answers that are to be published, until the
- * next one, so that each is published at least once.
+ * Requests on shadows, applied together: one transaction of the facts, and so one sync, for all
+ * that waited. The same transaction moves the cursor of the log that the requests by MQTT came
+ * from, so each of them is applied exactly once, whenever the process ends; and it keeps the
+ * answers that are to be published, until the next one, so that each is published at least once.
  *
  * shadow_batch_apply() blocks and runs on a thread of the pool, one at a time.
  */
@@ -16,8 +16,8 @@
 /* Answers of one batch: beyond this what is left waits for the next. One request may overrun it. */
 enum { SHADOW_ANSWERS_BYTES_MAX = 4 << 20 };
 
-/* As well when the requests have taken so long: other loops wait for LMDB's writer lock meanwhile, and what takes
- * microseconds mostly takes milliseconds with documents made for it. */
+/* As well when the requests have taken so long: other loops wait for LMDB's writer lock meanwhile,
+ * and what takes microseconds mostly takes milliseconds with documents made for it. */
 enum { SHADOW_BATCH_MS_MAX = 25 };
 
 /* What somebody would hear of the request; the topics' tails are shadow_answer_tails. */

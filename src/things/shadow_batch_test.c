@@ -179,7 +179,8 @@ static void answers_stay_until_the_next_batch(void **state) {
     world_end(&world);
 }
 
-/* Documents of 8 KB whose metadata is as large as it can be: the batch ends before its answers are too many. */
+/* Documents of 8 KB whose metadata is as large as it can be: the batch ends before its answers are
+ * too many. */
 static void answers_have_a_bound(void **state) {
     enum { ITEMS = 64 };
     struct world world;

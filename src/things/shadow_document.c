@@ -8,12 +8,12 @@
  *      the same value in both          as it is                    as it is
  *      otherwise                       the request's, less nulls   the present second at each leaf
  *
- * Metadata has the shape of the state, with {"timestamp":SECONDS} in the place of each leaf; arrays have it
- * for each of their items, as AWS's do. A section left without members is left out. The delta is what of
- * `desired` differs from `reported`, arrays compared whole.
+ * Metadata has the shape of the state, with {"timestamp":SECONDS} in the place of each leaf; arrays
+ * have it for each of their items, as AWS's do. A section left without members is left out. The
+ * delta is what of `desired` differs from `reported`, arrays compared whole.
  *
- * Who asks for shadows chooses what they hold, and all wait for each: members of large objects are looked for
- * with an index, so that the work grows with their number and not with its square.
+ * Who asks for shadows chooses what they hold, and all wait for each: members of large objects are
+ * looked for with an index, so that the work grows with their number and not with its square.
  */
 #include "things/shadow_document.h"
 
@@ -285,7 +285,8 @@ static bool names_unique(struct json_value object, struct arena *arena) {
     return unique;
 }
 
-/* Neither null in an array nor two members of one name, of which one could not be told from the other later. */
+/* Neither null in an array nor two members of one name, of which one could not be told from the
+ * other later. */
 static bool is_plain(struct json_value value, struct arena *arena) {
     if (is_object(value) && !names_unique(value, arena))
         return false;
@@ -368,18 +369,8 @@ static int read_request(struct json *json, struct str text, struct arena *arena,
 
 /* ---- update ---- */
 
-static void add_version(struct buf *out, int64_t version) {
-    json_write_key(out, "version");
-    buf_printf(out, "%lld", (long long)version);
-}
-
-static void add_time(struct buf *out, uint64_t now_s) {
-    json_write_key(out, "timestamp");
-    buf_printf(out, "%llu", (unsigned long long)now_s);
-}
-
 void shadow_document_end(struct buf *out, uint64_t now_s, struct str token) {
-    add_time(out, now_s);
+    json_write_int(out, "timestamp", now_s);
     if (token.len) {
         json_write_key(out, "clientToken");
         buf_add_str(out, token);
@@ -434,7 +425,7 @@ static void add_accepted(struct merge *merge, struct json_value request, int64_t
     int code = json_parse(&metadata, buf_str(merge->metadata));
     ASSERT(!code);
     add_times_of(merge, out, state, json_root(&metadata));
-    add_version(out, version);
+    json_write_int(out, "version", version);
     shadow_document_end(out, merge->now_s, token);
     json_done(&metadata);
 }
@@ -456,7 +447,7 @@ static int update(struct merge *merge, struct json_value kept, struct json_value
     if (code)
         return code;
     buf_add_u8(ret_kept, '{');
-    add_version(ret_kept, version + 1);
+    json_write_int(ret_kept, "version", version + 1);
     add_object(ret_kept, "state", merge->state);
     add_object(ret_kept, "metadata", merge->metadata);
     buf_add_u8(ret_kept, '}');

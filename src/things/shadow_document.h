@@ -1,13 +1,13 @@
 /*
- * Shadow documents (AWS IoT Core Developer Guide, "Device Shadow service documents"): what an update makes of
- * one. Nothing here knows of things, disks or HTTP.
+ * Shadow documents (AWS IoT Core Developer Guide, "Device Shadow service documents"): what an
+ * update makes of one. Nothing here knows of things, disks or HTTP.
  *
  * What is kept of a shadow is what GetThingShadow answers, without the time of the answer:
  *
  *      {"version":N,"state":{"desired":{..},"reported":{..},"delta":{..}},"metadata":{..}}
  *
- * and of a deleted one, for SHADOW_REMEMBERED_S, only {"version":N,"deleted":SECONDS}: a shadow that is made anew
- * meanwhile goes on counting.
+ * and of a deleted one, for SHADOW_REMEMBERED_S, only {"version":N,"deleted":SECONDS}: a shadow
+ * that is made anew meanwhile goes on counting.
  */
 #ifndef THINGS_SHADOW_DOCUMENT_H
 #define THINGS_SHADOW_DOCUMENT_H
@@ -25,9 +25,10 @@ enum {
 };
 
 /*
- * Applies UpdateThingShadow's `request` to what is `kept` (empty: nothing). `ret_kept` gets what is to be kept,
- * `ret_accepted` what is answered; both are appended to. INVALID; UNSUPPORTED (no UTF-8); TOO_LARGE; EXISTS for
- * a version that is not the present one, each with AWS's sentence in `err`; CORRUPT if `kept` is no document.
+ * Applies UpdateThingShadow's `request` to what is `kept` (empty: nothing). `ret_kept` gets what is
+ * to be kept, `ret_accepted` what is answered; both are appended to. INVALID; UNSUPPORTED (no
+ * UTF-8); TOO_LARGE; EXISTS for a version that is not the present one, each with AWS's sentence in
+ * `err`; CORRUPT if `kept` is no document.
  */
 int shadow_document_update(struct str kept, struct str request, uint64_t now_s,
                            struct buf *ret_kept, struct buf *ret_accepted, struct err *err);

@@ -65,7 +65,8 @@ static void the_delta_is_what_is_desired_and_not_reported(void **state) {
           "\"metadata\":{\"desired\":{\"a\":" T100 "},\"reported\":{\"a\":" T200 "}}}");
 }
 
-/* What is looked for with an index: an object of many members at each level, an escaped name, an empty one. */
+/* What is looked for with an index: an object of many members at each level, an escaped name, an
+ * empty one. */
 static void large_objects_merge_as_small_ones(void **state) {
     enum { MEMBERS = 100 };
     struct buf first = {0}, second = {0}, third = {0}, accepted = {0}, request = {0};

@@ -4,11 +4,6 @@
 #include "base/utf8.h"
 #include "things/shadow_document.h"
 
-static void add_version(struct buf *out, int64_t version) {
-    json_write_key(out, "version");
-    buf_printf(out, "%lld", (long long)version);
-}
-
 int shadow_message_token(struct str request, struct buf *ret_token, struct err *err) {
     struct json json = {0};
     struct str token;
@@ -53,7 +48,7 @@ static void add_snapshot(struct buf *out, const char *key, struct str kept) {
     buf_add_u8(out, '{');
     add_sections(out, root, "state");
     add_sections(out, root, "metadata");
-    add_version(out, version);
+    json_write_int(out, "version", version);
     buf_add_u8(out, '}');
     json_done(&json);
 }
@@ -77,7 +72,7 @@ bool shadow_message_delta(struct str kept, uint64_t now_s, struct str token, str
         int64_t version = 0;
         json_int(json_member(root, STR("version")), &version);
         buf_add_u8(out, '{');
-        add_version(out, version);
+        json_write_int(out, "version", version);
         json_write_key(out, "state");
         buf_add_str(out, json_raw(state));
         json_write_key(out, "metadata");
@@ -90,7 +85,7 @@ bool shadow_message_delta(struct str kept, uint64_t now_s, struct str token, str
 
 void shadow_message_deleted(int64_t version, uint64_t now_s, struct str token, struct buf *out) {
     buf_add_u8(out, '{');
-    add_version(out, version);
+    json_write_int(out, "version", version);
     shadow_document_end(out, now_s, token);
 }
 

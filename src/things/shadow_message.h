@@ -1,7 +1,7 @@
 /*
- * What the topics of a shadow tell (AWS IoT Core Developer Guide, "Device Shadow MQTT topics" and "Response state
- * documents"), made of what is kept (shadow_document.h). `token` is the clientToken as it stands in the request's
- * JSON, with its quotes; empty: none.
+ * What the topics of a shadow tell (AWS IoT Core Developer Guide, "Device Shadow MQTT topics" and
+ * "Response state documents"), made of what is kept (shadow_document.h). `token` is the clientToken
+ * as it stands in the request's JSON, with its quotes; empty: none.
  */
 #ifndef THINGS_SHADOW_MESSAGE_H
 #define THINGS_SHADOW_MESSAGE_H

@@ -4,8 +4,9 @@
  *      $aws/things/THING/shadow/OPERATION                    of the classic shadow
  *      $aws/things/THING/shadow/name/SHADOW/OPERATION        of a named one
  *
- * OPERATION is get, update or delete; the answers are told on topics one level below it. A request waits in a log
- * (docs/formats/shadow-requests.md) until it is done. Nothing here knows of logs or documents.
+ * OPERATION is get, update or delete; the answers are told on topics one level below it. A request
+ * waits in a log (docs/formats/shadow-requests.md) until it is done. Nothing here knows of logs or
+ * documents.
  */
 #ifndef THINGS_SHADOW_REQUEST_H
 #define THINGS_SHADOW_REQUEST_H

@@ -9,12 +9,13 @@
  *   PAUSED      the facts or the log could not be written: `next` is tried again after PAUSE_MS. Answers that
  *               were committed before are not published again
  *
- * A log that cannot be read is tried again after PAUSE_MS as well, in WAITING: calls need not wait for it.
+ * A log that cannot be read is tried again after PAUSE_MS as well, in WAITING: calls need not wait
+ * for it.
  *
  * Two batches are never under way, so the longer a commit takes, the more the next one takes with it.
  *
- * When nothing has been asked for FORGET_MS a batch without requests removes the answers that are kept: a crash
- * much later shall not publish them again. The same ends a clean stop.
+ * When nothing has been asked for FORGET_MS a batch without requests removes the answers that are
+ * kept: a crash much later shall not publish them again. The same ends a clean stop.
  *
  * Calls come before the log in a batch, so that neither waits for the other for longer than one.
  */

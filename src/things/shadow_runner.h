@@ -1,7 +1,7 @@
 /*
- * Does what is asked of shadows, by HTTP and by MQTT: gathers what waits into a batch, has it applied on the pool
- * (shadow_batch.h), answers the calls, publishes the answers, and when those are committed begins anew.
- * Everything belongs to the service loop.
+ * Does what is asked of shadows, by HTTP and by MQTT: gathers what waits into a batch, has it
+ * applied on the pool (shadow_batch.h), answers the calls, publishes the answers, and when those
+ * are committed begins anew. Everything belongs to the service loop.
  */
 #ifndef THINGS_SHADOW_RUNNER_H
 #define THINGS_SHADOW_RUNNER_H

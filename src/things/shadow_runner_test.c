@@ -138,7 +138,8 @@ static void nothing_is_applied_twice(void **state) {
     end_rig(&rig);
 }
 
-/* The next batch waits until what was published is on disk; if it is not, all of it is published again. */
+/* The next batch waits until what was published is on disk; if it is not, all of it is published
+ * again. */
 static void answers_are_committed_before_the_next_batch(void **state) {
     struct rig rig;
     begin_rig(&rig);
@@ -280,7 +281,8 @@ static void a_cursor_beyond_the_log_moves_back(void **state) {
     end_rig(&rig);
 }
 
-/* Puts a directory, which nobody can read as a file, in the place of the log's segment, and the segment back. */
+/* Puts a directory, which nobody can read as a file, in the place of the log's segment, and the
+ * segment back. */
 static void hide_segment(struct rig *rig, bool hidden) {
     char path[128], aside[160];
     snprintf(path, sizeof path, "%s/requests/shadows/shardId-000000000000/00000000000000000000.seg",

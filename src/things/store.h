@@ -54,7 +54,8 @@ int things_put(struct things *things, struct things_table *table, struct str key
 int things_remove(struct things *things, struct things_table *table, struct str key, struct str old,
                   struct err *err);
 
-/* The name that the query's token stands for, in the call's arena; empty without one. False: the call has failed. */
+/* The name that the query's token stands for, in the call's arena; empty without one. False: the
+ * call has failed. */
 bool things_read_token(struct rest_call *call, struct str *ret_after);
 void things_write_token(struct buf *out, struct str last);
 

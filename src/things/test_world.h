@@ -1,5 +1,5 @@
-/* For the tests of things: facts in a directory of their own, calls without a server, and a broker that writes
- * down what it is given. */
+/* For the tests of things: facts in a directory of their own, calls without a server, and a broker
+ * that writes down what it is given. */
 #ifndef THINGS_TEST_WORLD_H
 #define THINGS_TEST_WORLD_H
 

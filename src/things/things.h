@@ -6,20 +6,22 @@
  *      /things/{name}/shadow, /api/things/shadow     AWS IoT data plane, signed for "iotdata"
  *      $aws/things/NAME/shadow/...                   by MQTT, shadow_request.h
  *
- * Everything is in the facts tables "thing" and "shadow" (docs/formats/facts.md) and nowhere else; a change
- * is on disk before it is answered. `struct things` and its services belong to the service loop. Rules read
- * on their own threads, each through a reader of its own, without a lock and without waiting: what a
- * change's answer has confirmed, the next message's rule sees.
+ * Everything is in the facts tables "thing" and "shadow" (docs/formats/facts.md) and nowhere else;
+ * a change is on disk before it is answered. `struct things` and its services belong to the service
+ * loop. Rules read on their own threads, each through a reader of its own, without a lock and
+ * without waiting: what a change's answer has confirmed, the next message's rule sees.
  *
- * A request by MQTT is appended to a log by the worker that has the publisher's connection (an *intake*), so that
- * its PUBACK covers it, and done by the service loop: exactly once, in the order of the log. Its answers, and
- * those that tell of changes by HTTP, are published there, at least once.
+ * A request by MQTT is appended to a log by the worker that has the publisher's connection (an
+ * *intake*), so that its PUBACK covers it, and done by the service loop: exactly once, in the order
+ * of the log. Its answers, and those that tell of changes by HTTP, are published there, at least
+ * once.
  *
- * Bounds: THINGS_COUNT_MAX things, THINGS_SHADOWS_MAX shadows, THINGS_BYTES_MAX of both in the facts. What
- * passes them is refused (LimitExceededException; ThrottlingException for shadows). THINGS_WAITING_PER_THING_MAX
- * requests by MQTT of one thing that wait; beyond it they are answered with 429 on .../rejected, and where nobody
- * would hear that they are not acknowledged (0x97). THINGS_REQUESTS_BYTES_MAX of requests that wait; beyond it
- * they are not acknowledged either. Metrics: weir_things_*.
+ * Bounds: THINGS_COUNT_MAX things, THINGS_SHADOWS_MAX shadows, THINGS_BYTES_MAX of both in the
+ * facts. What passes them is refused (LimitExceededException; ThrottlingException for shadows).
+ * THINGS_WAITING_PER_THING_MAX requests by MQTT of one thing that wait; beyond it they are answered
+ * with 429 on .../rejected, and where nobody would hear that they are not acknowledged (0x97).
+ * THINGS_REQUESTS_BYTES_MAX of requests that wait; beyond it they are not acknowledged either.
+ * Metrics: weir_things_*.
  */
 #ifndef THINGS_THINGS_H
 #define THINGS_THINGS_H
@@ -68,8 +70,8 @@ void things_stop(struct things *things, void (*stopped)(void *data), void *data)
 
 /* ---- for each thread that has clients ---- */
 
-/* Of the thread, as the journal of the requests' stream and the publisher are. All intakes are made before the
- * first request and before things_start(). */
+/* Of the thread, as the journal of the requests' stream and the publisher are. All intakes are made
+ * before the first request and before things_start(). */
 struct things_intake *things_intake_new(struct things *things, struct journal *requests,
                                         struct message_publisher *publisher);
 void things_intake_free(struct things_intake *intake); /* NULL is fine */

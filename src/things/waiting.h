@@ -1,13 +1,16 @@
 /*
- * How many requests by MQTT wait, per thing, so that one thing that is asked too much does not keep all others
- * waiting. Requests are done in one order, so what bounds a thing's requests bounds how long it stands before others.
+ * How many requests by MQTT wait, per thing, so that one thing that is asked too much does not keep
+ * all others waiting. Requests are done in one order, so what bounds a thing's requests bounds how
+ * long it stands before others.
  *
- * Things are counted in WAITING_CELLS cells by a hash of their name that is another one in each run: the memory is
- * always the same, and two things share a cell, and so the bound, rarely, and by nobody's choice.
+ * Things are counted in WAITING_CELLS cells by a hash of their name that is another one in each
+ * run: the memory is always the same, and two things share a cell, and so the bound, rarely, and by
+ * nobody's choice.
  *
- * A worker that appends a request takes a place, the service loop gives it back when the request is done; both at
- * once, from any thread. What is lost on the way (a commit that failed, a damaged record) would keep its place for
- * ever, so then all places are given back: that lets in too many for a moment, and never too few.
+ * A worker that appends a request takes a place, the service loop gives it back when the request is
+ * done; both at once, from any thread. What is lost on the way (a commit that failed, a damaged
+ * record) would keep its place for ever, so then all places are given back: that lets in too many
+ * for a moment, and never too few.
  */
 #ifndef THINGS_WAITING_H
 #define THINGS_WAITING_H

@@ -1,6 +1,7 @@
 /*
  * The web side for people: the page at `/`, the live feed at `/ws`, MQTT over WebSocket at `/mqtt`
- * (handed to whoever app says), `/metrics`, `/livez`, `/readyz`, `/confirmdestination/TOKEN`. Belongs to the service loop.
+ * (handed to whoever app says), `/metrics`, `/livez`, `/readyz`, `/confirmdestination/TOKEN`.
+ * Belongs to the service loop.
  */
 #ifndef WEB_WEB_H
 #define WEB_WEB_H

@@ -1,8 +1,9 @@
 /*
- * Answers questions for the tests of this folder: lines "version TAB sql TAB payload TAB topic TAB properties" in
- * (properties of MQTT 5.0 in hexadecimal digits, may be left out), a line with the outgoing payload out; "-" if
- * WHERE is not true, "!" and the reason if there is none for another reason. "template:" instead of a statement: what
- * the text behind it comes to, as a JSON string. The world stands still: a fixed time, UUID and random number.
+ * Answers questions for the tests of this folder: lines "version TAB sql TAB payload TAB topic TAB
+ * properties" in (properties of MQTT 5.0 in hexadecimal digits, may be left out), a line with the
+ * outgoing payload out; "-" if WHERE is not true, "!" and the reason if there is none for another
+ * reason. "template:" instead of a statement: what the text behind it comes to, as a JSON string.
+ * The world stands still: a fixed time, UUID and random number.
  */
 #include <stdio.h>
 #include <stdlib.h>
