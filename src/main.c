@@ -1,4 +1,5 @@
 /* The command line: picks the subcommand. */
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
@@ -33,12 +34,23 @@ static void open_standard_descriptors(void) {
         close(fd);
 }
 
+/* What was printed and has not left the process is lost when it ends. Who reads no further wants no more. */
+static int finish(int code) {
+    errno = 0;
+    if (fflush(stdout) == 0 && !ferror(stdout))
+        return code;
+    if (errno != EPIPE)
+        fprintf(stderr, "weir: the output could not be written%s%s\n", errno ? ": " : "",
+                errno ? strerror(errno) : "");
+    return code ? code : 1;
+}
+
 int main(int argc, char **argv) {
     open_standard_descriptors();
     const char *name = argc > 1 ? argv[1] : "help";
     for (size_t i = 0; i < COUNT_OF(commands); i++)
         if (strcmp(commands[i].name, name) == 0)
-            return commands[i].run(argc - 1, argv + 1);
+            return finish(commands[i].run(argc - 1, argv + 1));
     fprintf(stderr, "weir: there is no command \"%s\"; `weir help` lists them\n", name);
     return EXIT_USAGE;
 }

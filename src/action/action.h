@@ -144,8 +144,8 @@ void action_host_close(struct action_host *host, unsigned grace_ms, void (*close
  * operations on them (AWS IoT API reference). Opened before the host, whose services name them,
  * closed after it and after what serves their operations. `services` need no destinations.
  */
-struct destinations *action_destinations_open(struct loop *loop,
-                                              const struct action_services *services);
+int action_destinations_open(struct loop *loop, const struct action_services *services,
+                             struct destinations **ret_destinations, struct err *err);
 void action_destinations_close(struct destinations *destinations); /* NULL is fine */
 
 /* A token came back (GET /confirmdestination/TOKEN, or ConfirmTopicRuleDestination). NOT_FOUND: it

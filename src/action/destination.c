@@ -367,15 +367,20 @@ static bool load(void *data, struct str key, struct str value) {
     return true;
 }
 
-struct destinations *action_destinations_open(struct loop *loop,
-                                              const struct action_services *services) {
+int action_destinations_open(struct loop *loop, const struct action_services *services,
+                             struct destinations **ret_destinations, struct err *err) {
     struct destinations *destinations = xcalloc(1, sizeof *destinations);
     destinations->loop = loop;
     destinations->services = services;
     destinations->rest = (struct rest_service){
         .signing_name = "iot execute-api", .routes = destination_routes, .data = destinations};
-    facts_each(services->facts, table, (struct str){0}, load, destinations);
-    return destinations;
+    int code = facts_each(services->facts, table, (struct str){0}, load, destinations);
+    if (code) {
+        action_destinations_close(destinations);
+        return err_set(err, code, "the destinations in facts.mdb: %s", err_text(code));
+    }
+    *ret_destinations = destinations;
+    return 0;
 }
 
 void action_destinations_watch(struct destinations *destinations, void (*changed)(void *data),

@@ -113,6 +113,34 @@ static void they_outlive_a_restart(void **state) {
     world_end(&world);
 }
 
+/* As if there were none they would be asked again, and what their owners had confirmed be forgotten. */
+static void what_cannot_be_read_is_an_error(void **state) {
+    enum { READERS_MAX = 1024 };
+    static struct facts_reader *readers[READERS_MAX];
+    struct destination_world world;
+    struct destinations *again = NULL;
+    struct buf value = {0};
+    struct err err = {0};
+    size_t count = 0;
+    world_begin(&world);
+    world_add(&world, "/in");
+    world_settle(&world, 1);
+    do /* LMDB has so many places for readers, and no more. */
+        readers[count] = facts_reader_new(world.facts);
+    while (facts_reader_get(readers[count++], "t", STR("k"), &value) == ERR_NOT_FOUND &&
+           count < READERS_MAX);
+    assert_int_equal(action_destinations_open(world.loop, &world.services, &again, &err), ERR_FULL);
+    assert_non_null(strstr(err.text, "the destinations in facts.mdb"));
+    assert_null(again);
+    while (count)
+        facts_reader_free(readers[--count]);
+    assert_int_equal(action_destinations_open(world.loop, &world.services, &again, &err), 0);
+    assert_int_equal(again->count, 1);
+    action_destinations_close(again);
+    buf_done(&value);
+    world_end(&world);
+}
+
 static void they_have_bounds(void **state) {
     struct destination_world world;
     struct destination *destination;
@@ -196,6 +224,7 @@ int main(void) {
         cmocka_unit_test(what_is_no_token),
         cmocka_unit_test(a_confirmation_has_its_time),
         cmocka_unit_test(they_outlive_a_restart),
+        cmocka_unit_test(what_cannot_be_read_is_an_error),
         cmocka_unit_test(they_have_bounds),
         cmocka_unit_test(who_may_ask_waits_and_who_may_not_is_shut_out),
         cmocka_unit_test(who_may_ask_asks_anew),

@@ -54,7 +54,8 @@ static inline void world_open_book(struct destination_world *world) {
                                                .region = "us-east-1",
                                                .account = "000000000000",
                                                .confirm_url = "http://weir:8080"};
-    world->destinations = action_destinations_open(world->loop, &world->services);
+    if (action_destinations_open(world->loop, &world->services, &world->destinations, &err))
+        fail_msg("%s", err.text);
     action_destinations_watch(world->destinations, world_on_change, world);
 }
 

@@ -251,8 +251,10 @@ static uint64_t waiting_in(const struct action_log *log) {
 
 /* Nobody pushes into this log any more. */
 static void leave_log(struct action_log *log) {
-    if (log->state == ABSENT)
+    if (log->state == ABSENT) {
         remove_log(log);
+        return;
+    }
     if (log->state != READY)
         return;
     if (log->runner) {

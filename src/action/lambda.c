@@ -40,6 +40,7 @@ struct lambda {
 struct call {
     struct lambda *lambda;
     struct action_item *item;
+    bool is_begun; /* a process has got it */
 };
 
 static void templates(const void *data, struct action_templates *list) {
@@ -58,6 +59,16 @@ static void free_if_over(struct lambda *lambda) {
     free(lambda);
 }
 
+static void on_begun(void *data) {
+    ((struct call *)data)->is_begun = true;
+}
+
+/* What no process has got when Weir stops is no attempt. */
+static enum action_verdict failure_of(const struct call *call) {
+    bool is_cut = call->lambda->target.is_stopping && !call->is_begun;
+    return is_cut ? ACTION_POSTPONED : ACTION_RETRY;
+}
+
 static void on_invoked(void *data, bool ok, struct str text) {
     struct call call = *(struct call *)data;
     struct lambda *lambda = call.lambda;
@@ -71,7 +82,7 @@ static void on_invoked(void *data, bool ok, struct str text) {
     if (ok)
         action_walk_settle(&lambda->walk, call.item, ACTION_OK, NULL);
     else
-        action_walk_settle(&lambda->walk, call.item, ACTION_RETRY, "function %.*s: %.*s",
+        action_walk_settle(&lambda->walk, call.item, failure_of(&call), "function %.*s: %.*s",
                            STR_ARG(name), STR_ARG(text));
 }
 
@@ -93,9 +104,9 @@ static void begin(struct action_walk *walk, struct action_item *item) {
         return;
     }
     struct call *call = xmalloc(sizeof *call);
-    *call = (struct call){lambda, item};
+    *call = (struct call){.lambda = lambda, .item = item};
     int code =
-        lambda->services->invoke(lambda->services->data, name, event, NULL, on_invoked, call);
+        lambda->services->invoke(lambda->services->data, name, event, on_begun, on_invoked, call);
     if (code == 0) {
         lambda->calls++;
         return;

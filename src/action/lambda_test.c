@@ -9,6 +9,7 @@ static struct host {
     int result[CALLS_MAX]; /* of the calls, in order */
     struct {
         char function[40], event[40];
+        action_begun_cb *begun;
         action_invoked_cb *done;
         void *data;
     } calls[CALLS_MAX];
@@ -18,10 +19,10 @@ static struct host {
 static int invoke(void *data, struct str function, struct str event, action_begun_cb *begun,
                   action_invoked_cb *done, void *done_data) {
     assert_true(host.count < CALLS_MAX);
-    assert_null(begun);
     unsigned i = host.count++;
     snprintf(host.calls[i].function, sizeof host.calls[i].function, "%.*s", STR_ARG(function));
     snprintf(host.calls[i].event, sizeof host.calls[i].event, "%.*s", STR_ARG(event));
+    host.calls[i].begun = begun;
     host.calls[i].done = done;
     host.calls[i].data = done_data;
     return host.result[i];
@@ -64,6 +65,8 @@ static void an_arn_is_the_name_at_its_end(void **state) {
     rig_param(&rig, 0, "function", "arn:aws:lambda:us-east-1:000000000000:function:sensor-counter");
     rig_send(&rig);
     assert_string_equal(host.calls[0].function, "sensor-counter");
+    for (unsigned i = 0; i < RIG_ITEMS; i++)
+        answer(i, true, "1");
     rig_end(&rig);
 }
 
@@ -81,6 +84,21 @@ static void a_function_that_fails_is_tried_again_and_nothing_new_begins(void **s
     assert_int_equal(host.count, RIG_ITEMS + 1);
     answer(RIG_ITEMS, true, "1");
     rig_expect(&rig, "ooooo");
+    rig_end(&rig);
+}
+
+static void what_no_process_has_got_when_weir_stops_is_no_attempt(void **state) {
+    struct target_rig rig;
+    begin(&rig);
+    rig_send(&rig);
+    host.calls[0].begun(host.calls[0].data);
+    host.calls[1].begun(host.calls[1].data);
+    rig.target->is_stopping = true;
+    answer(0, true, "1");
+    answer(1, false, "Unhandled: oh");
+    for (unsigned i = 2; i < RIG_ITEMS; i++)
+        answer(i, false, "Sandbox.Stopped");
+    rig_expect(&rig, "orppp");
     rig_end(&rig);
 }
 
@@ -144,6 +162,7 @@ int main(void) {
         cmocka_unit_test(each_message_is_an_event_and_they_run_side_by_side),
         cmocka_unit_test(an_arn_is_the_name_at_its_end),
         cmocka_unit_test(a_function_that_fails_is_tried_again_and_nothing_new_begins),
+        cmocka_unit_test(what_no_process_has_got_when_weir_stops_is_no_attempt),
         cmocka_unit_test(what_the_host_does_not_take),
         cmocka_unit_test(what_is_no_json_is_no_event),
         cmocka_unit_test(answers_may_come_when_it_is_closed),

@@ -76,12 +76,15 @@ static uint64_t present_ticket(struct sink_gate *gate) {
     return world->ticket;
 }
 
-static void commit(int status) {
-    uint64_t ticket = world->ticket++;
+static void commit_ticket(uint64_t ticket, int status) {
     LIST_EACH(link, &world->gate.listeners) {
         struct sink_gate_listener *listener = LIST_ITEM(link, struct sink_gate_listener, link);
         listener->on_commit(listener, ticket, status);
     }
+}
+
+static void commit(int status) {
+    commit_ticket(world->ticket++, status);
 }
 
 static void *open_answers(void) {
@@ -413,6 +416,29 @@ static void what_could_not_be_kept_comes_again_in_order(void **state) {
     UNTIL(delivered() == 2);
 }
 
+/* One turn's commit says nothing of what another turn pushed, nor of what has not run. */
+static void each_waits_for_its_own_commit(void **state) {
+    push("a");
+    push("b");
+    push("c");
+    UNTIL(world->call_count == 3);
+    respond(0, true);
+    commit(0);
+    respond(1, true);
+    assert_string_equal(world->ran[1], "b y");
+    uint64_t ticket = world->ticket++;
+    respond(2, true);
+    assert_string_equal(world->ran[2], "c y");
+    commit_ticket(ticket, 0);
+    commit(ERR_IO);
+    UNTIL(world->call_count == 4);
+    assert_int_equal(world->calls[3].function, 'c');
+    respond(3, true);
+    commit(0);
+    UNTIL(delivered() == 3);
+    assert_int_equal(world->ran_count, 4);
+}
+
 static void a_gate_without_room_is_waited_for(void **state) {
     world->is_full = true;
     push("");
@@ -554,6 +580,7 @@ int main(void) {
         TEST(a_function_with_too_much_to_do_is_waited_for),
         TEST(a_function_that_cannot_be_called),
         TEST(what_could_not_be_kept_comes_again_in_order),
+        TEST(each_waits_for_its_own_commit),
         TEST(a_gate_without_room_is_waited_for),
         TEST(a_rule_that_is_no_more_gives_up),
         TEST(while_weir_stops_nothing_fails),

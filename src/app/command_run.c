@@ -31,6 +31,7 @@ static void say_ready(const struct app *app) {
     app_addresses(app, &addresses);
     printf("ready %.*s\n", STR_ARG(buf_str(&addresses)));
     fflush(stdout);
+    clearerr(stdout); /* whoever waits for it may be gone, which is no failure of the run */
     buf_done(&addresses);
 }
 

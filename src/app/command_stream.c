@@ -214,14 +214,13 @@ static uint64_t print_batch(struct reading *reading, unsigned shard,
     return next;
 }
 
-static bool take_batch(struct reading *reading, unsigned shard, const struct stream_batch *batch) {
-    struct err err;
+/* What could not be written is told at the end of the command (main.c), and is not remembered. */
+static int take_batch(struct reading *reading, unsigned shard, const struct stream_batch *batch,
+                      struct err *err) {
     uint64_t next = print_batch(reading, shard, batch);
-    bool flushed = fflush(stdout) == 0;
-    if (!flushed || !reading->consumer || remember(reading, shard, next, &err) == 0)
-        return flushed;
-    complain(&err);
-    return false;
+    if (fflush(stdout) || !reading->consumer)
+        return 0;
+    return remember(reading, shard, next, err);
 }
 
 static void complain_damage(const struct reading *reading, unsigned shard) {
@@ -232,19 +231,23 @@ static void complain_damage(const struct reading *reading, unsigned shard) {
 }
 
 /* All that is there now. CORRUPT blocks are named and passed over. */
-static int drain(struct reading *reading, unsigned shard, bool *ret_any) {
-    while (reading->left) {
+static int drain(struct reading *reading, unsigned shard, bool *ret_any, struct err *err) {
+    while (reading->left && !ferror(stdout)) {
         struct stream_batch batch;
         int code = stream_view_next(reading->view, shard, BATCH_RECORDS, &batch);
         if (code == ERR_CORRUPT) {
             complain_damage(reading, shard);
             continue;
         }
+        if (code == ERR_AGAIN)
+            return 0;
         if (code)
-            return code == ERR_AGAIN ? 0 : code;
+            return err_set(err, code, "stream %s, shard %u: %s", reading->name, shard,
+                           err_text(code));
         *ret_any = true;
-        if (!take_batch(reading, shard, &batch))
-            break;
+        code = take_batch(reading, shard, &batch, err);
+        if (code)
+            return code;
     }
     return 0;
 }
@@ -258,10 +261,9 @@ static int read_shards(struct reading *reading, unsigned first, unsigned end, st
     for (;;) {
         bool any = false;
         for (unsigned shard = first; shard < end; shard++) {
-            int code = drain(reading, shard, &any);
+            int code = drain(reading, shard, &any, err);
             if (code)
-                return err_set(err, code, "stream %s, shard %u: %s", reading->name, shard,
-                               err_text(code));
+                return code;
         }
         if (!reading->left || ferror(stdout) || (!any && !reading->follow))
             return 0;

@@ -185,7 +185,11 @@ static void on_scan(struct timer *timer) {
         pair->seen = false;
     consumers->found = 0;
     buf_clear(&consumers->stale);
-    stream_consumer_each(consumers->facts, on_position, consumers);
+    int code = stream_consumer_each(consumers->facts, on_position, consumers);
+    if (code) { /* What is shown stays as it was. */
+        log_warn("app", "positions of consumers cannot be read: %s", err_text(code));
+        return;
+    }
     remove_stale(consumers);
     drop_unseen(consumers);
     for (struct pair *pair = consumers->pairs; pair; pair = pair->next)

@@ -136,10 +136,11 @@ static int start_actions(struct service *service, struct err *err) {
         .bucket = find_bucket,
         .data = service,
     };
-    service->destinations =
-        action_destinations_open(service->lane->thread.loop, &service->action_services);
+    int code = action_destinations_open(service->lane->thread.loop, &service->action_services,
+                                        &service->destinations, err);
     service->action_services.destinations = service->destinations;
-    int code = action_host_open(service->lane->thread.loop, &service->action_services,
+    if (!code)
+        code = action_host_open(service->lane->thread.loop, &service->action_services,
                                 rule_set_actions(set), &service->actions, err);
     rules_use_actions(service->rules, service->actions);
     rule_set_unref(set);

@@ -21,11 +21,14 @@ static inline int64_t metric_shown(const char *name) {
     return value;
 }
 
+/* "name{labels} value", the whole line. */
 static inline void assert_metric(const char *line) {
     struct buf page = {0};
+    char *whole = xprintf("\n%s\n", line);
     metric_show(&page);
-    if (!strstr(buf_cstr(&page), line))
+    if (!strstr(buf_cstr(&page), whole))
         fail_msg("no %s in\n%s", line, buf_cstr(&page));
+    free(whole);
     buf_done(&page);
 }
 

@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 
 #include "base/metric.h"
+#include "delivery/body.h"
 #include "delivery/intent.h"
 
 static struct pipeline pipeline;
@@ -346,9 +347,10 @@ static void an_intent_that_does_not_fit_the_records_is_given_a_new_key(void **st
         uint64_t end;
         struct tally tally;
     } rows[] = {
-        {5, {5, 5 * RECORD_BYTES, 1}},    /* the same sizes, other bytes */
-        {5, {4, 4 * RECORD_BYTES, 1}},    /* fewer */
-        {90, {90, 90 * RECORD_BYTES, 1}}, /* beyond the end of the stream */
+        {5, {5, 5 * RECORD_BYTES, 1}},             /* the same sizes, other bytes */
+        {5, {4, 4 * RECORD_BYTES, 1}},             /* fewer */
+        {90, {90, 90 * RECORD_BYTES, 1}},          /* beyond the end of the stream */
+        {5, {5, (uint64_t)BODY_BYTES_MAX + 1, 1}}, /* more than an object holds */
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         char key[64], path[200];
@@ -370,6 +372,35 @@ static void an_intent_that_does_not_fit_the_records_is_given_a_new_key(void **st
         assert_int_equal(objects[1].first, 77);
         file_remove_tree(pipeline.bucket_path, NULL);
     }
+}
+
+static bool has_intent(struct pipeline *self) {
+    struct intent intent;
+    if (intent_get(self->facts, "sensors", &intent))
+        return false;
+    intent_done(&intent);
+    return true;
+}
+
+/* As it may be with messages of others in a topic, which have no bound of ours. */
+static void an_object_is_cut_before_what_it_has_no_room_for(void **state) {
+    enum { LARGE = RECORD_BYTES_MAX - 1, FITTING = BODY_BYTES_MAX / LARGE };
+    char *large = xcalloc(1, LARGE);
+    struct intent intent;
+    pipeline.config.buffer_size_bytes = 2LL * BODY_BYTES_MAX;
+    break_bucket();
+    pipeline_open(&pipeline);
+    for (unsigned i = 0; i < FITTING + 1; i++) {
+        push_text(&pipeline, str_from(large, LARGE));
+        assert_true(run_until(&pipeline, is_committed));
+    }
+    free(large);
+    assert_true(run_until(&pipeline, has_intent));
+    assert_int_equal(intent_get(pipeline.facts, "sensors", &intent), 0);
+    assert_int_equal(intent.end, FITTING);
+    assert_int_equal(intent.tally.bytes, (uint64_t)FITTING * LARGE);
+    intent_done(&intent);
+    pipeline_close(&pipeline, 0);
 }
 
 static void an_intent_of_another_stream_says_nothing(void **state) {
@@ -427,6 +458,7 @@ int main(void) {
         TEST(lag_is_shown),
         TEST(a_stream_that_lost_its_end_goes_on_there),
         TEST(an_intent_that_does_not_fit_the_records_is_given_a_new_key),
+        TEST(an_object_is_cut_before_what_it_has_no_room_for),
         TEST(an_intent_of_another_stream_says_nothing),
         TEST(an_intent_that_cannot_be_read_is_an_error),
         TEST(a_wrong_configuration_is_an_error),

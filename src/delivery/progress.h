@@ -29,7 +29,9 @@ int progress_open(struct progress *progress, uint64_t counter, struct str note,
                   void (*on_ready)(struct stream_reader *reader, void *data), void *data,
                   bool *ret_is_unfinished, struct err *err);
 
-/* Counts records up to the one with which the range has `bytes_max`; true then. */
+/* Counts records up to the one with which the range has `bytes_max`; true then. Records that others have
+ * written into a topic may be larger than ours: one that an object of BODY_BYTES_MAX has no room for is the
+ * next one's first. */
 bool progress_count(struct progress *progress, const struct stream_batch *batch,
                     uint64_t bytes_max);
 

@@ -52,6 +52,16 @@ def test_streams_can_be_listed_and_read_while_running(weir):
     assert run("stream", "read", "none", "--data", data).returncode == 1
 
 
+def test_output_that_cannot_be_written_is_no_success(weir):
+    publish(weir, "a", "b", "c")
+    read = [PROGRAM, "stream", "read", "sensors", "--data", weir.path("data"), "--raw"]
+    for command in ([PROGRAM, "help", "config"], [PROGRAM, "version"], read, [*read, "--consumer", "full"]):
+        with open("/dev/full", "w", encoding="utf-8") as full:
+            result = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, timeout=60)
+        assert result.returncode == 1 and "could not be written" in result.stderr, command
+    assert subprocess.run([*read, "--consumer", "full"], capture_output=True, text=True, timeout=60).stdout == "a\nb\nc\n"
+
+
 def test_follow_shows_records_as_they_come(weir):
     publish(weir, "before")
     reader = subprocess.Popen([PROGRAM, "stream", "read", "sensors", "--data", weir.path("data"), "--raw", "--follow", "--count", "2"],
