@@ -141,6 +141,39 @@ static void what_is_refused_in_one_request_shares_a_document(void **state) {
     assert_int_equal(action_batch_refused(&rig->batch, &items[3], found), 1);
 }
 
+/* One that was handed over before is not told again with its neighbours. */
+static void only_what_is_refused_is_told(void **state) {
+    static const enum action_verdict verdicts[] = {ACTION_FAILED, ACTION_FAILED, ACTION_FAILED,
+                                                   ACTION_FAILED};
+    struct rig *rig = *state;
+    struct action_batch_item *found[ITEMS], *items = rig->batch.items;
+    send_all(rig, verdicts, ITEMS);
+    for (unsigned i = 0; i < ITEMS; i++)
+        items[i].item.request = 11;
+    action_batch_review(&rig->batch, &rig->settings, 0);
+    items[1].state = ITEM_DONE;
+    items[2].state = ITEM_STAGED;
+    assert_int_equal(action_batch_refused(&rig->batch, &items[0], found), 2);
+    assert_ptr_equal(found[1], &items[3]);
+}
+
+/* What a target noted of an earlier send is not true of the next. */
+static void a_send_begins_without_what_was_noted(void **state) {
+    static const enum action_verdict verdicts[] = {ACTION_RETRY, ACTION_RETRY, ACTION_RETRY,
+                                                   ACTION_RETRY};
+    struct rig *rig = *state;
+    struct action_item *item = &rig->batch.items[0].item;
+    send_all(rig, verdicts, ITEMS);
+    item->request = 11;
+    item->scratch = rig;
+    item->is_settled = true;
+    action_batch_review(&rig->batch, &rig->settings, 0);
+    assert_int_equal(action_batch_collect(&rig->batch, &rig->target), ITEMS);
+    assert_int_equal(item->request, 0);
+    assert_null(item->scratch);
+    assert_false(item->is_settled);
+}
+
 static void a_record_that_cannot_be_read_is_done(void **state) {
     struct rig *rig = *state;
     struct stream_record broken = {.counter = 14, .data = STR("no such record")};
@@ -159,6 +192,8 @@ int main(void) {
         TEST(the_error_action_s_commit_decides),
         TEST(what_waits_is_counted_from_the_oldest_on),
         TEST(what_is_refused_in_one_request_shares_a_document),
+        TEST(only_what_is_refused_is_told),
+        TEST(a_send_begins_without_what_was_noted),
         TEST(a_record_that_cannot_be_read_is_done),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
