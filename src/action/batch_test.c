@@ -108,6 +108,20 @@ static void the_error_action_s_commit_decides(void **state) {
     assert_int_equal(action_batch_counter(&rig->batch, 14), 12);
 }
 
+/* What was refused is done when the error action has it on disk. */
+static void the_cursor_stays_before_what_is_not_done(void **state) {
+    static const enum action_item_state states[] = {ITEM_PENDING, ITEM_REFUSED, ITEM_STAGED};
+    struct rig *rig = *state;
+    for (unsigned i = 0; i < ITEMS; i++)
+        rig->batch.items[i].state = ITEM_DONE;
+    for (unsigned i = 0; i < COUNT_OF(states); i++) {
+        rig->batch.items[1].state = states[i];
+        assert_int_equal(action_batch_counter(&rig->batch, 14), 11);
+    }
+    rig->batch.items[1].state = ITEM_DONE;
+    assert_int_equal(action_batch_counter(&rig->batch, 14), 14);
+}
+
 static void what_waits_is_counted_from_the_oldest_on(void **state) {
     struct rig *rig = *state;
     uint64_t arrival_ms = 0;
@@ -190,6 +204,7 @@ int main(void) {
         TEST(what_is_done_is_not_sent_again),
         TEST(attempts_and_age_have_bounds),
         TEST(the_error_action_s_commit_decides),
+        TEST(the_cursor_stays_before_what_is_not_done),
         TEST(what_waits_is_counted_from_the_oldest_on),
         TEST(what_is_refused_in_one_request_shares_a_document),
         TEST(only_what_is_refused_is_told),
