@@ -104,7 +104,12 @@ static void ask_of_streams(struct world *world) {
     is_about(world, "PutRecord", "{'StreamARN':'" FOREIGN "s','PartitionKey':'k','Data':''}",
              WORLD_ARN "s", false);
     /* A name that the operation does not take. */
+    is_about(world, "ListStreams", "{'StreamName':'s'}", "*", false);
     is_about(world, "DescribeLimits", "{'StreamName':'s'}", "*", false);
+    /* What names no stream. */
+    is_about(world, "TagResource",
+             "{'ResourceARN':'arn:aws:kinesis:us-east-1:000000000000:queues/s','Tags':{'a':'b'}}",
+             "*", false);
     is_about(world, "TagResource", "{'ResourceARN':'" WORLD_ARN "s','Tags':{'a':'b'}}",
              WORLD_ARN "s", false);
 }
