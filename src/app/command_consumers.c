@@ -85,8 +85,11 @@ static void print(const struct stream_source *source, struct facts *facts,
     struct stream_view *view;
     struct lag lag = {.counted = true, .oldest_ms = UINT64_MAX};
     uint64_t now_ms = clock_wall_ms();
-    if (stream_source_open(source, item->stream, &view, NULL))
+    struct patience *patience = stream_source_wait(source, item->stream);
+    if (stream_source_open(source, item->stream, &view, NULL)) {
+        patience_end(patience);
         return;
+    }
     if (stream_view_created_s(view) == item->created_s) {
         for (unsigned shard = 0; shard < stream_view_shard_count(view); shard++)
             add_shard(view, facts, item, shard, &lag);
@@ -97,6 +100,7 @@ static void print(const struct stream_source *source, struct facts *facts,
             printf("%-24s %-24s %14s %14s\n", item->stream, item->name, "-", "-");
     }
     stream_view_close(view);
+    patience_end(patience);
 }
 
 static int list(const struct stream_source *source, struct facts *facts, const char *stream) {

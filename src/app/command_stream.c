@@ -2,6 +2,7 @@
  * configuration puts on other engines, whether a Weir runs on them or not. */
 #include <errno.h>
 #include <inttypes.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -66,6 +67,7 @@ static int list_shard(struct stream_view *view, const char *name, unsigned shard
 /* What cannot be listed must not hide the others. */
 static void list_stream(void *data, const char *name) {
     struct listing *listing = data;
+    struct patience *patience = stream_source_wait(listing->source, name);
     struct stream_view *view;
     struct err err;
     int code = stream_source_open(listing->source, name, &view, &err);
@@ -75,6 +77,8 @@ static void list_stream(void *data, const char *name) {
             code = list_shard(view, name, shard, &err);
         stream_view_close(view);
     }
+    patience_end(patience);
+    fflush(stdout); /* Who does not wait for the next one has seen this one. */
     if (code)
         listing->failed = complain(&err);
 }
@@ -279,7 +283,9 @@ static int read_stream(const struct stream_source *source, const char *name, con
                 reading->consumer, STREAM_CONSUMER_CHARS_MAX);
         return complain(&err);
     }
+    struct patience *patience = stream_source_wait(source, name);
     int code = stream_source_open(source, name, &reading->view, &err);
+    patience_end(patience);
     if (code)
         return complain(&err);
     reading->name = name;
@@ -321,6 +327,18 @@ static int run(int argc, char **argv, const struct stream_source *source, const 
     return EXIT_USAGE;
 }
 
+/* Engines that are away hold nothing up: nothing that has to be undone is under way. */
+static void on_interrupt(int number) {
+    _exit(128 + number);
+}
+
+/* Who has it ignored, such as a job in the background, keeps that. */
+static void end_on_interrupt(void) {
+    struct sigaction present, action = {.sa_handler = on_interrupt};
+    if (sigaction(SIGINT, NULL, &present) == 0 && present.sa_handler != SIG_IGN)
+        sigaction(SIGINT, &action, NULL);
+}
+
 int command_stream(int argc, char **argv) {
     const char *data = NULL, *config = NULL, *shard = NULL, *count = NULL;
     struct stream_source source;
@@ -342,6 +360,7 @@ int command_stream(int argc, char **argv) {
         return EXIT_USAGE;
     }
     log_setup(LOG_WARN, LOG_TEXT);
+    end_on_interrupt();
     int code = stream_source_init(&source, data, config, &err);
     int exit_status = code ? complain(&err) : run(argc, argv, &source, shard, &reading);
     stream_source_done(&source);

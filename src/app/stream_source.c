@@ -61,6 +61,37 @@ int stream_source_open(const struct stream_source *source, const char *name,
     return stream_view_open(source->data, name, ret_view, err);
 }
 
+/* ---- waiting ---- */
+
+static void add_brokers(struct buf *out, const struct option_strings *brokers) {
+    buf_printf(out, "Kafka at ");
+    for (size_t i = 0; i < brokers->count; i++)
+        buf_printf(out, "%s%s", i ? "," : "", brokers->items[i]);
+}
+
+static void add_endpoint(struct buf *out, const struct stream_kinesis_config *kinesis) {
+    if (kinesis->endpoint)
+        buf_printf(out, "Kinesis at %s", kinesis->endpoint);
+    else
+        buf_printf(out, "Amazon Kinesis in %s", kinesis->region);
+}
+
+struct patience *stream_source_wait(const struct stream_source *source, const char *name) {
+    const struct config_stream *stream = find(source, name);
+    struct buf text = {0};
+    if (!stream || !has_engine(stream))
+        return NULL;
+    buf_printf(&text, "weir stream: waiting for ");
+    if (stream->kafka.head.conf)
+        add_brokers(&text, &stream->kafka.brokers);
+    else
+        add_endpoint(&text, &stream->kinesis);
+    buf_printf(&text, ", where stream %s is; Ctrl-C ends it", name);
+    struct patience *patience = patience_begin(buf_cstr(&text));
+    buf_done(&text);
+    return patience;
+}
+
 /* ---- names ---- */
 
 struct names {

@@ -6,6 +6,7 @@
 #define APP_STREAM_SOURCE_H
 
 #include "app/config.h"
+#include "app/patience.h"
 #include "stream/stream.h"
 
 struct stream_source {
@@ -21,6 +22,9 @@ void stream_source_done(struct stream_source *source);
 /* Also tells a stream on another engine from one that is not there. */
 int stream_source_open(const struct stream_source *source, const char *name,
                        struct stream_view **ret_view, struct err *err);
+
+/* For what is done with a stream that may be on another engine, which may be away; NULL: it is not. */
+struct patience *stream_source_wait(const struct stream_source *source, const char *name);
 
 /* Calls `each` with the name of every stream, sorted. */
 int stream_source_list(const struct stream_source *source,

@@ -31,7 +31,12 @@ bool kinesis_limit_stream_call(struct call *call, const struct catalog_stream *t
 bool kinesis_limit_shard_call(struct call *call, struct catalog_stream *target, unsigned shard,
                               struct limit_bucket *bucket, int64_t per_second);
 
-/* Whether the record may be put; it is counted then. */
+/* At most `most` calls for the stream in 24 hours of this run. */
+bool kinesis_limit_daily(struct call *call, const struct catalog_stream *target,
+                         struct limit_day *day, unsigned most);
+
+/* Whether the record may be put; it is counted then. A shard of an on-demand stream that is short of its rate
+ * for long is split. */
 bool kinesis_limit_write(struct call *call, struct catalog_stream *target, unsigned shard,
                          const struct record *record);
 
@@ -110,6 +115,9 @@ void kinesis_update_shard_count(struct call *call);
 
 /* Begins or goes on with the way to target->target_shards. */
 void kinesis_reshard(struct aws *aws, struct catalog_stream *target);
+
+/* Splits a shard of an on-demand stream, if that can be done at present; it is done later. */
+void kinesis_relieve(struct aws *aws, struct catalog_stream *target, unsigned shard);
 
 /* ---- kinesis_settings.c ---- */
 void kinesis_increase_retention(struct call *call);

@@ -67,7 +67,24 @@ bool kinesis_limit_shard_call(struct call *call, struct catalog_stream *target, 
     return false;
 }
 
+bool kinesis_limit_daily(struct call *call, const struct catalog_stream *target,
+                         struct limit_day *day, unsigned most) {
+    if (!limits_calls(call) || limit_take_daily(day, most, now_ms(call)))
+        return true;
+    call_fail(call, "LimitExceededException",
+              "%s can be called %u times in 24 hours for a stream; it was for stream %s under "
+              "account %s.",
+              call->operation->name, most, target->name, call->aws->config->account);
+    return false;
+}
+
 /* ---- records ---- */
+
+static bool has_write_room(const struct aws_limits_config *limits, struct limit_shard *state,
+                           uint64_t now) {
+    return limit_has_room(&state->write_records, limits->shard_write_records, now) &&
+           limit_has_room(&state->write_bytes, limits->shard_write_bytes, now);
+}
 
 bool kinesis_limit_write(struct call *call, struct catalog_stream *target, unsigned shard,
                          const struct record *record) {
@@ -76,9 +93,11 @@ bool kinesis_limit_write(struct call *call, struct catalog_stream *target, unsig
         return true;
     struct limit_shard *state = limit_shard_of(&target->limits, shard);
     uint64_t now = now_ms(call);
-    if (!limit_has_room(&state->write_records, limits->shard_write_records, now) ||
-        !limit_has_room(&state->write_bytes, limits->shard_write_bytes, now))
+    if (!has_write_room(limits, state, now)) {
+        if (target->on_demand && limit_is_short(state, limits->on_demand_after_ms, now))
+            kinesis_relieve(call->aws, target, shard);
         return false;
+    }
     limit_use(&state->write_records, limits->shard_write_records, 1);
     limit_use(&state->write_bytes, limits->shard_write_bytes,
               (int64_t)(record->data.len + record->partition_key.len));

@@ -97,6 +97,42 @@ static void calls_have_rates(void **state) {
     world_end(world);
 }
 
+/* Each shard that is short, in its middle; the others stay. */
+static void on_demand_streams_grow_where_they_are_short(void **state) {
+    struct world *world = begin(&(struct aws_limits_config){.shard_write_records = 1});
+    world_ok(world, "CreateStream",
+             "{'StreamName':'d','StreamModeDetails':{'StreamMode':'ON_DEMAND'}}");
+    world_ok(world, "PutRecords", "{'StreamName':'d','Records':[" ONE "," ONE "," ONE "]}");
+    world_ok(world, "PutRecords", "{'StreamName':'s','Records':[" ONE "," ONE "," ONE "]}");
+    world_wait_active(world, "d");
+    assert_int_equal(world_number(world, "StreamDescriptionSummary.OpenShardCount"), 5);
+    world_ok(world, "ListShards", "{'StreamName':'d'}");
+    assert_text(world, "Shards.4.ParentShardId", "shardId-000000000000");
+    assert_text(world, "Shards.4.HashKeyRange.StartingHashKey", "0");
+    assert_text(world, "Shards.5.HashKeyRange.StartingHashKey",
+                "42535295865117307932921825928971026432");
+    world_ok(world, "DescribeStreamSummary", "{'StreamName':'s'}");
+    assert_int_equal(world_number(world, "StreamDescriptionSummary.OpenShardCount"), 2);
+    world_end(world);
+}
+
+static void some_calls_have_a_number_per_day(void **state) {
+    struct world *world = begin(&(struct aws_limits_config){.calls = true});
+    static const char *const modes[] = {"ON_DEMAND", "PROVISIONED", "PROVISIONED", "ON_DEMAND"};
+    for (unsigned i = 0; i < COUNT_OF(modes); i++)
+        world_callf(world, "UpdateStreamMode",
+                    "{'StreamARN':'" WORLD_ARN "s','StreamModeDetails':{'StreamMode':'%s'}}",
+                    modes[i]);
+    assert_text(world, "__type", "LimitExceededException");
+    for (unsigned i = 0; i < 10; i++)
+        world_ok(world, "UpdateShardCount",
+                 "{'StreamName':'s','TargetShardCount':2,'ScalingType':'UNIFORM_SCALING'}");
+    world_call(world, "UpdateShardCount",
+               "{'StreamName':'s','TargetShardCount':2,'ScalingType':'UNIFORM_SCALING'}");
+    assert_text(world, "__type", "LimitExceededException");
+    world_end(world);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(records_beyond_the_rate_fail_alone),
@@ -104,6 +140,8 @@ int main(void) {
         cmocka_unit_test(reads_are_counted_per_shard),
         cmocka_unit_test(bytes_read_are_a_debt),
         cmocka_unit_test(calls_have_rates),
+        cmocka_unit_test(on_demand_streams_grow_where_they_are_short),
+        cmocka_unit_test(some_calls_have_a_number_per_day),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -7,6 +7,9 @@
  * neighbours within one range are merged until each range is one shard. Doubling is thus one split per
  * shard, halving one merge per pair, and no shard ever has more than two parents. The aim is a fact
  * (catalog.c) from before the first step until after the last, so a restart goes on with it.
+ *
+ * Shards of on-demand streams are split when their writes are beyond the limit for long (kinesis_limits.c): the
+ * ones that are short, each in its middle, up to ON_DEMAND_SHARDS_MAX.
  */
 #include <stdlib.h>
 
@@ -15,7 +18,7 @@
 #include "base/hash_key.h"
 #include "base/log.h"
 
-enum { OPEN_SHARDS_MAX = 10000 };
+enum { OPEN_SHARDS_MAX = 10000, ON_DEMAND_SHARDS_MAX = 200, COUNTS_PER_DAY = 10 };
 
 /* ---- one change ---- */
 
@@ -251,14 +254,42 @@ static void next_step(struct job *job) {
         end_job(job, false);
 }
 
-void kinesis_reshard(struct aws *aws, struct catalog_stream *target) {
+static struct job *begin_job(struct aws *aws, struct catalog_stream *target) {
     struct job *job = xcalloc(1, sizeof *job);
     job->aws = aws;
     job->target = target;
     target->status = CATALOG_UPDATING;
     list_push_back(&aws->jobs, &job->link);
     aws_part_begin(aws);
-    next_step(job);
+    return job;
+}
+
+void kinesis_reshard(struct aws *aws, struct catalog_stream *target) {
+    next_step(begin_job(aws, target));
+}
+
+/* ---- on demand ---- */
+
+static void on_relieved(void *data, int status, struct stream *stream) {
+    struct job *job = data;
+    if (status)
+        log_error("aws", "stream %s: a shard that is short cannot be split: %s", job->target->name,
+                  err_text(status));
+    end_job(job, true);
+}
+
+void kinesis_relieve(struct aws *aws, struct catalog_stream *target, unsigned shard) {
+    struct stream_shard_info info;
+    struct err err = {0};
+    stream_shard_get(target->stream, shard, &info);
+    if (target->status != CATALOG_ACTIVE || stream_unchanged(target->stream) || !info.open ||
+        info.end - info.start < 2 || kinesis_open_shards(target->stream) >= ON_DEMAND_SHARDS_MAX)
+        return;
+    struct job *job = begin_job(aws, target);
+    hash_key middle = info.start + (info.end - info.start) / 2 + 1;
+    int status = stream_split(target->stream, aws->loop, shard, middle, on_relieved, job, &err);
+    if (status) /* something else is changed at present; who is short comes again */
+        end_job(job, true);
 }
 
 /* ---- UpdateShardCount: the call ---- */
@@ -290,7 +321,8 @@ void kinesis_update_shard_count(struct call *call) {
         return;
     int64_t aim = call_integer(call, "TargetShardCount", 0);
     int64_t current = kinesis_open_shards(target->stream);
-    if (!check_aim(call, current, aim))
+    if (!check_aim(call, current, aim) ||
+        !kinesis_limit_daily(call, target, &target->limits.shard_counts, COUNTS_PER_DAY))
         return;
     target->target_shards = aim;
     int status = catalog_save(&aws->catalog, target, &err);

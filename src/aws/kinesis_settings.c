@@ -5,7 +5,7 @@
 
 #include "aws/kinesis.h"
 
-enum { RETENTION_HOURS_MIN = 24, RETENTION_HOURS_MAX = 8760 };
+enum { RETENTION_HOURS_MIN = 24, RETENTION_HOURS_MAX = 8760, MODES_PER_DAY = 2 };
 static const int64_t ms_per_hour = 3600000;
 
 const char *const kinesis_metric_names[KINESIS_METRICS] = {"IncomingBytes",
@@ -91,8 +91,12 @@ void kinesis_update_stream_mode(struct call *call) {
     struct catalog_stream *target = call_active_stream(call);
     if (!target)
         return;
-    target->on_demand = json_str_eq(
+    bool on_demand = json_str_eq(
         json_member(call_value(call, "StreamModeDetails"), STR("StreamMode")), STR("ON_DEMAND"));
+    if (on_demand != target->on_demand &&
+        !kinesis_limit_daily(call, target, &target->limits.modes, MODES_PER_DAY))
+        return;
+    target->on_demand = on_demand;
     target->warm_mibps = target->on_demand ? call_integer(call, "WarmThroughputMiBps", 0) : 0;
     save_and_answer(call, target);
 }

@@ -20,11 +20,19 @@ const struct option aws_limits_options[] = {
      .default_text = "2MiB", .help = "per second, shard and consumer of SubscribeToShard"},
     {"calls", OPTION_BOOL, offsetof(struct aws_limits_config, calls), .default_text = "true",
      .help = "calls per second of each operation as AWS has them"},
+    {"on_demand_after", OPTION_DURATION, offsetof(struct aws_limits_config, on_demand_after_ms),
+     .default_text = "60s",
+     .help =
+         "a shard of an on-demand stream whose writes are beyond its rate for so long is split"},
     {0}};
 
 /* ---- buckets ---- */
 
-enum { PARTS = 1000 };
+enum {
+    PARTS = 1000,
+    DAY_MS = 24 * 3600 * 1000,
+    SHORT_GAP_MS = 5000, /* a shard that keeps its rate for longer was short no more */
+};
 
 /* What was used leaks away at the rate. */
 static void leak(struct limit_bucket *bucket, int64_t per_second, uint64_t now_ms) {
@@ -55,11 +63,31 @@ bool limit_take(struct limit_bucket *bucket, int64_t per_second, int64_t amount,
     return true;
 }
 
+/* The oldest of the last `most` stands where the next one goes. */
+bool limit_take_daily(struct limit_day *day, unsigned most, uint64_t now_ms) {
+    uint64_t *oldest = &day->at_ms[day->taken % most];
+    if (day->taken >= most && now_ms - *oldest < DAY_MS)
+        return false;
+    *oldest = now_ms;
+    day->taken++;
+    return true;
+}
+
 /* ---- streams ---- */
 
 void limit_stream_done(struct limit_stream *stream) {
     free(stream->shards);
     *stream = (struct limit_stream){0};
+}
+
+bool limit_is_short(struct limit_shard *shard, int64_t after_ms, uint64_t now_ms) {
+    if (!shard->short_ms || now_ms - shard->short_ms > SHORT_GAP_MS)
+        shard->short_since_ms = now_ms;
+    shard->short_ms = now_ms;
+    if (now_ms - shard->short_since_ms < (uint64_t)after_ms)
+        return false;
+    shard->short_ms = 0;
+    return true;
 }
 
 struct limit_shard *limit_shard_of(struct limit_stream *stream, unsigned shard) {

@@ -19,6 +19,7 @@ struct aws_limits_config {
     int64_t shard_read_bytes, shard_read_calls;
     int64_t fan_out_bytes; /* per consumer and shard */
     bool calls;            /* how often each operation may be called */
+    int64_t on_demand_after_ms;
 };
 
 extern const struct option aws_limits_options[];
@@ -39,15 +40,31 @@ void limit_use(struct limit_bucket *bucket, int64_t per_second, int64_t amount);
 /* Both, with an amount of 1 or more. */
 bool limit_take(struct limit_bucket *bucket, int64_t per_second, int64_t amount, uint64_t now_ms);
 
+/* At most LIMIT_DAY_MAX calls in any 24 hours. Zeroed: there was none. */
+enum { LIMIT_DAY_MAX = 10 };
+struct limit_day {
+    uint64_t at_ms[LIMIT_DAY_MAX];
+    unsigned taken;
+};
+
+/* Whether there were less than `most`; then there is one more. */
+bool limit_take_daily(struct limit_day *day, unsigned most, uint64_t now_ms);
+
 struct limit_shard {
     struct limit_bucket write_bytes, write_records, read_bytes, read_calls, iterators;
+    uint64_t short_since_ms,
+        short_ms; /* writes were beyond the rate from then until then; 0: they were not */
 };
+
+/* A write was beyond the rate. Whether it has been like that for `after_ms`; then that begins anew. */
+bool limit_is_short(struct limit_shard *shard, int64_t after_ms, uint64_t now_ms);
 
 /* Of one stream; zeroed is valid. */
 struct limit_stream {
     struct limit_shard *shards;
     size_t count;
     struct limit_bucket list_shards, list_consumers;
+    struct limit_day shard_counts, modes; /* UpdateShardCount, UpdateStreamMode */
 };
 
 void limit_stream_done(struct limit_stream *stream);

@@ -33,6 +33,33 @@ static void no_rate_is_no_limit(void **state) {
         assert_true(limit_take(&bucket, 0, 1 << 30, NOW));
 }
 
+static void a_day_has_so_many(void **state) {
+    enum { DAY_MS = 24 * 3600 * 1000 };
+    struct limit_day day = {0};
+    assert_true(limit_take_daily(&day, 2, NOW));
+    assert_true(limit_take_daily(&day, 2, NOW + 1000));
+    assert_false(limit_take_daily(&day, 2, NOW + DAY_MS - 1));
+    assert_true(limit_take_daily(&day, 2, NOW + DAY_MS));
+    assert_false(limit_take_daily(&day, 2, NOW + DAY_MS + 999));
+    assert_true(limit_take_daily(&day, 2, NOW + DAY_MS + 1000));
+    struct limit_day other = {0};
+    for (unsigned i = 0; i < LIMIT_DAY_MAX; i++)
+        assert_true(limit_take_daily(&other, LIMIT_DAY_MAX, NOW));
+    assert_false(limit_take_daily(&other, LIMIT_DAY_MAX, NOW));
+}
+
+/* A burst is none, nor are two with a pause between them. */
+static void short_is_who_is_so_for_long(void **state) {
+    struct limit_shard shard = {0};
+    assert_false(limit_is_short(&shard, 10000, NOW));
+    assert_false(limit_is_short(&shard, 10000, NOW + 5001));
+    assert_false(limit_is_short(&shard, 10000, NOW + 10000));
+    assert_false(limit_is_short(&shard, 10000, NOW + 15000));
+    assert_true(limit_is_short(&shard, 10000, NOW + 15001));
+    assert_false(limit_is_short(&shard, 10000, NOW + 15002));
+    assert_true(limit_is_short(&shard, 0, NOW + 99000));
+}
+
 /* A clock that stands still or goes back gives nothing. */
 static void time_only_goes_on(void **state) {
     struct limit_bucket bucket = {0};
@@ -74,6 +101,8 @@ int main(void) {
         cmocka_unit_test(a_second_holds_what_the_rate_says),
         cmocka_unit_test(a_debt_is_paid_first),
         cmocka_unit_test(no_rate_is_no_limit),
+        cmocka_unit_test(a_day_has_so_many),
+        cmocka_unit_test(short_is_who_is_so_for_long),
         cmocka_unit_test(time_only_goes_on),
         cmocka_unit_test(operations_have_their_rates),
         cmocka_unit_test(subscriptions_are_counted_apart),

@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 
 #include "base/metric.h"
+#include "delivery/body.h"
 #include "delivery/intent.h"
 
 static struct pipeline pipeline;
@@ -346,9 +347,10 @@ static void an_intent_that_does_not_fit_the_records_is_given_a_new_key(void **st
         uint64_t end;
         struct tally tally;
     } rows[] = {
-        {5, {5, 5 * RECORD_BYTES, 1}},    /* the same sizes, other bytes */
-        {5, {4, 4 * RECORD_BYTES, 1}},    /* fewer */
-        {90, {90, 90 * RECORD_BYTES, 1}}, /* beyond the end of the stream */
+        {5, {5, 5 * RECORD_BYTES, 1}},             /* the same sizes, other bytes */
+        {5, {4, 4 * RECORD_BYTES, 1}},             /* fewer */
+        {90, {90, 90 * RECORD_BYTES, 1}},          /* beyond the end of the stream */
+        {5, {5, (uint64_t)BODY_BYTES_MAX + 1, 1}}, /* more than an object holds */
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         char key[64], path[200];

@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "delivery/body.h"
 
 /* Nothing is gathered; the next record is `counter`. */
 static void reset(struct progress *progress, uint64_t counter) {
@@ -96,6 +97,8 @@ bool progress_count(struct progress *progress, const struct stream_batch *batch,
     struct intent *intent = &progress->intent;
     for (size_t i = 0; i < batch->count; i++) {
         const struct stream_record *item = &batch->records[i];
+        if (intent->tally.records && intent->tally.bytes + item->data.len > BODY_BYTES_MAX)
+            return true;
         if (!intent->tally.records) {
             intent->instant_ms = item->arrival_ms;
             progress->gathering_since_ms = loop_now_ms(progress->loop);

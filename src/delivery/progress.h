@@ -29,7 +29,8 @@ int progress_open(struct progress *progress, uint64_t counter, struct str note,
                   void (*on_ready)(struct stream_reader *reader, void *data), void *data,
                   bool *ret_is_unfinished, struct err *err);
 
-/* Counts records up to the one with which the range has `bytes_max`; true then. */
+/* Counts records up to the one with which the range has `bytes_max`; true then. Records that others have written into
+ * a topic may be larger than ours: before one for which an object has no room the range ends as well. */
 bool progress_count(struct progress *progress, const struct stream_batch *batch,
                     uint64_t bytes_max);
 

@@ -1,5 +1,6 @@
 #include "delivery/progress.h"
 
+#include "delivery/body.h"
 #include "delivery/test_pipeline.h"
 
 static struct pipeline pipeline;
@@ -125,10 +126,29 @@ static void the_gauges_count_what_is_in_no_object(void **state) {
     assert_int_equal(metric_get(&meter.backlog_bytes), 6 * RECORD_BYTES);
 }
 
+/* As if what is gathered already were so large, or what comes. */
+static void a_range_ends_before_what_an_object_has_no_room_for(void **state) {
+    push_and_commit(&pipeline, 3);
+    open_finished();
+    assert_false(count(1, UINT64_MAX));
+    progress.intent.tally.bytes = BODY_BYTES_MAX - RECORD_BYTES;
+    assert_false(count(1, UINT64_MAX));
+    assert_int_equal(progress.intent.tally.bytes, BODY_BYTES_MAX);
+    assert_true(count(1, UINT64_MAX));
+    assert_int_equal(progress.intent.tally.bytes, BODY_BYTES_MAX);
+    assert_int_equal(progress.intent.tally.records, 2);
+    assert_int_equal(progress.intent.end, 2);
+    commit();
+    assert_false(count(1, UINT64_MAX)); /* It is the next range's first. */
+    assert_int_equal(progress.intent.first, 2);
+    assert_int_equal(progress.intent.end, 3);
+}
+
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
         TEST(a_range_ends_with_the_record_that_fills_it),
+        TEST(a_range_ends_before_what_an_object_has_no_room_for),
         TEST(the_next_range_begins_behind_it),
         TEST(what_was_only_gathered_is_gathered_anew),
         TEST(an_object_under_way_is_taken_up),

@@ -43,6 +43,8 @@ struct message_sink {
      * no error here: it is counted. */
     int (*push)(struct message_sink *sink, const void *route, const struct message *message);
     uint64_t generation;
+    /* What push() would return for every message of this topic, if that is negative; else 0. NULL: always 0. */
+    int (*check)(struct message_sink *sink, struct str topic, bool retain);
 };
 
 /*

@@ -159,6 +159,9 @@ void listeners_close(struct mqtt_worker *worker);
 int publish(struct mqtt_worker *worker, const struct publication *publication,
             const struct session *from);
 
+/* Why it refuses a message, for the log. */
+const char *publish_refusal(int code);
+
 /* To the subscribers of this worker only; `origin` is the worker that it was published on. */
 void deliver(struct mqtt_worker *worker, const struct route *route,
              const struct publication *publication, const struct session *from, unsigned origin);

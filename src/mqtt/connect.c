@@ -363,6 +363,20 @@ static enum packet_reason check(const struct mqtt_config *config, const struct p
     return PACKET_NORMAL;
 }
 
+/* A will that could never be published is refused while its client can hear of it. True: it has been. */
+static bool refuse_will(struct mqtt_connection *connection, const struct packet_will *will) {
+    struct message_sink *requests = connection->worker->requests;
+    int code = will->present && requests && requests->check
+                   ? requests->check(requests, will->topic, will->retain)
+                   : 0;
+    if (!code)
+        return false;
+    connection_fail(connection,
+                    code == ERR_UNSUPPORTED ? PACKET_RETAIN_UNSUPPORTED : PACKET_NOT_AUTHORIZED,
+                    "CONNECT: a will to \"%.*s\": %s", STR_ARG(will->topic), publish_refusal(code));
+    return true;
+}
+
 static void take_settings(struct mqtt_connection *connection, const struct packet_connect *in) {
     const struct packet_properties *properties = &in->properties;
     connection->packet_bytes_max = properties->packet_bytes_max;
@@ -453,5 +467,6 @@ void connect_take(struct mqtt_connection *connection, const struct packet *packe
         return;
     }
     take_settings(connection, &in);
-    identify(connection, &in);
+    if (!refuse_will(connection, &in.will))
+        identify(connection, &in);
 }

@@ -110,6 +110,42 @@ static void refuses_bad_connects(void **state) {
     assert_int_equal(metric_get(&rig.worker->metrics.connections), 0);
 }
 
+/* Topics that answer: nobody publishes below "own/", nothing is retained below "ask/". */
+static const void *no_route(struct message_sink *sink, struct str topic) {
+    return NULL;
+}
+
+static int check_topic(struct message_sink *sink, struct str topic, bool retain) {
+    if (str_starts(topic, STR("own/")))
+        return ERR_DENIED;
+    return retain && str_starts(topic, STR("ask/")) ? ERR_UNSUPPORTED : 0;
+}
+
+static void refuses_wills_that_could_never_be_published(void **state) {
+    static const struct refusal rows[] = {
+        {"10 1a 0004'MQTT'05 06 0000 00 0002'aa' 00 0005'own/a' 0001'p'", "20 03 00 87 00"},
+        {"10 1a 0004'MQTT'05 26 0000 00 0002'aa' 00 0005'own/a' 0001'p'", "20 03 00 87 00"},
+        {"10 1a 0004'MQTT'05 26 0000 00 0002'aa' 00 0005'ask/a' 0001'p'", "20 03 00 9a 00"},
+        {"10 18 0004'MQTT'04 06 0000 0002'aa' 0005'own/a' 0001'p'", "20 02 00 05"},
+        {"10 18 0004'MQTT'04 26 0000 0002'aa' 0005'ask/a' 0001'p'", ""},
+    };
+    struct message_sink requests = {.route = no_route, .check = check_topic};
+    mqtt_worker_set_requests(rig.worker, &requests);
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        peer_open(&a, &rig);
+        peer_send(&a, rows[i].connect);
+        assert_true(a.closed);
+        assert_received(&a, rows[i].answer);
+        peer_done(&a);
+    }
+    peer_open(&a, &rig);
+    peer_send(&a, "10 18 0004'MQTT'04 06 0000 0002'aa' 0005'ask/a' 0001'p'");
+    assert_received(&a, "20 02 00 00");
+    peer_send(&a, "e0 00");
+    peer_done(&a);
+    mqtt_worker_set_requests(rig.worker, NULL);
+}
+
 /* What 3.1 let pass: flags in the fixed header, the reserved flag, repeated requests. */
 static void clients_of_3_1_are_served(void **state) {
     peer_open(&a, &rig);
@@ -171,6 +207,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         RIG_TEST(connects_byte_by_byte),
         RIG_TEST(assigns_a_client_id),
+        RIG_TEST(refuses_wills_that_could_never_be_published),
         RIG_TEST(refuses_an_empty_client_id_with_a_session),
         RIG_TEST(a_capped_session_expiry_is_told),
         RIG_TEST(server_keep_alive_is_told),

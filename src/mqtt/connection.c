@@ -272,8 +272,9 @@ void will_publish(struct mqtt_worker *worker, struct will *will, struct str clie
     int result = publish(worker, &will->publication, stored_find(worker, client_id));
     if (result < 0) {
         metric_add(&worker->metrics.dropped_refused, 1);
-        log_warn("mqtt", "client \"%.*s\": its will message was not taken: %s", STR_ARG(client_id),
-                 err_text(result));
+        log_warn("mqtt", "client \"%.*s\": its will to \"%.*s\" was not taken: %s",
+                 STR_ARG(client_id), STR_ARG(will->publication.message.topic),
+                 publish_refusal(result));
     }
     free(will);
 }

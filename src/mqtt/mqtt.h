@@ -130,7 +130,7 @@ void mqtt_worker_set_rules(struct mqtt_worker *worker, struct message_sink *rule
  * What answers to topics of its own (NULL: nothing), beside the rules and asked before them: messages of a
  * topic for which its route() is not NULL are pushed into it, staging through the same gate, and reach rules and subscribers all
  * the same. `generation` stays as it is. A push that says DENIED refuses the message as a policy does; UNSUPPORTED:
- * it may not be retained, which is a protocol error (5.0: 0x9A).
+ * it may not be retained, which is a protocol error (5.0: 0x9A). Wills that it would refuse are refused with their CONNECT.
  */
 void mqtt_worker_set_requests(struct mqtt_worker *worker, struct message_sink *requests);
 

@@ -185,6 +185,17 @@ static void deny(struct mqtt_connection *connection, const struct packet_publish
     connection_end(connection, PACKET_NOT_AUTHORIZED);
 }
 
+const char *publish_refusal(int code) {
+    switch (code) {
+    case ERR_DENIED:
+        return "the topic is reserved, and nobody may publish there";
+    case ERR_UNSUPPORTED:
+        return "nothing is retained on a reserved topic";
+    default:
+        return err_text(code);
+    }
+}
+
 static void refuse(struct mqtt_connection *connection, const struct packet_publish *in, int code) {
     struct mqtt_worker *worker = connection->worker;
     if (code == ERR_INVALID) {
@@ -194,8 +205,8 @@ static void refuse(struct mqtt_connection *connection, const struct packet_publi
         return;
     }
     if (code == ERR_UNSUPPORTED) {
-        connection_fail(connection, PACKET_RETAIN_UNSUPPORTED,
-                        "PUBLISH: nothing is retained on a reserved topic");
+        connection_fail(connection, PACKET_RETAIN_UNSUPPORTED, "PUBLISH: %s",
+                        publish_refusal(code));
         return;
     }
     if (code == ERR_DENIED) {

@@ -29,10 +29,17 @@ static void load(const struct fixture *fixture, const char *name, struct meta *r
     free(directory);
 }
 
-static void save(const struct fixture *fixture, const char *name, struct meta *meta) {
+/* Makes it one of this kind, or one whose deletion has begun. */
+static void change_meta(const struct fixture *fixture, const char *name, enum stream_kind kind,
+                        bool deleting) {
+    struct meta meta;
     struct err err;
     char *directory = xprintf("%s/streams/%s", fixture->directory, name);
-    assert_int_equal(meta_save(&file_ops_real, directory, meta, &err), 0);
+    load(fixture, name, &meta);
+    meta.kind = kind;
+    meta.deleting = deleting;
+    assert_int_equal(meta_save(&file_ops_real, directory, &meta, &err), 0);
+    meta_done(&meta);
     free(directory);
 }
 
@@ -92,10 +99,7 @@ static void a_stream_that_was_being_deleted_is_made_anew(void **state) {
     struct err err;
     set_up(&fixture);
     fixture_close(&fixture);
-    load(&fixture, "test", &meta);
-    meta.deleting = true;
-    save(&fixture, "test", &meta);
-    meta_done(&meta);
+    change_meta(&fixture, "test", STREAM_DATA, true);
     assert_int_equal(open_again(&fixture, &err), 0);
     assert_int_equal(next_of(fixture.stream), 0);
     load(&fixture, "test", &meta);
@@ -106,14 +110,10 @@ static void a_stream_that_was_being_deleted_is_made_anew(void **state) {
 
 static void a_stream_of_another_kind_is_refused(void **state) {
     struct fixture fixture = {0};
-    struct meta meta;
     struct err err;
     set_up(&fixture);
     fixture_close(&fixture);
-    load(&fixture, "test", &meta);
-    meta.kind = STREAM_DELIVERY;
-    save(&fixture, "test", &meta);
-    meta_done(&meta);
+    change_meta(&fixture, "test", STREAM_DELIVERY, false);
     assert_int_equal(open_again(&fixture, &err), ERR_CORRUPT);
     assert_non_null(strstr(err.text, "streams/test: a stream of another kind"));
     fixture_done(&fixture);
@@ -178,14 +178,10 @@ static void streams_that_no_configuration_names_keep_what_they_have(void **state
 
 static void deletions_of_such_are_finished(void **state) {
     struct fixture fixture = {.config.name = "left"};
-    struct meta meta;
     struct err err;
     set_up(&fixture);
     fixture_close(&fixture);
-    load(&fixture, "left", &meta);
-    meta.deleting = true;
-    save(&fixture, "left", &meta);
-    meta_done(&meta);
+    change_meta(&fixture, "left", STREAM_DATA, true);
     fixture.config.name = "other";
     assert_int_equal(open_again(&fixture, &err), 0);
     assert_int_equal(stream_open_rest(fixture.log, &err), 0);

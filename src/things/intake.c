@@ -122,10 +122,19 @@ static int push(struct message_sink *sink, const void *of_topic, const struct me
     return message->retain ? ERR_UNSUPPORTED : append(intake, message);
 }
 
+/* Nothing is retained below a shadow, and on a reserved topic nobody publishes at all. */
+static int check(struct message_sink *sink, struct str topic, bool retain) {
+    const enum shadow_topic *kind = route(sink, topic);
+    if (kind && *kind == SHADOW_TOPIC_RESERVED)
+        return ERR_DENIED;
+    return kind && retain ? ERR_UNSUPPORTED : 0;
+}
+
 struct things_intake *things_intake_new(struct things *things, struct journal *requests,
                                         struct message_publisher *publisher) {
     struct things_intake *intake = xcalloc(1, sizeof *intake);
-    intake->sink = (struct message_sink){.route = route, .push = push, .generation = 1};
+    intake->sink =
+        (struct message_sink){.route = route, .push = push, .generation = 1, .check = check};
     intake->things = things;
     intake->requests = requests;
     intake->publisher = publisher;

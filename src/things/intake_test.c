@@ -121,6 +121,19 @@ static void answers_are_ours_alone(void **state) {
     finish(&rig);
 }
 
+static void it_says_what_it_would_refuse(void **state) {
+    struct rig rig;
+    begin(&rig);
+    struct message_sink *sink = things_intake_sink(rig.intake);
+    assert_int_equal(sink->check(sink, STR("$aws/things/a/shadow/get"), false), 0);
+    assert_int_equal(sink->check(sink, STR("$aws/things/a/shadow/get"), true), ERR_UNSUPPORTED);
+    assert_int_equal(sink->check(sink, STR("$aws/things/a/shadow/get/accepted"), false),
+                     ERR_DENIED);
+    assert_int_equal(sink->check(sink, STR("$aws/things/a/shadow/get/accepted"), true), ERR_DENIED);
+    assert_int_equal(sink->check(sink, STR("a/b"), true), 0);
+    finish(&rig);
+}
+
 static void nothing_is_retained(void **state) {
     struct rig rig;
     begin(&rig);
@@ -230,6 +243,7 @@ int main(void) {
         cmocka_unit_test(answers_are_ours_alone),
         cmocka_unit_test(nothing_is_retained),
         cmocka_unit_test(other_topics_have_no_route),
+        cmocka_unit_test(it_says_what_it_would_refuse),
         cmocka_unit_test(one_too_many_is_rejected),
         cmocka_unit_test(where_nobody_hears_it_the_request_is_refused),
         cmocka_unit_test(a_rule_may_answer_the_answer),

@@ -1,5 +1,7 @@
 """`weir stream` on a stream of each engine, beside a running program and without one."""
 import json
+import signal
+import socket
 import subprocess
 
 import pytest
@@ -115,10 +117,31 @@ def test_a_name_that_is_nowhere_is_told(make_weir):
     assert result.returncode == 1 and "there is no stream none in" in result.stderr and "the configuration" in result.stderr
 
 
+@pytest.mark.parametrize("engine", ["kafka", "kinesis"])
+def test_what_is_waited_for_is_said_and_may_be_left(make_weir, engine):
+    """An engine that takes connections and says nothing."""
+    weir = make_weir(api_config({"beside": {}}))
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = f"127.0.0.1:{silent.getsockname()[1]}"
+        far = {"kafka": {"brokers": [address]}} if engine == "kafka" else {
+            "kinesis": {"endpoint": f"http://{address}", "access_key_id": "a", "secret_access_key": "b"}}
+        weir.write_config(api_config({"beside": {}, "far": far}))
+        listing = subprocess.Popen([PROGRAM, "stream", "ls", "-c", weir.config_path], cwd=weir.directory, stdout=subprocess.PIPE,
+                                   stderr=subprocess.PIPE, text=True)
+        line = listing.stderr.readline()
+        listing.send_signal(signal.SIGINT)
+        out, errors = listing.communicate(timeout=20)
+    assert listing.returncode == 130
+    assert "waiting for " in line and address in line and "stream far" in line
+    assert "beside" in out and errors == ""
+
+
 def test_an_engine_that_is_down_is_named_and_hides_no_other(make_weir):
     weir = make_weir(api_config({"beside": {}}))
     other = {"endpoint": "http://127.0.0.1:1", "access_key_id": "a", "secret_access_key": "b"}
     weir.write_config(api_config({"beside": {}, "far": {"kinesis": other}}))
     result = run(weir, "ls")
     assert result.returncode == 1 and "beside" in result.stdout
-    assert "far" in result.stderr and "127.0.0.1:1" in result.stderr
+    waiting, failure = result.stderr.splitlines()
+    assert "waiting for Kinesis at http://127.0.0.1:1" in waiting
+    assert "far" in failure and "127.0.0.1:1" in failure

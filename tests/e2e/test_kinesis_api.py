@@ -231,6 +231,29 @@ def test_many_producers_lose_nothing(weir):
     assert sorted(map(int, read_stream(client(weir), "s"))) == list(range(8000))
 
 
+def test_an_on_demand_stream_grows_under_its_producers(make_weir):
+    """What is throttled is sent again, as producers do; the shards split under it until all of it fits."""
+    limits = {"shard_write_records": 50, "shard_read_calls": 0, "calls": False, "on_demand_after": "100ms"}
+    weir = make_weir(api_config() | {"api": {"bind": "127.0.0.1:0", "auth": "open", "limits": limits}})
+    kinesis = client(weir)
+    kinesis.create_stream(StreamName="s", StreamModeDetails={"StreamMode": "ON_DEMAND"})
+
+    def open_shards():
+        return kinesis.describe_stream_summary(StreamName="s")["StreamDescriptionSummary"]["OpenShardCount"]
+
+    assert open_shards() == 4
+    waiting, sent = [], 0
+    while open_shards() < 8 or waiting:
+        if open_shards() < 8:
+            waiting += [{"Data": b"%d" % number, "PartitionKey": str(number)} for number in range(sent, sent + 100)]
+            sent += 100
+        batch, waiting = waiting[:500], waiting[500:]
+        answer = kinesis.put_records(StreamName="s", Records=batch)["Records"]
+        assert {record.get("ErrorCode") for record in answer} <= {None, "ProvisionedThroughputExceededException"}
+        waiting = [record for record, result in zip(batch, answer) if "ErrorCode" in result] + waiting
+    assert sorted(map(int, read_stream(kinesis, "s"))) == list(range(sent))
+
+
 def test_a_listener_open_to_the_world_is_refused(make_weir):
     for api in ({"bind": "0.0.0.0:0", "auth": "open"}, {"bind": "0.0.0.0:0", "auth": "sigv4"}):
         with pytest.raises(AssertionError, match="beyond loopback"):

@@ -244,6 +244,30 @@ def test_policies_count_and_answers_are_not_forged(make_weir, password_hash, ver
     last.close()
 
 
+def test_a_will_that_nobody_may_publish_is_refused_at_once(make_weir):
+    """A request is a will as any other, as long as it is not retained."""
+    weir = make_weir(rule_config())
+
+    def connect(version, topic, retain):
+        lamp = Client(weir, version, "bulb", setup=lambda paho: paho.will_set(f"$aws/things/lamp/shadow/{topic}", '{"state":{"reported":{"on":false}}}', 1, retain))
+        wait_for(lambda: lamp.connects or lamp.disconnects, what="an answer")
+        return lamp
+
+    for topic, retain, reason in [("update/accepted", False, 0x87), ("update", True, 0x9A)]:
+        lamp = connect(mqtt.MQTTv5, topic, retain)
+        assert lamp.connects[0].value == reason
+        lamp.close()
+    lamp = connect(mqtt.MQTTv311, "update/accepted", True)
+    assert lamp.connects[0] == 5
+    lamp.close()
+    assert 'client "bulb"' in weir.log() and 'a will to "$aws/things/lamp/shadow/update": nothing is retained on a reserved topic' in weir.log()
+    assert 'a will to "$aws/things/lamp/shadow/update/accepted": the topic is reserved, and nobody may publish there' in weir.log()
+    device = Device(weir)
+    connect(mqtt.MQTTv5, "update", False).drop()
+    assert device.expect("update/accepted", "update/documents")[0]["state"] == {"reported": {"on": False}}
+    device.close()
+
+
 @pytest.mark.parametrize("ending", ["SIGTERM", "SIGKILL"])
 def test_a_delta_waits_for_a_device_that_is_away(make_weir, ending):
     weir = make_weir(rule_config(workers=2))
