@@ -108,6 +108,20 @@ static void the_error_action_s_commit_decides(void **state) {
     assert_int_equal(action_batch_counter(&rig->batch, 14), 12);
 }
 
+/* What was refused is done when the error action has it on disk. */
+static void the_cursor_stays_before_what_is_not_done(void **state) {
+    static const enum action_item_state states[] = {ITEM_PENDING, ITEM_REFUSED, ITEM_STAGED};
+    struct rig *rig = *state;
+    for (unsigned i = 0; i < ITEMS; i++)
+        rig->batch.items[i].state = ITEM_DONE;
+    for (unsigned i = 0; i < COUNT_OF(states); i++) {
+        rig->batch.items[1].state = states[i];
+        assert_int_equal(action_batch_counter(&rig->batch, 14), 11);
+    }
+    rig->batch.items[1].state = ITEM_DONE;
+    assert_int_equal(action_batch_counter(&rig->batch, 14), 14);
+}
+
 static void what_waits_is_counted_from_the_oldest_on(void **state) {
     struct rig *rig = *state;
     uint64_t arrival_ms = 0;
@@ -141,6 +155,39 @@ static void what_is_refused_in_one_request_shares_a_document(void **state) {
     assert_int_equal(action_batch_refused(&rig->batch, &items[3], found), 1);
 }
 
+/* One that was handed over before is not told again with its neighbours. */
+static void only_what_is_refused_is_told(void **state) {
+    static const enum action_verdict verdicts[] = {ACTION_FAILED, ACTION_FAILED, ACTION_FAILED,
+                                                   ACTION_FAILED};
+    struct rig *rig = *state;
+    struct action_batch_item *found[ITEMS], *items = rig->batch.items;
+    send_all(rig, verdicts, ITEMS);
+    for (unsigned i = 0; i < ITEMS; i++)
+        items[i].item.request = 11;
+    action_batch_review(&rig->batch, &rig->settings, 0);
+    items[1].state = ITEM_DONE;
+    items[2].state = ITEM_STAGED;
+    assert_int_equal(action_batch_refused(&rig->batch, &items[0], found), 2);
+    assert_ptr_equal(found[1], &items[3]);
+}
+
+/* What a target noted of an earlier send is not true of the next. */
+static void a_send_begins_without_what_was_noted(void **state) {
+    static const enum action_verdict verdicts[] = {ACTION_RETRY, ACTION_RETRY, ACTION_RETRY,
+                                                   ACTION_RETRY};
+    struct rig *rig = *state;
+    struct action_item *item = &rig->batch.items[0].item;
+    send_all(rig, verdicts, ITEMS);
+    item->request = 11;
+    item->scratch = rig;
+    item->is_settled = true;
+    action_batch_review(&rig->batch, &rig->settings, 0);
+    assert_int_equal(action_batch_collect(&rig->batch, &rig->target), ITEMS);
+    assert_int_equal(item->request, 0);
+    assert_null(item->scratch);
+    assert_false(item->is_settled);
+}
+
 static void a_record_that_cannot_be_read_is_done(void **state) {
     struct rig *rig = *state;
     struct stream_record broken = {.counter = 14, .data = STR("no such record")};
@@ -157,8 +204,11 @@ int main(void) {
         TEST(what_is_done_is_not_sent_again),
         TEST(attempts_and_age_have_bounds),
         TEST(the_error_action_s_commit_decides),
+        TEST(the_cursor_stays_before_what_is_not_done),
         TEST(what_waits_is_counted_from_the_oldest_on),
         TEST(what_is_refused_in_one_request_shares_a_document),
+        TEST(only_what_is_refused_is_told),
+        TEST(a_send_begins_without_what_was_noted),
         TEST(a_record_that_cannot_be_read_is_done),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

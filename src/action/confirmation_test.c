@@ -69,11 +69,30 @@ static void one_message_at_a_time(void **state) {
     world_end(&world);
 }
 
+/* Its memory is gone by then. */
+static void an_answer_that_comes_after_the_end_finds_nobody(void **state) {
+    struct destination_world world;
+    struct err err;
+    world_begin(&world);
+    struct destination *destination = world_add(&world, "/in");
+    while (world.requests < 1)
+        world_turn(&world);
+    assert_non_null(destination->call);
+    assert_int_equal(destination_delete(destination, &err), 0);
+    for (int i = 0; i < 20; i++)
+        uv_run(loop_uv(world.loop), UV_RUN_NOWAIT);
+    destination = world_add(&world, "/in");
+    world_settle(&world, 2);
+    assert_null(destination->call);
+    world_end(&world);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_message_is_aws_s),
         cmocka_unit_test(what_was_answered_is_told),
         cmocka_unit_test(one_message_at_a_time),
+        cmocka_unit_test(an_answer_that_comes_after_the_end_finds_nobody),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -53,11 +53,63 @@ static void each_operation(void **state) {
     world_end(&world);
 }
 
+static size_t occurrences(const char *text) {
+    size_t count = 0;
+    for (const char *at = buf_cstr(&answer.body); (at = strstr(at, text)); at++)
+        count++;
+    return count;
+}
+
+/* Each once, in order. */
+static void a_list_comes_in_pages(void **state) {
+    enum { COUNT = 3 };
+    struct destination_world world;
+    struct buf line = {0};
+    world_begin(&world);
+    ask(&world, 200, "", "POST /destinations", CREATE("http://127.0.0.1:1/a"));
+    ask(&world, 200, "", "POST /destinations", CREATE("http://127.0.0.1:1/b"));
+    ask(&world, 200, "", "POST /destinations", CREATE("http://127.0.0.1:1/c"));
+    buf_add_str(&line, STR("GET /destinations?maxResults=1"));
+    for (unsigned i = 0; i < COUNT; i++) {
+        ask(&world, 200, "", buf_cstr(&line), "");
+        assert_int_equal(occurrences("confirmationUrl"), 1);
+        expect(world.destinations->items[i]->uuid);
+        char *token = strstr(buf_cstr(&answer.body), "\"nextToken\":\"");
+        assert_int_equal(token != NULL, i + 1 < COUNT);
+        buf_clear(&line);
+        buf_add_str(&line, STR("GET /destinations?maxResults=1&nextToken="));
+        struct str rest;
+        if (token)
+            http_percent_encode(&line, str_cut(str_of(token + 13), '"', &rest), false);
+    }
+    ask(&world, 200, "", "GET /destinations?maxResults=2", "");
+    assert_int_equal(occurrences("confirmationUrl"), 2);
+    buf_done(&line);
+    world_end(&world);
+}
+
+/* Whoever names one that is not there must not get its neighbour. */
+static void an_arn_is_that_of_one_destination(void **state) {
+    struct destination_world world;
+    world_begin(&world);
+    world_add(&world, "/in");
+    world_settle(&world, 1);
+    for (int i = 0; i < 2; i++) {
+        char line[200];
+        snprintf(line, sizeof line, "%s /destinations/" ARN "00000000-0000-0000-0000-000000000000",
+                 i ? "DELETE" : "GET");
+        ask(&world, 401, "UnauthorizedException", line, "");
+    }
+    assert_int_equal(world.destinations->count, 1);
+    world_end(&world);
+}
+
 static void what_cannot_be(void **state) {
     struct destination_world world;
     world_begin(&world);
     ask(&world, 400, "InvalidRequestException", "POST /destinations", "[]");
     ask(&world, 400, "InvalidRequestException", "POST /destinations", "{}");
+    expect("httpUrlConfiguration is wanted");
     ask(&world, 400, "InvalidRequestException", "POST /destinations", CREATE("gopher://host/"));
     ask(&world, 400, "InvalidRequestException", "POST /destinations",
         "{\"destinationConfiguration\":{\"vpcConfiguration\":{\"vpcId\":\"v\"}}}");
@@ -66,6 +118,13 @@ static void what_cannot_be(void **state) {
     ask(&world, 409, "ResourceAlreadyExistsException", "POST /destinations",
         CREATE("http://127.0.0.1:1/in"));
     ask(&world, 401, "UnauthorizedException", "PATCH /destinations", "{\"arn\":\"x\"}");
+    char body[200];
+    snprintf(body, sizeof body,
+             "{\"arn\":\"arn:aws:iot:us-east-1:000000000000:ruledestination/http/%s\","
+             "\"status\":\"ENABLED\"}",
+             world.destinations->items[0]->uuid);
+    ask(&world, 400, "InvalidRequestException", "PATCH /destinations", body);
+    expect("A destination that is IN_PROGRESS cannot become ENABLED");
     ask(&world, 401, "UnauthorizedException", "GET /destinations/x", "");
     ask(&world, 400, "InvalidRequestException", "GET /confirmdestination/x/y", "");
     ask(&world, 400, "InvalidRequestException", "GET /destinations?maxResults=0", "");
@@ -81,6 +140,8 @@ static int free_answer(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_operation),
+        cmocka_unit_test(a_list_comes_in_pages),
+        cmocka_unit_test(an_arn_is_that_of_one_destination),
         cmocka_unit_test(what_cannot_be),
     };
     return cmocka_run_group_tests(tests, NULL, free_answer);

@@ -182,7 +182,9 @@ static void who_may_ask_waits_and_who_may_not_is_shut_out(void **state) {
     assert_int_equal(check(&world, url, false), DESTINATION_SHUT);
     world_settle(&world, 1);
     assert_int_equal(world.requests, 1); /* not once per message */
+    assert_int_equal(check(&world, url, true), DESTINATION_WAITS);
     struct destination *destination = destination_of_url(world.destinations, str_of(url));
+    assert_null(destination->call);
     destination->asked_ms -= DESTINATION_ASK_MS;
     assert_int_equal(check(&world, url, true), DESTINATION_WAITS);
     world_settle(&world, 2);
@@ -194,6 +196,19 @@ static void who_may_ask_waits_and_who_may_not_is_shut_out(void **state) {
     assert_int_equal(check(&world, url, true), DESTINATION_SHUT);
     assert_int_equal(check(&world, url, false), DESTINATION_SHUT);
     free(url);
+    world_end(&world);
+}
+
+static void why_nobody_can_be_asked_is_told(void **state) {
+    struct destination_world world;
+    char why[DESTINATION_WHY_CHARS];
+    world_begin(&world);
+    world.destinations->count = DESTINATIONS_MAX;
+    assert_int_equal(
+        destination_check(world.destinations, STR("http://127.0.0.1:1/"), true, NULL, why),
+        DESTINATION_WAITS);
+    assert_non_null(strstr(why, "destinations already"));
+    world.destinations->count = 0;
     world_end(&world);
 }
 
@@ -227,6 +242,7 @@ int main(void) {
         cmocka_unit_test(what_cannot_be_read_is_an_error),
         cmocka_unit_test(they_have_bounds),
         cmocka_unit_test(who_may_ask_waits_and_who_may_not_is_shut_out),
+        cmocka_unit_test(why_nobody_can_be_asked_is_told),
         cmocka_unit_test(who_may_ask_asks_anew),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

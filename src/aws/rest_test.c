@@ -1,8 +1,7 @@
 /* What goes by its path on the api listener, and who may ask. */
 #include "aws/test_world.h"
 
-#include "base/clock.h"
-#include "http/sigv4.h"
+#include "base/conf_rig.h"
 
 static void run_echo(struct rest_call *call) {
     buf_printf(&call->output, "\"%s %.*s\"", call->caller ? call->caller : "nobody",
@@ -10,7 +9,11 @@ static void run_echo(struct rest_call *call) {
     rest_answer(call, 200);
 }
 
-static const struct rest_route routes[] = {{"GET", "/echo/{text+}", run_echo}, {0}};
+static const struct rest_route routes[] = {
+    {"GET", "/echo/{text+}", run_echo, NULL, NULL},
+    {"GET", "/things/{thingName}", run_echo, "iot:DescribeThing", "thing/0"},
+    {"GET", "/arns/{arn+}", run_echo, "iot:GetTopicRuleDestination", "0"},
+    {0}};
 static const struct rest_service service = {"echo reverb", routes, NULL};
 
 static void ask(struct world *world, const char *method, const char *path, const char *headers) {
@@ -48,26 +51,7 @@ static void a_path_is_answered_by_its_service(void **state) {
 
 /* Signed for the service of that name. */
 static void ask_signed(struct world *world, const char *path, const char *name) {
-    char date[SIGV4_DATE_CHARS], hash[65];
-    struct buf headers = {0};
-    sigv4_date(clock_wall_ms(), date);
-    sigv4_sha256_hex(STR(""), hash);
-    const struct http_header covered[] = {{STR("host"), STR("x")},
-                                          {STR("x-amz-date"), str_of(date)}};
-    const struct sigv4_request signing = {.method = STR("GET"),
-                                          .path = str_of(path),
-                                          .headers = covered,
-                                          .header_count = COUNT_OF(covered),
-                                          .payload_hash = str_of(hash),
-                                          .region = STR("eu-west-1"),
-                                          .service = str_of(name),
-                                          .amz_date = str_of(date)};
-    buf_printf(&headers, "X-Amz-Date: %s\r\nAuthorization: ", date);
-    sigv4_authorization(&headers, &signing, str_of(world->credential.access_key_id),
-                        str_of(world->credential.secret_access_key));
-    buf_add_str(&headers, STR("\r\n"));
-    ask(world, "GET", path, buf_cstr(&headers));
-    buf_done(&headers);
+    world_exchange_signed(world, name, "GET", path, NULL, (struct str){0});
 }
 
 static void each_service_has_a_name_to_sign_for(void **state) {
@@ -90,10 +74,47 @@ static void each_service_has_a_name_to_sign_for(void **state) {
     world_end(world);
 }
 
+/* A route without an action of its own stands for all of its service. */
+static void who_has_a_policy_may_do_what_it_says(void **state) {
+    static const char document[] =
+        "{'p':{'Statement':[{'Effect':'Allow','Action':'iot:DescribeThing',"
+        "'Resource':'arn:aws:iot:us-east-1:000000000000:thing/a'},"
+        "{'Effect':'Allow','Action':'iot:Get*','Resource':'arn:x'}]}}";
+    struct world *world = world_new(AWS_AUTH_SIGV4, NULL);
+    struct arena arena = {0};
+    struct iam_policies *policies;
+    struct err err;
+    assert_int_equal(
+        iam_policies_compile(conf_from_text(&arena, str_of(document)), &policies, &err), 0);
+    world->credential.iam = iam_policy_find(policies, "p");
+    world->rest = &service;
+    world_start(world);
+    ask_signed(world, "/things/a", "echo");
+    assert_int_equal(world->status, 200);
+    ask_signed(world, "/arns/arn:x", "echo");
+    assert_int_equal(world->status, 200);
+    ask_signed(world, "/things/b", "echo");
+    assert_int_equal(world->status, 403);
+    assert_text(world, "message",
+                "User: arn:aws:iam::000000000000:user/AKIAIOSFODNN7EXAMPLE is not authorized to "
+                "perform: iot:DescribeThing on resource: "
+                "arn:aws:iot:us-east-1:000000000000:thing/b because no identity-based policy "
+                "allows the iot:DescribeThing action");
+    ask_signed(world, "/arns/arn:y", "echo");
+    assert_int_equal(world->status, 403);
+    ask_signed(world, "/echo/a", "echo");
+    assert_int_equal(world->status, 403);
+    assert_non_null(strstr(buf_cstr(&world->answer), "perform: echo:* on resource: * "));
+    world_end(world);
+    iam_policies_free(policies);
+    arena_done(&arena);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_path_is_answered_by_its_service),
         cmocka_unit_test(each_service_has_a_name_to_sign_for),
+        cmocka_unit_test(who_has_a_policy_may_do_what_it_says),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

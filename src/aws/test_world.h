@@ -13,8 +13,10 @@
 
 #include "aws/aws.h"
 #include "base/base64.h"
+#include "base/clock.h"
 #include "base/json.h"
 #include "base/mem.h"
+#include "http/sigv4.h"
 #include "io/file.h"
 
 enum { WORLD_SECONDS_MAX = 60, WORLD_PEER_SECONDS = 20 };
@@ -189,6 +191,41 @@ static inline int world_exchange(struct world *world, struct str request) {
     arena_reset(&world->arena);
     (void)json_parse(&world->json, world->body);
     return world->status;
+}
+
+/* A request signed with the world's credential for a service. `operation`: NULL, or of Kinesis. */
+static inline int world_exchange_signed(struct world *world, const char *service,
+                                        const char *method, const char *path, const char *operation,
+                                        struct str body) {
+    char date[SIGV4_DATE_CHARS], hash[65], target[80];
+    struct buf request = {0};
+    snprintf(target, sizeof target, "Kinesis_20131202.%s", operation ? operation : "");
+    sigv4_date(clock_wall_ms(), date);
+    sigv4_sha256_hex(body, hash);
+    const struct http_header all[] = {{STR("content-type"), STR("application/x-amz-json-1.1")},
+                                      {STR("host"), STR("x")},
+                                      {STR("x-amz-date"), str_of(date)},
+                                      {STR("x-amz-target"), str_of(target)}};
+    const struct http_header *headers = operation ? all : all + 1;
+    const struct sigv4_request signing = {.method = str_of(method),
+                                          .path = str_of(path),
+                                          .headers = headers,
+                                          .header_count = operation ? 4 : 2,
+                                          .payload_hash = str_of(hash),
+                                          .region = STR("eu-west-1"),
+                                          .service = str_of(service),
+                                          .amz_date = str_of(date)};
+    buf_printf(&request, "%s %s HTTP/1.1\r\nConnection: close\r\nContent-Length: %zu\r\n", method,
+               path, body.len);
+    for (size_t i = 0; i < signing.header_count; i++)
+        buf_printf(&request, "%.*s: %.*s\r\n", STR_ARG(headers[i].name), STR_ARG(headers[i].value));
+    buf_add_str(&request, STR("Authorization: "));
+    sigv4_authorization(&request, &signing, str_of(world->credential.access_key_id),
+                        str_of(world->credential.secret_access_key));
+    buf_printf(&request, "\r\n\r\n%.*s", STR_ARG(body));
+    int status = world_exchange(world, buf_str(&request));
+    buf_done(&request);
+    return status;
 }
 
 static inline int world_post(struct world *world, const char *target, const char *type,

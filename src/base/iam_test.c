@@ -1,10 +1,12 @@
 #include "base/test.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/conf_rig.h"
 #include "base/iam.h"
+#include "base/mem.h"
 
 struct rig {
     struct arena arena;
@@ -110,8 +112,62 @@ static void no_policies_hold_none(void **state) {
     iam_policies_free(policies);
 }
 
+/* `count` of an item, with commas between. */
+static char *repeat(const char *item, size_t count) {
+    struct buf text = {0};
+    for (size_t i = 0; i < count; i++)
+        buf_printf(&text, "%s%s", i ? "," : "", item);
+    char *copy = str_dup(buf_str(&text));
+    buf_done(&text);
+    return copy;
+}
+
+static int compile_list(const char *before, const char *item, size_t count, const char *behind,
+                        char ret_why[128]) {
+    struct rig rig = {0};
+    char *items = repeat(item, count), *text = xprintf("%s%s%s", before, items, behind);
+    const struct conf *conf = conf_from_text(&rig.arena, str_of(text));
+    assert_non_null(conf);
+    int code = iam_policies_compile(conf, &rig.policies, &rig.err);
+    snprintf(ret_why, 128, "%s", code ? rig.err.text : "");
+    done(&rig);
+    free(items);
+    free(text);
+    return code;
+}
+
+static void policies_have_bounds(void **state) {
+    static const char statement[] = "{'Effect':'Allow','Action':'*','Resource':'*'}";
+    static const char before[] = "{'p':{'Statement':{'Effect':'Allow','Action':'*','Resource':[",
+                      item[] = "'0123456789abcdef'";
+    char why[128];
+    assert_int_equal(compile_list("{'p':{'Statement':[", statement, IAM_STATEMENTS_MAX, "]}}", why),
+                     0);
+    assert_int_equal(
+        compile_list("{'p':{'Statement':[", statement, IAM_STATEMENTS_MAX + 1, "]}}", why),
+        ERR_INVALID);
+    assert_non_null(strstr(why, "100 statements"));
+    assert_int_equal(compile_list(before, item, IAM_POLICY_BYTES_MAX / 16 - 1, "]}}}", why), 0);
+    assert_int_equal(compile_list(before, item, IAM_POLICY_BYTES_MAX / 16 + 1, "]}}}", why),
+                     ERR_INVALID);
+    assert_non_null(strstr(why, "longer than 64 KiB"));
+}
+
+static void an_action_that_is_too_long_is_none(void **state) {
+    static const char all[] = "{'Effect':'Allow','Action':'*','Resource':'*'}";
+    char action[2 * IAM_ACTION_CHARS_MAX];
+    memset(action, 'A', sizeof action);
+    action[IAM_ACTION_CHARS_MAX] = '\0';
+    assert_int_equal(decide(all, action, "r"), IAM_ALLOW);
+    action[IAM_ACTION_CHARS_MAX] = 'A';
+    action[IAM_ACTION_CHARS_MAX + 1] = '\0';
+    assert_int_equal(decide(all, action, "r"), IAM_IMPLICIT_DENY);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(policies_have_bounds),
+        cmocka_unit_test(an_action_that_is_too_long_is_none),
         cmocka_unit_test(what_nothing_allows_is_denied),
         cmocka_unit_test(wildcards_stand_for_characters),
         cmocka_unit_test(a_deny_wins),

@@ -59,6 +59,9 @@ static void numbers(void **state) {
         "1.7976931348623157e308",
         "0.30000000000000004",
         "123456789012345678901234567890",
+        "523496474.603100760", /* rounded once, not twice */
+        "97566.1658138199226",
+        "750514990709.312692",
         "2.2250738585072014e-308",
         "1E-5",
         "0.000000000000000000000000000000000000000000000000000000000000000000001"};
@@ -131,6 +134,7 @@ static void strings_are_unescaped(void **state) {
         {"\"\\ud83d\"", "\xef\xbf\xbd"},
         {"\"\\ud83dx\"", "\xef\xbf\xbdx"},
         {"\"\\ude00\\ud83d\"", "\xef\xbf\xbd\xef\xbf\xbd"},
+        {"\"\\ude00\\ude00\"", "\xef\xbf\xbd\xef\xbf\xbd"},
         {"\"\\ud83d\\u0041\"", "\xef\xbf\xbd"
                                "A"},
         {"\"gr\xc3\xbc\xc3\x9f\"", "gr\xc3\xbc\xc3\x9f"},

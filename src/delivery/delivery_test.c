@@ -409,6 +409,73 @@ static void a_wrong_configuration_is_an_error(void **state) {
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
+/* ---- without room for facts ---- */
+
+static void fill_facts(void) {
+    static char junk[1 << 20];
+    struct err err;
+    size_t bytes = sizeof junk;
+    for (unsigned i = 0; bytes; i++) {
+        char key[16];
+        snprintf(key, sizeof key, "%u", i);
+        if (facts_set(pipeline.facts, "junk", str_of(key), str_from(junk, bytes), &err))
+            bytes /= 2;
+    }
+}
+
+static bool has_failed_facts(struct pipeline *self) {
+    struct buf text = {0};
+    metric_show(&text);
+    bool failed = strstr(buf_cstr(&text), "\"Facts\"") != NULL;
+    buf_done(&text);
+    return failed;
+}
+
+static void reopen_with_room(void) {
+    pipeline_close(&pipeline, 0);
+    pipeline.facts_bytes_max *= 2;
+    pipeline_open(&pipeline);
+}
+
+/* An object whose intent is not on disk might be written twice, with two names. */
+static void what_cannot_be_noted_is_not_begun(void **state) {
+    pipeline_open(&pipeline);
+    fill_facts();
+    push_and_commit(&pipeline, 16);
+    assert_true(run_until(&pipeline, has_failed_facts));
+    run_for_ms(&pipeline, 20);
+    scan(&pipeline);
+    assert_int_equal(object_count, 0);
+    reopen_with_room();
+    wait_for_checkpoint(16);
+    assert_exactly_once(&pipeline, 0, 16);
+}
+
+static bool has_an_object(struct pipeline *self) {
+    scan(self);
+    return object_count > 0;
+}
+
+/* The object is there, but nothing says so: it is written again, as it is, before the next one. */
+static void an_end_that_cannot_be_noted_is_no_end(void **state) {
+    break_bucket();
+    pipeline_open(&pipeline);
+    push_and_commit(&pipeline, 16);
+    assert_true(run_until(&pipeline, has_failed));
+    fill_facts();
+    repair_bucket();
+    assert_true(run_until(&pipeline, has_an_object));
+    assert_true(run_until(&pipeline, has_failed_facts));
+    push_and_commit(&pipeline, 16);
+    run_for_ms(&pipeline, 20);
+    assert_int_equal(checkpoint_of(&pipeline), 0);
+    scan(&pipeline);
+    assert_int_equal(object_count, 1);
+    reopen_with_room();
+    wait_for_checkpoint(32);
+    assert_exactly_once(&pipeline, 0, 32);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(buffers_that_are_full_become_objects),
@@ -432,6 +499,8 @@ int main(void) {
         TEST(an_intent_of_another_stream_says_nothing),
         TEST(an_intent_that_cannot_be_read_is_an_error),
         TEST(a_wrong_configuration_is_an_error),
+        TEST(what_cannot_be_noted_is_not_begun),
+        TEST(an_end_that_cannot_be_noted_is_no_end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -26,6 +26,7 @@ struct pipeline {
     char root[64], bucket_path[96];
     struct delivery_config config;
     struct bucket_config bucket;
+    size_t facts_bytes_max;
     /* Open: */
     struct loop *loop;
     struct facts *facts;
@@ -91,7 +92,7 @@ __attribute__((unused)) static void run_for_ms(struct pipeline *pipeline, unsign
 
 static void pipeline_init_at(struct pipeline *pipeline, const char *root) {
     log_setup(LOG_ERROR + 1, LOG_TEXT); /* The failures here are wanted. */
-    *pipeline = (struct pipeline){0};
+    *pipeline = (struct pipeline){.facts_bytes_max = 16 << 20};
     snprintf(pipeline->root, sizeof pipeline->root, "%s", root);
     snprintf(pipeline->bucket_path, sizeof pipeline->bucket_path, "%s/bucket", pipeline->root);
     pipeline->config = (struct delivery_config){
@@ -118,7 +119,8 @@ static void open_stream(struct pipeline *pipeline) {
     const struct stream_log_config log = {.directory = pipeline->root};
     const struct stream_config stream = {
         .name = "sensors", .kind = STREAM_DELIVERY, .shard_count = 1, .bytes_max = 1 << 30};
-    assert_int_equal(facts_open(pipeline->root, 16 << 20, &pipeline->facts, NULL), 0);
+    assert_int_equal(facts_open(pipeline->root, pipeline->facts_bytes_max, &pipeline->facts, NULL),
+                     0);
     assert_int_equal(stream_log_open(&log, &pipeline->log, NULL), 0);
     assert_int_equal(stream_open(pipeline->log, &stream, &pipeline->stream, NULL), 0);
     pipeline->loop = loop_new();

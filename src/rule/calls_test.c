@@ -61,6 +61,15 @@ static void answers_are_found_by_what_was_asked(void **state) {
     rule_calls_answer(calls, true, STR("{\"a\":1}"));
     assert_false(rule_calls_wanted(calls, &call));
 
+    /* Another function is not it, nor the same one with something else. */
+    begin(calls, false);
+    assert_null(get(calls, "g", "1", &why));
+    assert_true(rule_calls_wanted(calls, &call));
+    begin(calls, false);
+    assert_false(rule_calls_wanted(calls, &call));
+    assert_null(get(calls, "f", "2", &why));
+    assert_true(rule_calls_wanted(calls, &call));
+
     /* Each answer once: the same asked twice is called twice. */
     begin(calls, false);
     assert_str(buf_str(&get(calls, "f", "1", &why)->text), "{\"a\":1}");
@@ -143,7 +152,19 @@ static void something_may_be_evaluated_beside(void **state) {
     assert_true(calls->environment.random(&calls->environment) == first);
     rule_calls_return(calls, &mark);
     assert_null(get(calls, "f", "1", &why));
-    assert_true(calls->environment.random(&calls->environment) != first);
+    double second = calls->environment.random(&calls->environment);
+    assert_true(second != first);
+
+    /* What was used and drawn there is neither here. */
+    begin(calls, true);
+    assert_true(calls->environment.random(&calls->environment) == first);
+    rule_calls_rewind(calls, &mark);
+    assert_non_null(get(calls, "f", "1", &why));
+    for (int i = 0; i < 3; i++)
+        calls->environment.random(&calls->environment);
+    rule_calls_return(calls, &mark);
+    assert_non_null(get(calls, "f", "1", &why));
+    assert_true(calls->environment.random(&calls->environment) == second);
     rule_calls_free(calls);
 }
 

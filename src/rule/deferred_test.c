@@ -26,6 +26,7 @@ struct world {
     struct sink stream, errors, log;
     int log_result, stream_result;
     bool has_no_log;
+    uint64_t received_ms; /* 0: as the record says */
     struct buf events, kept;
     struct buf asked;
 };
@@ -126,6 +127,8 @@ static int resume(struct world *world) {
     struct action_record record;
     struct rule_call call;
     assert_int_equal(action_record_read(buf_str(&world->kept), &record), 0);
+    if (world->received_ms)
+        record.received_ms = world->received_ms;
     while (rule_engine_ask(world->engine, world->rule, &record, calls)) {
         struct buf text = {0};
         assert_true(rule_calls_wanted(calls, &call));
@@ -177,6 +180,42 @@ static void a_message_waits_in_the_log_and_is_evaluated_as_it_came(void **state)
     close_world(&world);
 }
 
+/* As when the message came; so what is evaluated again comes to the same. */
+static void time_and_chance_are_those_of_the_message(void **state) {
+    struct world world;
+    open_world(&world, RULE("SELECT newuuid() AS id, rand() AS r, timestamp() AS at, "
+                            "aws_lambda('f', 1).got AS x FROM 'a'",
+                            TO_S));
+    assert_int_equal(send(&world, "a", "{}"), MESSAGE_STAGED);
+    world.received_ms = 1600000000005;
+    assert_int_equal(resume(&world), MESSAGE_STAGED);
+    assert_non_null(strstr(buf_cstr(&world.events), "\"at\":1600000000005,"));
+    char *first = xstrdup(buf_cstr(&world.events));
+    buf_clear(&world.events);
+    assert_int_equal(resume(&world), MESSAGE_STAGED);
+    expect(&world.events, first);
+    assert_int_equal(send(&world, "a", "{}"), MESSAGE_STAGED);
+    assert_int_equal(resume(&world), MESSAGE_STAGED);
+    assert_string_not_equal(buf_cstr(&world.events), first);
+    free(first);
+    close_world(&world);
+}
+
+/* The message's own payload is kept for the error action, if there is one. */
+static void what_nobody_asks_for_is_not_kept(void **state) {
+    for (int has = 0; has < 2; has++) {
+        struct world world;
+        struct action_record record;
+        open_world(&world, has ? RULE("SELECT aws_lambda('f', 1) AS x FROM 'a'", TO_S TO_ERRORS)
+                               : RULE("SELECT aws_lambda('f', 1) AS x FROM 'a'", TO_S));
+        assert_int_equal(send(&world, "a", "{\"n\":1}"), MESSAGE_STAGED);
+        assert_int_equal(action_record_read(buf_str(&world.kept), &record), 0);
+        assert_int_equal(record.has_original, has);
+        assert_str(record.original, has ? "{\"n\":1}" : "");
+        close_world(&world);
+    }
+}
+
 static void where_decides_also_there(void **state) {
     struct world world;
     open_world(&world, RULE("SELECT * FROM 'a' WHERE aws_lambda('f', n).got > 3", TO_S));
@@ -222,6 +261,9 @@ static void what_cannot_be_kept_is_said(void **state) {
     open_world(&world, RULE("SELECT aws_lambda('f', 1) AS x FROM 'a'", TO_S TO_ERRORS));
     world.log_result = ERR_NO_SPACE;
     assert_int_equal(send(&world, "a", "{}"), ERR_NO_SPACE);
+    world.log_result = ERR_IO;
+    assert_int_equal(send(&world, "a", "{}"), ERR_IO);
+    expect(&world.events, "");
     world.log_result = ERR_TOO_LARGE;
     assert_int_equal(send(&world, "a", "{}"), MESSAGE_STAGED);
     assert_non_null(strstr(buf_cstr(&world.events), "\"failedResource\":\"r-0-statement\""));
@@ -295,6 +337,8 @@ static void who_follows_sees_the_evaluation(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_message_waits_in_the_log_and_is_evaluated_as_it_came),
+        cmocka_unit_test(time_and_chance_are_those_of_the_message),
+        cmocka_unit_test(what_nobody_asks_for_is_not_kept),
         cmocka_unit_test(where_decides_also_there),
         cmocka_unit_test(a_failure_runs_the_error_action),
         cmocka_unit_test(what_cannot_be_kept_is_said),

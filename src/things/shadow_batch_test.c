@@ -254,6 +254,96 @@ static void a_shadow_made_anew_in_the_last_room_is_counted_once(void **state) {
     world_end(&world);
 }
 
+/* ---- room ---- */
+
+static struct shadow_item named(const char *shadow, const char *payload) {
+    struct shadow_item made = item(SHADOW_UPDATE, payload);
+    made.request.shadow = str_of(shadow);
+    made.wanted = 0;
+    return made;
+}
+
+/* As it was deleted long ago. */
+static void put_forgotten(struct world *world, const char *shadow) {
+    struct arena arena = {0};
+    struct err err;
+    struct str key = things_shadow_key(&arena, STR("a"), str_of(shadow));
+    assert_int_equal(things_put(world->things, &world->things->shadows, key, (struct str){0},
+                                STR("{\"version\":3,\"deleted\":1}"), &err),
+                     0);
+    arena_done(&arena);
+}
+
+struct sum {
+    int64_t count, bytes;
+};
+
+static bool add_up(void *data, struct str key, struct str value) {
+    struct sum *sum = data;
+    sum->count++;
+    sum->bytes += things_room_of(key, value);
+    return true;
+}
+
+/* What is counted is what is there. */
+static void assert_counted(struct world *world, int64_t count) {
+    struct sum sum = {0};
+    assert_int_equal(facts_each(world->facts, "shadow", (struct str){0}, add_up, &sum), 0);
+    assert_int_equal(sum.count, count);
+    assert_int_equal(metric_get(&world->things->shadows.count), count);
+    assert_int_equal(metric_get(&world->things->bytes), sum.bytes);
+}
+
+static void codes(struct world *world, struct shadow_item *items, size_t count, const int *codes) {
+    struct shadow_batch batch;
+    struct buf told = {0};
+    apply(world, &batch, items, count, &told);
+    for (size_t i = 0; i < count; i++)
+        if (items[i].code != codes[i])
+            fail_msg("%.*s %s", STR_ARG(items[i].request.shadow), items[i].err.text);
+    done(&batch);
+    buf_done(&told);
+}
+
+/* One of them is made anew in the very batch that needs the room, and stays. */
+static void only_what_is_still_forgotten_makes_room(void **state) {
+    static const int good[2] = {0};
+    struct world world;
+    world_begin(&world);
+    struct shadow_item first[] = {named("live", "{\"state\":{}}")};
+    codes(&world, first, 1, good);
+    put_forgotten(&world, "anew");
+    put_forgotten(&world, "gone");
+    world.things->shadows.count_max = 3;
+    struct shadow_item items[] = {named("anew", "{\"state\":{\"desired\":{\"a\":1}}}"),
+                                  named("more", "{\"state\":{}}")};
+    codes(&world, items, 2, good);
+    assert_counted(&world, 3);
+    struct shadow_item look[] = {named("live", ""), named("anew", "")};
+    look[0].request.operation = look[1].request.operation = SHADOW_GET;
+    codes(&world, look, 2, good);
+    world_end(&world);
+}
+
+static void bounds_hold_within_a_batch(void **state) {
+    static const int second[] = {0, ERR_FULL};
+    struct world world;
+    world_begin(&world);
+    world.things->shadows.count_max = 1;
+    struct shadow_item items[] = {named("b", "{\"state\":{}}"), named("c", "{\"state\":{}}")};
+    codes(&world, items, 2, second);
+    assert_counted(&world, 1);
+    /* It was looked for room a moment ago. */
+    world.things->shadows.count_max = 2;
+    put_forgotten(&world, "gone");
+    struct shadow_item again[] = {named("c", "{\"state\":{}}")};
+    codes(&world, again, 1, &second[1]);
+    world.things->swept_s = 0;
+    codes(&world, again, 1, &second[0]);
+    assert_counted(&world, 2);
+    world_end(&world);
+}
+
 static void cut_answers_are_not_read(void **state) {
     struct world world;
     struct shadow_batch batch;
@@ -281,6 +371,8 @@ int main(void) {
         cmocka_unit_test(answers_have_a_bound),
         cmocka_unit_test(a_batch_whose_time_is_over_leaves_the_rest),
         cmocka_unit_test(a_shadow_made_anew_in_the_last_room_is_counted_once),
+        cmocka_unit_test(only_what_is_still_forgotten_makes_room),
+        cmocka_unit_test(bounds_hold_within_a_batch),
         cmocka_unit_test(cut_answers_are_not_read),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
