@@ -449,6 +449,7 @@ static void what_cannot_be_noted_is_not_begun(void **state) {
     reopen_with_room();
     wait_for_checkpoint(16);
     assert_exactly_once(&pipeline, 0, 16);
+    pipeline_close(&pipeline, 0);
 }
 
 static bool has_an_object(struct pipeline *self) {
@@ -474,6 +475,7 @@ static void an_end_that_cannot_be_noted_is_no_end(void **state) {
     reopen_with_room();
     wait_for_checkpoint(32);
     assert_exactly_once(&pipeline, 0, 32);
+    pipeline_close(&pipeline, 0);
 }
 
 int main(void) {
