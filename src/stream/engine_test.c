@@ -204,16 +204,17 @@ static void test_receipts_wait_for_their_ticket(void **state) {
     struct bench bench;
     struct stream_receipt receipts[2];
     set_up(&bench);
-    assert_int_equal(put(&bench.world, bench.near, "0", &receipts[0]), 0);
-    while (sink_gate_ticket(stream_writer_gate(bench.world.writer)) == 1)
-        turn(&bench.world);
-    assert_int_equal(put(&bench.world, bench.far, "0", &receipts[1]), 0);
+    assert_int_equal(put(&bench.world, bench.far, "0", &receipts[0]), 0);
     wait_for_batches(&bench, 1);
+    assert_int_equal(put(&bench.world, bench.other.engine.stream, "0", &receipts[1]), 0);
+    while (!bench.other.count)
+        turn(&bench.world);
+    answer(&bench, 0, 0, 0);
     wait_for_tickets(&bench, 1);
     assert_int_equal(receipts[0].status, 0);
     assert_false(list_linked(&receipts[0].link));
     assert_true(list_linked(&receipts[1].link));
-    answer(&bench, 0, ERR_IO, 0);
+    answer_of(&bench.other, 0, ERR_IO, 0);
     wait_for_tickets(&bench, 2);
     assert_int_equal(receipts[1].status, ERR_IO);
     assert_false(list_linked(&receipts[1].link));
