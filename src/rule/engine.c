@@ -13,9 +13,7 @@
 
 #include <stdlib.h>
 
-#include "base/base64.h"
 #include "base/clock.h"
-#include "base/json_write.h"
 #include "base/mem.h"
 #include "rule/deferred.h"
 #include "rule/report.h"
@@ -70,21 +68,6 @@ static void log_failure(struct engine_run *run, struct log_limit *limit, const c
              STR_ARG(topic), why, missed);
 }
 
-/* {"failedAction":"KinesisAction","failedResource":"sensors","errorMessage":"..."} */
-static void note_failure(struct engine_run *run, const char *failed_action, struct str resource,
-                         struct str why) {
-    struct buf *out = &run->frame->failures;
-    json_write_comma(out);
-    buf_add_u8(out, '{');
-    json_write_key(out, "failedAction");
-    json_write_string(out, str_of(failed_action));
-    json_write_key(out, "failedResource");
-    json_write_string(out, resource);
-    json_write_key(out, "errorMessage");
-    json_write_string(out, why);
-    buf_add_u8(out, '}');
-}
-
 static int run_action(struct engine_run *run, struct engine_action *action, struct str payload,
                       struct str *resource, struct err *why) {
     /* Templates of one action may use up what they are allowed, not what the others are. */
@@ -112,29 +95,18 @@ static int run_action(struct engine_run *run, struct engine_action *action, stru
     return result;
 }
 
-/* The document of the error action (AWS IoT Core Developer Guide, "Error handling"). */
 static struct str write_report(struct engine_run *run) {
     const struct message *message = run->evaluation.message;
     struct buf *out = &run->frame->error_report;
     buf_clear(out);
     if (run->frame->failed_batch)
         return rule_report_batch(out, run->frame->failed_batch);
-    buf_add_u8(out, '{');
-    json_write_text(out, "ruleName", run->rule->rule->name);
-    json_write_text(out, "topic", message->topic);
-    json_write_text(out, "cloudwatchTraceId", rule_evaluation_trace_id(&run->evaluation));
-    json_write_text(out, "clientId", message->client_id.len ? message->client_id : STR("n/a"));
-    if (message->source_ip.len)
-        json_write_text(out, "sourceIp", message->source_ip);
-    json_write_key(out, "base64OriginalPayload");
-    buf_add_u8(out, '"');
-    base64_write(out, message->payload);
-    buf_add_u8(out, '"');
-    json_write_key(out, "failures");
-    buf_add_u8(out, '[');
-    buf_add_str(out, buf_str(&run->frame->failures));
-    buf_add(out, "]}", 2);
-    return buf_str(out);
+    const struct action_record record = {.topic = message->topic,
+                                         .client_id = message->client_id,
+                                         .source_ip = message->source_ip,
+                                         .trace_id = rule_evaluation_trace_id(&run->evaluation),
+                                         .original = message->payload};
+    return rule_report(out, run->rule->rule->name, &record, buf_str(&run->frame->failures));
 }
 
 static void run_error_action(struct engine_run *run) {
@@ -154,8 +126,9 @@ static void run_actions(struct engine_run *run, struct str payload) {
         if (result >= 0 || comes_again(result) || !rule->error_action)
             continue;
         failed = true;
-        note_failure(run, rule_action_failed_name(rule->actions[i].action), resource,
-                     str_of(why.text));
+        rule_report_failure(&run->frame->failures, 0,
+                            rule_action_failed_name(rule->actions[i].action), resource,
+                            str_of(why.text));
     }
     if (failed)
         run_error_action(run);
@@ -168,7 +141,7 @@ void rule_run_fail(struct engine_run *run, const char *failed_action, struct str
     if (!run->rule->error_action)
         return;
     buf_clear(&run->frame->failures);
-    note_failure(run, failed_action, resource, str_of(why));
+    rule_report_failure(&run->frame->failures, 0, failed_action, resource, str_of(why));
     run_error_action(run);
 }
 
@@ -317,7 +290,8 @@ static int report_failure(struct engine_run *run, const struct rule_failure *fai
     arena_reset(&run->frame->arena);
     rule_evaluate(run->rule->rule->plan, &run->evaluation, &run->frame->out, &payload);
     buf_clear(&run->frame->failures);
-    note_failure(run, failure->failed_action, failure->resource, failure->why);
+    rule_report_failure(&run->frame->failures, 0, failure->failed_action, failure->resource,
+                        failure->why);
     run_error_action(run);
     return run->result;
 }

@@ -47,8 +47,24 @@ static void messages_of_several_topics(void **state) {
                  "\"base64OriginalPayload\":\"eA==\"}]," FAILURES);
 }
 
+static void one_message_and_what_failed(void **state) {
+    struct buf out = {0}, failures = {0};
+    rule_report_failure(&failures, 0, "KinesisAction", STR("s"), STR("full"));
+    rule_report_failure(&failures, 0, "HttpAction", STR("h"), STR("\"no\""));
+    assert_str(
+        rule_report(&out, STR("r"), &two, buf_str(&failures)),
+        "{\"ruleName\":\"r\",\"topic\":\"a/c\",\"cloudwatchTraceId\":\"t2\",\"clientId\":\"n/a\","
+        "\"base64OriginalPayload\":\"eA==\",\"failures\":["
+        "{\"failedAction\":\"KinesisAction\",\"failedResource\":\"s\",\"errorMessage\":\"full\"},"
+        "{\"failedAction\":\"HttpAction\",\"failedResource\":\"h\",\"errorMessage\":\"\\\"no\\\"\"}"
+        "]}");
+    buf_done(&failures);
+    buf_done(&out);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(one_message_and_what_failed),
         cmocka_unit_test(messages_of_one_topic),
         cmocka_unit_test(messages_of_several_topics),
     };
