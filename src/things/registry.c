@@ -401,7 +401,12 @@ static void list_things(struct rest_call *call) {
         !things_read_token(call, &listing.after))
         return;
     buf_add_str(&call->output, STR("{\"things\":["));
-    facts_each(things->facts, things->registry.name, (struct str){0}, list_one, &listing);
+    int code =
+        facts_each(things->facts, things->registry.name, (struct str){0}, list_one, &listing);
+    if (code) {
+        fail(call, code, NULL);
+        return;
+    }
     buf_add_u8(&call->output, ']');
     if (listing.more)
         things_write_token(&call->output, str_of(listing.last));

@@ -32,6 +32,10 @@ static bool read_name(struct rest_call *call, struct str *ret_shadow) {
 
 /* ---- get, update, delete ---- */
 
+static void fail_unread(struct rest_call *call, int code) {
+    rest_fail(call, 500, "InternalFailureException", "Shadows cannot be read: %s", err_text(code));
+}
+
 static void show(struct rest_call *call, struct str shadow) {
     const struct things *things = things_of(call);
     struct str name = shadow.len ? shadow : call->labels[0];
@@ -39,8 +43,7 @@ static void show(struct rest_call *call, struct str shadow) {
     struct buf kept = {0};
     int code = facts_get(things->facts, things->shadows.name, key, &kept);
     if (code && code != ERR_NOT_FOUND)
-        rest_fail(call, 500, "InternalFailureException", "The shadow cannot be read: %s",
-                  err_text(code));
+        fail_unread(call, code);
     else if (shadow_document_show(buf_str(&kept), now_s(), (struct str){0}, &call->output))
         rest_answer(call, 200);
     else
@@ -102,7 +105,11 @@ static void list_named_shadows(struct rest_call *call) {
         return;
     struct str prefix = things_shadow_key(&call->arena, listing.thing, (struct str){0});
     buf_add_str(&call->output, STR("{\"results\":["));
-    facts_each(things->facts, things->shadows.name, prefix, list_one, &listing);
+    int code = facts_each(things->facts, things->shadows.name, prefix, list_one, &listing);
+    if (code) {
+        fail_unread(call, code);
+        return;
+    }
     buf_add_u8(&call->output, ']');
     if (listing.more)
         things_write_token(&call->output, str_of(listing.last));
