@@ -1,9 +1,11 @@
 """A real Weir for tests: started on free ports with a configuration made here, stopped, killed and started again."""
 import json
 import os
+import random
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import time
 
@@ -27,6 +29,19 @@ def wait_for(condition, timeout_s=20, interval_s=0.02, what="the condition"):
             last = error
         time.sleep(interval_s)
     raise AssertionError(f"{what} did not come true in {timeout_s} s" + (f" ({last!r})" if last else ""))
+
+
+def free_port():
+    """For who listens on one port again and again. None that the system gives to those who connect: one of them may have it
+    while nobody listens, even one who connects to that very port."""
+    while True:
+        port = random.randrange(10000, 30000)
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+        return port
 
 
 def sensors_rule(topic_filter, select="SELECT *", where=""):

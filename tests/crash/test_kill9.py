@@ -7,7 +7,7 @@ import threading
 import time
 from collections import Counter
 
-from weir import pipeline, wait_for
+from weir import free_port, pipeline, wait_for
 
 PUBLISHERS = 100
 ROUNDS = int(os.environ.get("WEIR_KILL_ROUNDS", "20"))
@@ -84,12 +84,6 @@ def fixed_port_config(port, web):
     config["delivery_streams"]["sensors"].update(buffer_size="64KiB", buffer_interval="1s")
     config["event_source_mappings"][0]["batch_size"] = 1000
     return config
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def test_nothing_acknowledged_is_lost_and_nothing_delivered_twice(make_weir):

@@ -8,7 +8,7 @@ import threading
 import time
 from collections import Counter
 
-from weir import wait_for
+from weir import free_port, wait_for
 
 ROUNDS = int(os.environ.get("WEIR_SESSION_KILL_ROUNDS", "3"))
 WINDOW = 10
@@ -188,12 +188,6 @@ class Publisher(Device):
     @staticmethod
     def encode(packet_id, topic, payload, qos, duplicate=0, retain=0):
         return Device.encode(packet_id, topic, payload, qos, duplicate, int(topic.startswith("r/")))
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def test_sessions_survive_kill_9(make_weir):

@@ -4,7 +4,6 @@ import gzip
 import hashlib
 import http.server
 import os
-import socket
 import subprocess
 import tempfile
 import threading
@@ -17,7 +16,7 @@ from botocore.awsrequest import AWSRequest
 from botocore.config import Config
 from botocore.credentials import Credentials
 
-from weir import ROOT, pipeline, wait_for
+from weir import ROOT, free_port, pipeline, wait_for
 
 
 S3Address = namedtuple("S3Address", "port")
@@ -26,9 +25,7 @@ S3Address = namedtuple("S3Address", "port")
 class S3Server:
     def __init__(self):
         self.directory = tempfile.mkdtemp(prefix="s3-")
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
+        self.port = free_port()
         self.process = None
 
     def start(self):

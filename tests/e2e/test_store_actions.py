@@ -4,7 +4,6 @@ import json
 import os
 import pwd
 import shutil
-import socket
 import subprocess
 import tempfile
 import threading
@@ -15,13 +14,7 @@ import boto3
 import pytest
 
 from engines import Kafka
-from weir import pipeline, wait_for
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+from weir import free_port, pipeline, wait_for
 
 
 def config_for(action, sql="SELECT * FROM 's/+'"):
