@@ -12,6 +12,9 @@ import subprocess
 
 import pytest
 
+import compare
+import report
+
 HERE = os.path.dirname(os.path.abspath(__file__))
 BINARIES = os.environ.get("WEIR_BENCH_DIR", os.path.join(HERE, "..", "build", "release", "bench"))
 FLOOR = os.path.join(BINARIES, "weir_floor")
@@ -49,6 +52,17 @@ class Floor:
         connack = peer.recv(64)
         assert connack[0] == 0x20
         return peer
+
+
+def test_a_multiple_is_taken_within_each_round():
+    plain, durable = compare.SCENARIOS["qos1-fanin-w100"], compare.SCENARIOS["qos1-durable-w100"]
+    figures = {"messages_per_second": 1, "load_cpu_us": 1}
+    results = {plain.name: [{"weir": figures | {"server_cpu_us": cpu}} for cpu in (0.1, 0.2, 0.4)],
+               durable.name: [{"weir": figures | {"server_cpu_us": cpu}} for cpu in (0.3, 0.2, 0.8)]}
+    head, _, row = report.table(durable, results, ["weir"]).split("\n")
+    assert head.split(" | ")[3] == "times qos1-fanin-w100"
+    assert row.split(" | ")[3] == "2.00 (1.00-3.00)"
+    assert "times" not in report.table(plain, results, ["weir"])
 
 
 @contextlib.contextmanager

@@ -35,6 +35,7 @@ class Scenario:
     durable: bool = False
     forward: bool = False
     metric: str = "server_cpu_us"  # what is compared with the floor
+    against: str = ""  # a scenario whose CPU this one is a multiple of
 
 
 SCENARIOS = {s.name: s for s in [
@@ -49,7 +50,7 @@ SCENARIOS = {s.name: s for s in [
     Scenario("qos1-durable-w100",
              "As qos1-fanin-w100, but a PUBACK means that the message is on disk: the floor appends and syncs before it "
              "answers, Weir has a rule into a stream and `sync: always`. Mosquitto keeps nothing.",
-             "--qos 1 --window 100 --batch 100", durable=True),
+             "--qos 1 --window 100 --batch 100", durable=True, against="qos1-fanin-w100"),
     Scenario("qos1-one-subscriber", "100 connections publish with QoS 1, window 100; one QoS 1 subscriber gets everything.",
              "--qos 1 --window 100 --batch 100 --subscribers 1 --subscriber-qos 1 --ahead 1900", forward=True),
     Scenario("fanout-100", "One connection publishes with QoS 0, 100 subscribers get everything. A message is a publish.",
@@ -138,8 +139,8 @@ def summary(figures):
 def measure_all(args, load, directory):
     """Returns {scenario: [{server: figures}, one for each round]} and the sentences of what failed."""
     results, failures = {s.name: [] for s in args.scenarios}, []
-    for scenario in args.scenarios:
-        for number in range(args.rounds):
+    for number in range(args.rounds):
+        for scenario in args.scenarios:
             results[scenario.name].append({})
             for name in args.servers:
                 where = f"{scenario.name} {number + 1}/{args.rounds} {name:10}"

@@ -28,6 +28,12 @@ def ratios(rounds, server, key):
             for r in rounds if server in r and "floor" in r and r["floor"].get(key)]
 
 
+def multiples(rounds, other_rounds, server):
+    """How many times the CPU of another scenario in the same round."""
+    key = "server_cpu_us"
+    return [r[server][key] / o[server][key] for r, o in zip(rounds, other_rounds) if server in r and server in o]
+
+
 def significant(value):
     """Three significant digits, without an exponent."""
     digits = 2 - math.floor(math.log10(value)) if value > 0 else 0
@@ -41,11 +47,14 @@ def with_range(numbers, form=significant):
     return text if len(numbers) == 1 else f"{text} ({form(min(numbers))}-{form(max(numbers))})"
 
 
-def table(scenario, rounds, servers):
+def table(scenario, results, servers):
+    rounds, other_rounds = results[scenario.name], results.get(scenario.against)
     columns = [c for c in COLUMNS if any(any(values(rounds, s, c[0])) for s in servers)]
     key = scenario.metric
     ratio_heading = "ratio to floor" if key == "server_cpu_us" else "delivery p50 to floor"
     heads = ["", "CPU µs/message", ratio_heading] + [c[1] for c in columns]
+    if other_rounds:
+        heads.insert(3, f"times {scenario.against}")
     lines = ["| " + " | ".join(heads) + " |", "|---|" + "---:|" * (len(heads) - 1)]
     for server in servers:
         if not values(rounds, server, "server_cpu_us"):
@@ -53,6 +62,8 @@ def table(scenario, rounds, servers):
             continue
         row = [server, with_range(values(rounds, server, "server_cpu_us")),
                with_range(ratios(rounds, server, key), lambda v: f"{v:.2f}")]
+        if other_rounds:
+            row.append(with_range(multiples(rounds, other_rounds, server), lambda v: f"{v:.2f}"))
         row += [f"{median(values(rounds, server, c[0])):,.{c[2]}f}" if values(rounds, server, c[0])
                 else "" for c in columns]
         lines.append("| " + " | ".join(row) + " |")
@@ -62,10 +73,10 @@ def table(scenario, rounds, servers):
 def markdown(head, scenarios, results, failures, servers):
     parts = ["# Results", head, "![Ratio to the floor](results.svg)",
              "Medians of the rounds, in brackets the lowest and the highest. CPU is the server's user and system time. "
-             "A ratio is taken within each round. README.md says what the scenarios mean and how to read this."]
+             "A round measures all scenarios and servers in turn, and a ratio is taken within each round. README.md says what the scenarios mean and how to read this."]
     for scenario in scenarios:
         parts += [f"## {scenario.name}", scenario.text,
-                  table(scenario, results[scenario.name], servers)]
+                  table(scenario, results, servers)]
     if failures:
         parts += ["## Failed runs", "\n".join(f"- {f}" for f in failures)]
     return "\n\n".join(parts) + "\n"
