@@ -1,7 +1,6 @@
 /* Streams on the disk: making, opening and removing them. A stream is there when its metadata file is. */
 #include <dirent.h>
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -86,13 +85,16 @@ static void take_meta(struct stream *stream, struct meta *meta) {
     stream_set_layout(stream, layout_new(meta, NULL));
 }
 
+static int sync_directory(const struct file_ops *file, const char *path, struct err *err) {
+    if (file->sync_directory(file->self, path))
+        return err_set_errno(err, errno, "%s: cannot be synced", path);
+    return 0;
+}
+
 static int sync_parent(struct stream *stream, struct err *err) {
-    const struct file_ops *file = stream->log->config.file;
-    int status = 0;
     char *parent =
         xprintf("%s/%s", stream->log->directory, stream_kind_directories[stream->config.kind]);
-    if (file->sync_directory(file->self, parent))
-        status = err_set_errno(err, errno, "%s: cannot be synced", parent);
+    int status = sync_directory(stream->log->config.file, parent, err);
     free(parent);
     return status;
 }
@@ -121,15 +123,21 @@ static bool has_records_alone(const struct stream *stream) {
     return found;
 }
 
-/* DATA/aside/KIND-NAME-SECONDS. It cannot be read as it is, and it is not ours to remove. */
+/* DATA/aside/KIND-NAME-SECONDS. It cannot be read as it is, and it is not ours to remove: the new place is on
+ * the disk before the making syncs that the old one is free. */
 static int set_aside(struct stream *stream, struct err *err) {
+    const struct file_ops *file = stream->log->config.file;
     const char *kind = stream_kind_directories[stream->config.kind];
     char *parent = xprintf("%s/aside", stream->log->directory);
     char *to = xprintf("%s/%s-%s-%llu", parent, kind, stream->name,
                        (unsigned long long)(clock_wall_ms() / 1000));
     int status = file_make_directories(parent, err);
-    if (status == 0 && rename(stream->directory, to))
+    if (status == 0)
+        status = sync_directory(file, stream->log->directory, err);
+    if (status == 0 && file->rename(file->self, stream->directory, to))
         status = err_set_errno(err, errno, "%s: cannot be moved to %s", stream->directory, to);
+    if (status == 0)
+        status = sync_directory(file, parent, err);
     if (status == 0)
         log_error("stream",
                   "%s: there are records, but no " META_FILE
